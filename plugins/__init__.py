@@ -1,0 +1,1 @@
+"""The implementations that ship with syncfree: one package per plugin, one module per implementation."""

@@ -1,0 +1,137 @@
+"""What a hook is: a named contract that plugins implement and adapters bind.
+
+``hookspec`` marks the function that states a contract, ``hookimpl`` an implementation of it. Both are pluggy's markers;
+``hookimpl`` carries what an implementation declares about itself besides, and the test kit holds it to that.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+import pluggy
+
+PROJECT = "syncfree"
+NEEDS = ("torch", "cuda", "triton", "one_node")
+"""What an implementation may say it needs; checked before it is chosen."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_spec_marker = pluggy.HookspecMarker(PROJECT)
+_impl_marker = pluggy.HookimplMarker(PROJECT)
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far an implementation's result may be from the reference, and why. Zero means bitwise equal."""
+
+    rtol: float
+    atol: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One hot-path hook.
+
+    Attributes:
+        name: the one word used in code, environment variable, report and documentation.
+        spec: the function whose signature and docstring are the contract.
+        reference: an implementation that is obviously right; it may make the host wait.
+        inputs: returns a hypothesis strategy of keyword arguments for one call; imported by the test kit only.
+        tolerance: allowed difference from the reference for implementations that are not declared exact.
+        summary: one line for the table of hooks.
+        pure: the result depends on the arguments alone and no argument is changed, so a call can be repeated.
+        lockstep: every rank of a job must make the same choice, because a mixed choice hangs.
+    """
+
+    name: str
+    spec: Callable[..., Any]
+    reference: Callable[..., Any]
+    inputs: Callable[[], Any]
+    tolerance: Tolerance
+    summary: str
+    pure: bool = True
+    lockstep: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that chooses this hook's implementation."""
+        return f"SYNCFREE_{self.name.upper()}"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The parameter names of the contract, in order."""
+        return tuple(inspect.signature(self.spec).parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What an implementation says about itself; see `hookimpl`."""
+
+    exact: bool = False
+    host_syncs: int | None = None
+    lockstep: bool = False
+    needs: tuple[str, ...] = ()
+    implementation: str | None = None
+
+
+def hookspec(function: F) -> F:
+    """Mark the function that states a hook's contract."""
+    return _spec_marker(function, firstresult=True)
+
+
+@overload
+def hookimpl(function: F) -> F: ...
+@overload
+def hookimpl(
+    *,
+    exact: bool = ...,
+    host_syncs: int | None = ...,
+    lockstep: bool = ...,
+    needs: tuple[str, ...] = ...,
+    implementation: str | None = ...,
+    specname: str | None = ...,
+) -> Callable[[F], F]: ...
+def hookimpl(
+    function: F | None = None,
+    *,
+    exact: bool = False,
+    host_syncs: int | None = None,
+    lockstep: bool = False,
+    needs: tuple[str, ...] = (),
+    implementation: str | None = None,
+    specname: str | None = None,
+) -> F | Callable[[F], F]:
+    """Mark a function as a plugin's implementation of the hook of its name.
+
+    Args:
+        exact: bitwise equal to upstream on the same device. Only exact implementations are chosen by default.
+        host_syncs: how often one call makes the host wait for the GPU; None says nothing about it.
+        lockstep: all ranks must choose it together.
+        needs: any of `NEEDS`; an implementation whose needs are not met is not chosen by default.
+        implementation: ``"package.module:function"``, imported only when it is chosen; the marked function then only
+            declares the signature. Use it when the real module is heavy or touches a device when imported.
+        specname: the hook's name, when the function is called otherwise.
+
+    Raises:
+        ValueError: an unknown need.
+    """
+    unknown = [need for need in needs if need not in NEEDS]
+    if unknown:
+        raise ValueError(f"unknown needs {unknown}; known: {', '.join(NEEDS)}")
+    declaration = Declaration(exact, host_syncs, lockstep, tuple(needs), implementation)
+
+    def mark(target: F) -> F:
+        target.syncfree_declaration = declaration  # type: ignore[attr-defined]
+        return _impl_marker(target, specname=specname)
+
+    return mark if function is None else mark(function)
+
+
+def declaration_of(function: Callable[..., Any]) -> Declaration:
+    """What `hookimpl` declared for a function; the empty declaration for one marked with pluggy's own marker."""
+    found = getattr(function, "syncfree_declaration", None)
+    return found if isinstance(found, Declaration) else Declaration()

@@ -1,0 +1,126 @@
+"""Does a binding fit the installed release? Judged from source files and recorded data; nothing is imported.
+
+In this order, and the first rung that fails decides:
+
+1. **version**: the installed release lies in the range of one of the binding's forms;
+2. **presence**: every target exists in the source;
+3. **signature**: the target's parameters are the recorded ones;
+4. **fingerprint**: the target's code is the code that was read when the form was written, for some release of its range.
+
+Verdicts: ``needed`` (this release stalls here), ``upstreamed`` (it has the fix), ``absent`` (the target is not there),
+``unknown`` (not seen before).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from ._fingerprint import FunctionRecord, SourceUnreadable, fingerprint
+from ._frameworks import Installed
+from ._releases import Releases
+from .adapting import Binding, Form
+
+Verdict = Literal["needed", "upstreamed", "absent", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict with its reason, and the form to bind by (None when there is nothing to bind)."""
+
+    verdict: Verdict
+    reason: str
+    form: Form | None = None
+
+
+def judge(binding: Binding, installed: Installed, releases: Releases) -> Judgement:
+    """Judge one binding against an installed framework."""
+    try:
+        found = {target: _find(target, installed) for target in (*binding.targets, *binding.depends)}
+    except SourceUnreadable as error:
+        return Judgement("unknown", f"its source cannot be read: {error}")
+    missing = [target for target in binding.targets if found[target] is None]
+    form = _form_of(binding, installed.version)
+    if missing:
+        if form is not None and form.status == "needed" and _recorded(missing[0], form, releases):
+            return Judgement("unknown", f"{missing[0]} is gone, although {form.releases} had it")
+        return Judgement("absent", f"{installed} has no {missing[0]}")
+    present = {target: record for target, record in found.items() if record is not None}
+    if form is None:
+        return _outside(binding, installed, present, releases)
+    for target in (*binding.targets, *binding.depends):
+        problem = _difference(target, present.get(target), form, releases)
+        if problem:
+            if target in present and _same_body(binding, target, present[target], releases, "upstreamed"):
+                return Judgement("upstreamed", f"{installed} carries the code of a release that has the fix", None)
+            return Judgement("unknown", problem, form)
+    return Judgement(form.status, form.why, form)
+
+
+def _find(target: str, installed: Installed) -> FunctionRecord | None:
+    module, qualname = target.split(":")
+    path = installed.source(module)
+    if path is None:
+        return None
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceUnreadable(str(path), str(error)) from error
+    return fingerprint(text, qualname)
+
+
+def _form_of(binding: Binding, version: Version | None) -> Form | None:
+    if version is None:
+        return None
+    return next((form for form in binding.forms if _covers(form, version)), None)
+
+
+def _covers(form: Form, version: Version) -> bool:
+    return SpecifierSet(form.releases).contains(version, prereleases=True)
+
+
+def _recorded(target: str, form: Form, releases: Releases) -> list[FunctionRecord]:
+    versions = (release for release in releases.releases() if _covers(form, Version(release)))
+    return [record for release in versions if (record := releases.record(target, release)) is not None]
+
+
+def _difference(target: str, found: FunctionRecord | None, form: Form, releases: Releases) -> str | None:
+    known = _recorded(target, form, releases)
+    if found is None:
+        return None if not known else f"{target}, which the replacement relies on, is gone"
+    if not known:
+        return f"{target} was never recorded for {form.releases}"
+    signatures = sorted({record.signature for record in known})
+    if found.signature not in signatures:
+        return f"the signature of {target} changed: expected {' or '.join(signatures)}, found {found.signature}"
+    prints = sorted({record.fingerprint for record in known})
+    if found.fingerprint not in prints:
+        return f"the code of {target} changed: expected {' or '.join(prints)}, found {found.fingerprint}"
+    return None
+
+
+def _same_body(
+    binding: Binding, target: str, found: FunctionRecord, releases: Releases, status: str
+) -> str | None:
+    """The range of a form of this status that had exactly this code; None when there is none."""
+    for form in binding.forms:
+        if form.status == status and any(r.fingerprint == found.fingerprint for r in _recorded(target, form, releases)):
+            return form.releases
+    return None
+
+
+def _outside(
+    binding: Binding, installed: Installed, present: dict[str, FunctionRecord], releases: Releases
+) -> Judgement:
+    ranges = " or ".join(form.releases for form in binding.forms)
+    for status in ("upstreamed", "needed"):
+        same = [_same_body(binding, target, present[target], releases, status) for target in binding.targets]
+        if all(same):
+            if status == "upstreamed":
+                return Judgement("upstreamed", f"not seen before, but its code is that of {same[0]}")
+            form = next(form for form in binding.forms if form.releases == same[0])
+            return Judgement("unknown", f"{installed} was not seen before (seen: {ranges}); its code is that of {same[0]}", form)
+    return Judgement("unknown", f"{installed} was not seen before (seen: {ranges}), and its code is new")

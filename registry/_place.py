@@ -1,0 +1,152 @@
+"""A binding in this process: its judgement, its state, its sites."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import ModuleType
+
+from . import _bind
+from ._errors import BindingError, SyncfreeError
+from ._frameworks import Installed
+from ._judge import Judgement, judge
+from ._plan import Entry, State
+from ._plugins import Implementation
+from ._releases import load_releases
+from ._select import ALLOW_UNKNOWN, UPSTREAM, Choice, Selection
+from .adapting import Adapter, Binding
+from .hooks import HOOKS
+
+
+@dataclass
+class Place:
+    """One binding of one adapter in this process."""
+
+    adapter: Adapter
+    installed: Installed | None
+    binding: Binding
+    judgement: Judgement
+    allowed_unknown: bool
+    state: State = "not bound"
+    trouble: str | None = None
+    sites: list[_bind.Site] = field(default_factory=list)
+
+    @classmethod
+    def judge(cls, adapter: Adapter, installed: Installed | None, binding: Binding, selection: Selection) -> Place:
+        """Judge a binding against what is installed."""
+        if installed is None:
+            judgement = Judgement("absent", f"{adapter.framework} is not installed")
+        else:
+            judgement = judge(binding, installed, load_releases(adapter.home))
+        place = cls(adapter, installed, binding, judgement, binding.hook in selection.allow_unknown)
+        if place.refused:
+            place.refuse(place.refusal)
+        return place
+
+    @property
+    def log(self) -> logging.Logger:
+        """The logger that reaches the framework's log."""
+        return logging.getLogger(self.adapter.logger)
+
+    @property
+    def stalls(self) -> bool:
+        """The form installed here is one that stalls."""
+        return self.judgement.form is not None and self.judgement.form.status == "needed"
+
+    @property
+    def refused(self) -> bool:
+        """Not seen before, and the user did not allow that."""
+        return self.judgement.verdict == "unknown" and not self.allowed_unknown
+
+    @property
+    def bindable(self) -> bool:
+        """There is a replacement for what is installed, and it may be bound."""
+        form = self.judgement.form
+        return form is not None and form.compose is not None and not self.refused and self.state != "refused"
+
+    @property
+    def refusal(self) -> str:
+        """The reason of a refusal with the next step."""
+        override = f"; set {ALLOW_UNKNOWN}={self.binding.hook} to bind it all the same" if self.judgement.form else ""
+        return f"{self.binding.label}: {self.judgement.reason}{override}"
+
+    def modules_to_import(self, executed: str | None = None) -> list[str]:
+        """The target modules that have not been executed yet, other than the one that just was."""
+        modules = dict.fromkeys(target.split(":")[0] for target in self.binding.targets)
+        return [module for module in modules if module != executed and not _is_executed(module)]
+
+    def bind(self, implementation: Implementation) -> None:
+        """Put slots in the place of all targets, or of none.
+
+        Raises:
+            BindingError: a target is not what it should be, or the adapter's replacement does not fit it.
+            PluginError: the implementation cannot be imported.
+        """
+        form = self.judgement.form
+        assert form is not None
+        try:
+            sites = _bind.make_sites(self.binding, form, lambda target: sys.modules[target.split(":")[0]])
+            switches = [site.slot.prepare(implementation) for site in sites]
+        except SyncfreeError:
+            raise
+        except Exception as error:  # the adapter's compose function failed: that is its author's error, told as such
+            raise BindingError(f"{self.binding.label}: the adapter failed: {type(error).__name__}: {error}") from error
+        for switch in switches:
+            switch()
+        _bind.put(sites)
+        self.sites = sites
+        self.state = "bound"
+
+    def switches(self, implementation: Implementation | None) -> list[Callable[[], None]]:
+        """What switches the bound sites to an implementation; empty when nothing is bound."""
+        return [site.slot.prepare(implementation) for site in self.sites]
+
+    def refuse(self, reason: str) -> None:
+        """Note that this binding will not be made, and why."""
+        self.state = "refused"
+        self.trouble = reason
+
+    def restored(self) -> None:
+        """Note that the originals are back."""
+        if self.state in ("bound", "waiting"):
+            self.state = "restored"
+
+    def entry(self, choice: Choice, implementation: Implementation | None) -> Entry:
+        """This place's line in the plan."""
+        hook = HOOKS[self.binding.hook]
+        active = self.state in ("bound", "waiting") and implementation is not None
+        name = implementation.plugin if active and implementation is not None else UPSTREAM
+        return Entry(
+            hook=hook.name,
+            framework=self.adapter.framework,
+            version=str(self.installed.version) if self.installed else None,
+            targets=self.binding.targets,
+            verdict=self.judgement.verdict,
+            reason=self.trouble or self.judgement.reason,
+            choice=name,
+            source=choice.source,
+            state=self.state,
+            lockstep=hook.lockstep,
+            note=self.binding.note,
+            counts={site.target: site.slot.counts() for site in self.sites},
+        )
+
+
+def duplicate_targets(places: Iterable[Place]) -> list[str]:
+    """Messages about targets that two bindings claim."""
+    taken: dict[str, Binding] = {}
+    found = []
+    for place in places:
+        for target in place.binding.targets:
+            if target in taken:
+                found.append(f"two bindings on one target, {target}: {taken[target].hook} and {place.binding.hook}")
+            taken[target] = place.binding
+    return found
+
+
+def _is_executed(name: str) -> bool:
+    module: ModuleType | None = sys.modules.get(name)
+    spec = getattr(module, "__spec__", None)
+    return module is not None and not getattr(spec, "_initializing", False)

@@ -1,0 +1,102 @@
+"""The plan: what this process does with each binding, and why."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from ._slot import Counts
+
+State = Literal["bound", "waiting", "not bound", "refused", "restored", "off"]
+"""``bound``: in place now. ``waiting``: will be bound when its module is imported. ``not bound``: nothing to do here.
+``refused``: it does not fit. ``restored``: the original is back. ``off``: switched off as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One binding in this process.
+
+    Attributes:
+        framework: with its installed version, or None when it is not installed.
+        verdict: ``needed``, ``upstreamed``, ``absent``, ``unknown``.
+        reason: why that verdict, or why it was refused.
+        choice: the implementation in use, or ``upstream``; `source` says who chose it.
+        counts: calls and declines by choice, per target.
+    """
+
+    hook: str
+    framework: str
+    version: str | None
+    targets: tuple[str, ...]
+    verdict: str
+    reason: str
+    choice: str
+    source: str
+    state: State
+    lockstep: bool
+    note: str
+    counts: dict[str, dict[str, Counts]]
+
+    @property
+    def calls(self) -> int:
+        """How often an implementation other than upstream was called here, over all targets."""
+        return sum(c.calls for by_choice in self.counts.values() for name, c in by_choice.items() if name != "upstream")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All bindings of this process, with the plugins that were left out."""
+
+    pid: int
+    enabled: bool
+    loaded: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    broken: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    def entry(self, hook: str, framework: str | None = None) -> Entry:
+        """The one entry of a hook (in a framework).
+
+        Raises:
+            LookupError: there is none, or more than one.
+        """
+        found = [e for e in self.entries if e.hook == hook and framework in (None, e.framework)]
+        if len(found) != 1:
+            raise LookupError(f"{len(found)} entries for {hook!r} in {framework or 'any framework'}: {[e.targets for e in found]}")
+        return found[0]
+
+    @property
+    def manifest(self) -> str:
+        """A hash of what is chosen and where; equal on two ranks when they do the same. Counts and pids do not matter."""
+        what = sorted((e.framework, e.version, e.hook, e.targets, e.choice, e.verdict) for e in self.entries if e.state != "restored")
+        return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as JSON-serializable data."""
+        return {
+            "pid": self.pid,
+            "enabled": self.enabled,
+            "manifest": self.manifest,
+            "loaded": list(self.loaded),
+            "broken_plugins": list(self.broken),
+            "bindings": [asdict(entry) for entry in self.entries],
+        }
+
+    def summary(self) -> str:
+        """The one log line of a process."""
+        if not self.enabled:
+            return "switched off"
+        parts = []
+        for state in ("bound", "waiting", "refused", "restored"):
+            names = sorted({f"{e.hook}={e.choice}" if state in ("bound", "waiting") else e.hook for e in self.entries if e.state == state})
+            if names:
+                parts.append(f"{_WORDS[state]} {', '.join(names)}")
+        return f"{'; '.join(parts) or 'nothing to bind'}; manifest {self.manifest}"
+
+
+_WORDS = {"bound": "bound", "waiting": "to bind on import:", "refused": "refused:", "restored": "restored:"}

@@ -1,0 +1,86 @@
+"""What an adapter is made of: `Adapter`, `Binding`, `Form`. Everything here is data; nothing imports a framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Compose = Callable[[Callable[..., Any], Callable[..., Any]], Callable[..., Any]]
+"""``compose(implementation, upstream)`` returns the replacement: a function with the target's own signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One form that upstream's code took over a range of releases.
+
+    Attributes:
+        releases: a version specifier, closed at the newest release whose code was read: ``">=0.20.0,<0.22"``.
+        status: ``needed`` where this form stalls (bound by default), ``upstreamed`` where it does not (bound only when
+            the user names an implementation).
+        why: what it costs, or which change fixed it.
+        compose: one per target of the binding, or None where this form cannot be replaced.
+    """
+
+    releases: str
+    status: Literal["needed", "upstreamed"]
+    why: str
+    compose: tuple[Compose, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A hook and the places in one framework where that work is done.
+
+    Attributes:
+        hook: the hook's name.
+        targets: ``"package.module:Class.function"``; several are bound all or none.
+        forms: the forms upstream's code took, by release, without overlap.
+        depends: further functions that the replacement relies on; their fingerprints must be the recorded ones too.
+        compiled: torch.compile may trace the target; its calls are then counted only outside of compiled regions.
+        note: a hazard that plan and doctor print.
+    """
+
+    hook: str
+    targets: tuple[str, ...]
+    forms: tuple[Form, ...]
+    depends: tuple[str, ...] = ()
+    compiled: bool = False
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for form in self.forms:
+            if form.compose is not None and len(form.compose) != len(self.targets):
+                raise ValueError(f"{self.label}: form {form.releases!r} needs one compose function per target")
+        for target in (*self.targets, *self.depends):
+            if target.count(":") != 1 or not target.split(":")[1]:
+                raise ValueError(f"{self.label}: {target!r} is not 'package.module:Class.function'")
+
+    @property
+    def label(self) -> str:
+        """The hook and its first target, for messages."""
+        return f"{self.hook} at {self.targets[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """The bindings of one framework.
+
+    Attributes:
+        framework: the name used in reports and by ``syncfree.load``.
+        package: the importable top-level package.
+        distributions: names the package is distributed under; the installed one gives the version.
+        bindings: what is bound.
+        home: the package that holds ``releases.json`` (usually ``__name__``).
+        logger: the logger whose handlers reach the framework's own log.
+        loads_plugins_since: the release from which the framework itself loads our plugin in every process; older ones are
+            entered through ``syncfree.pth``. None: always through ``syncfree.pth``.
+    """
+
+    framework: str
+    package: str
+    distributions: tuple[str, ...]
+    bindings: tuple[Binding, ...]
+    home: str
+    logger: str = "syncfree"
+    loads_plugins_since: str | None = None

@@ -1,0 +1,15 @@
+"""``import syncfree.auto``: load the hooks of every framework that is installed.
+
+For environments without ``syncfree.pth`` (editable installs), and for scripts that want to say it. Import it first: what a
+script has imported by name before keeps upstream's function.
+"""
+
+from __future__ import annotations
+
+from ._face import load
+from ._frameworks import find_installed
+from ._runtime import RUNTIME
+
+for _adapter in list(RUNTIME.adapters()):
+    if find_installed(_adapter) is not None:
+        load(_adapter.framework)
