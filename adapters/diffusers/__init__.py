@@ -1,0 +1,18 @@
+"""diffusers. It loads no plugins: ``syncfree.pth`` loads this adapter when diffusers is first imported, or ``import syncfree.auto``.
+
+At that moment no scheduler module has been executed, so nobody holds a stale copy of a target.
+"""
+
+from __future__ import annotations
+
+from syncfree.adapting import Adapter
+
+from . import unipc
+
+ADAPTER = Adapter(
+    framework="diffusers",
+    package="diffusers",
+    distributions=("diffusers",),
+    bindings=(unipc.BINDING,),
+    home=__name__,
+)

@@ -1,0 +1,137 @@
+"""Bind `scheduler_step` to diffusers' ``UniPCMultistepScheduler``, or to any copy of it in another project.
+
+A copy is bound with a few lines, because all of them keep the signatures and the attributes of the original::
+
+    BINDING = unipc_binding(
+        "your_project.schedulers:UniPCMultistepScheduler",
+        UniPCForm(">=1.0,<2", scalars_follow="sigmas", why="6 host syncs per step"),
+    )
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from syncfree.adapting import Binding, Compose, Form
+from syncfree.hooks.scheduler_step import MultistepUpdate
+
+if TYPE_CHECKING:
+    import torch
+
+
+class UniPCForm(NamedTuple):
+    """One form of the two update methods over a range of releases.
+
+    Attributes:
+        releases: a version specifier.
+        scalars_follow: ``sample`` where the methods say ``self.sigmas[i].to(device)``, otherwise ``sigmas``.
+        why: what the form costs.
+        status: ``needed`` where it stalls.
+    """
+
+    releases: str
+    scalars_follow: Literal["sigmas", "sample"]
+    why: str
+    status: Literal["needed", "upstreamed"] = "needed"
+
+
+def unipc_binding(scheduler: str, *forms: UniPCForm, depends: tuple[str, ...] = (), note: str = "") -> Binding:
+    """Make the binding of a UniPC scheduler class.
+
+    Args:
+        scheduler: ``"package.module:Class"``.
+        forms: the forms its methods took, by release.
+        depends: further functions that the two methods call.
+        note: a hazard that plan and doctor print.
+    """
+    return Binding(
+        hook="scheduler_step",
+        targets=(f"{scheduler}.multistep_uni_p_bh_update", f"{scheduler}.multistep_uni_c_bh_update"),
+        depends=(f"{scheduler}._sigma_to_alpha_sigma_t", *depends),
+        forms=tuple(
+            Form(form.releases, form.status, form.why, (_predictor(form.scalars_follow), _corrector(form.scalars_follow)))
+            for form in forms
+        ),
+        note=note,
+    )
+
+
+def _predictor(scalars_follow: Literal["sigmas", "sample"]) -> Compose:
+    def compose(step: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
+        translate = _translation(upstream, scalars_follow)
+
+        def multistep_uni_p_bh_update(
+            self: Any, model_output: Any, *args: Any, sample: Any = None, order: Any = None, **kwargs: Any
+        ) -> Any:
+            if args or kwargs or sample is None or self.solver_p is not None:
+                return NotImplemented
+            update = translate(self, 0, order, sample, None)
+            return NotImplemented if update is None else step(update)
+
+        return multistep_uni_p_bh_update
+
+    return compose
+
+
+def _corrector(scalars_follow: Literal["sigmas", "sample"]) -> Compose:
+    def compose(step: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
+        translate = _translation(upstream, scalars_follow)
+
+        def multistep_uni_c_bh_update(
+            self: Any,
+            this_model_output: Any,
+            *args: Any,
+            last_sample: Any = None,
+            this_sample: Any = None,
+            order: Any = None,
+            **kwargs: Any,
+        ) -> Any:
+            if args or kwargs or last_sample is None or this_sample is None or this_model_output is None:
+                return NotImplemented
+            if this_sample.device != last_sample.device:
+                return NotImplemented
+            update = translate(self, 1, order, last_sample, this_model_output)
+            return NotImplemented if update is None else step(update)
+
+        return multistep_uni_c_bh_update
+
+    return compose
+
+
+def _translation(
+    upstream: Callable[..., Any], scalars_follow: Literal["sigmas", "sample"]
+) -> Callable[[Any, int, Any, Any, Any], MultistepUpdate | None]:
+    """Make the function that reads an update off a scheduler; None where upstream must run, and raise what it raises."""
+    import torch
+
+    owner = upstream.__globals__[upstream.__qualname__.split(".")[0]]
+    alpha_sigma = owner._sigma_to_alpha_sigma_t
+
+    def translate(scheduler: Any, steps_back: int, order: Any, sample: Any, model_output: Any) -> MultistepUpdate | None:
+        config, sigmas, index, outputs = scheduler.config, scheduler.sigmas, scheduler.step_index, scheduler.model_outputs
+        if type(order) is not int or not 0 < order <= len(outputs) or outputs[-order] is None or type(index) is not int:
+            return None
+        if config.solver_type not in ("bh1", "bh2"):
+            return None
+        if getattr(scheduler._sigma_to_alpha_sigma_t, "__func__", None) is not alpha_sigma:
+            return None  # overridden: the schedule is not one of the two that the contract knows
+        if sigmas.device.type != "cpu" and sigmas.device != sample.device:
+            return None
+        if torch.promote_types(sigmas.dtype, torch.get_default_dtype()) is not sigmas.dtype:
+            return None  # upstream appends 1.0 in the default dtype to a list of scalars
+        return MultistepUpdate(
+            phase="corrector" if steps_back else "predictor",
+            order=order,
+            solver_type=config.solver_type,
+            predict_x0=scheduler.predict_x0,
+            schedule="flow" if config.use_flow_sigmas else "vp",
+            sigmas=sigmas,
+            index=index - steps_back,
+            scalars_follow=scalars_follow,
+            history=tuple(outputs[-order:]),
+            sample=sample,
+            model_output=model_output,
+        )
+
+    return translate

@@ -1,0 +1,161 @@
+"""`scheduler_step`: one predictor or corrector update of a multistep diffusion solver (UniPC).
+
+Where it stalls: diffusers ``UniPCMultistepScheduler`` (6 host syncs per step to 0.37, 7 from 0.38) and SGLang's copy of it
+(6 per step to 0.5.12.post1, 2 from 0.5.13, SGLang #27440). The scalars of an update depend on the sigmas, the position
+and the order alone, never on the samples, so an implementation may keep them from one call to the next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from .._hook import Hook, Tolerance, hookspec
+
+if TYPE_CHECKING:
+    import torch
+
+
+class MultistepUpdate(NamedTuple):
+    """Everything that one UniPC update reads. No field may be changed.
+
+    Attributes:
+        phase: ``predictor`` (UniP) goes from ``sigmas[index]`` to ``sigmas[index + 1]``; ``corrector`` (UniC) does the
+            same step again, with the model's output at its end.
+        order: 1 or more; ``order - 1`` older outputs take part.
+        solver_type: ``bh1`` or ``bh2``, the two forms of B(h) in the UniPC paper.
+        predict_x0: the outputs are predictions of the clean sample; otherwise of the noise.
+        schedule: how a sigma gives alpha and sigma: ``flow`` (1 - s, s) or ``vp`` (1 / sqrt(s^2 + 1), s * alpha).
+        sigmas: ``[steps + 1]`` float32 or float64, on the host or the device; the scheduler's own tensor. It must stay where
+            it is, because pipelines read it.
+        index: host integer, the position in ``sigmas`` where the update starts.
+        scalars_follow: where upstream does the arithmetic of the scalars: on the device of ``sigmas`` or of ``sample``.
+            It is part of the result: a kernel reads a host scalar in float32 but casts a device scalar to the sample's dtype.
+        history: ``order`` outputs ``[B, C, ...]``, newest (the one at ``sigmas[index]``) last, on the sample's device.
+        sample: ``[B, C, ...]``, the sample at ``sigmas[index]``.
+        model_output: ``[B, C, ...]``, the output at ``sigmas[index + 1]``; None for the predictor.
+    """
+
+    phase: Literal["predictor", "corrector"]
+    order: int
+    solver_type: Literal["bh1", "bh2"]
+    predict_x0: bool
+    schedule: Literal["flow", "vp"]
+    sigmas: torch.Tensor
+    index: int
+    scalars_follow: Literal["sigmas", "sample"]
+    history: tuple[torch.Tensor, ...]
+    sample: torch.Tensor
+    model_output: torch.Tensor | None = None
+
+
+@hookspec
+def scheduler_step(update: MultistepUpdate) -> torch.Tensor:  # type: ignore[empty-body]
+    """Return the sample ``[B, C, ...]`` at ``sigmas[index + 1]``, in the dtype and on the device of ``update.sample``.
+
+    With ``x`` the sample, ``m0`` the newest output, ``h`` the step in log-SNR and ``D1s`` the scaled differences of older
+    outputs to ``m0``, the result is evaluated in this order (``predict_x0``; otherwise alpha and sigma change places)::
+
+        sigma_t / sigma_0 * x  -  alpha_t * expm1(-h) * m0  -  alpha_t * B(h) * (rhos . D1s [+ rho * (model_output - m0)])
+
+    ``rhos`` solves ``R rho = b``; by convention it is 0.5 for the order-2 predictor and the order-1 corrector. A singular
+    ``R`` (two equal sigmas) gives inf or nan instead of upstream's ``LinAlgError``: the check for it is a host sync.
+
+    Changes nothing; may decline any update.
+    """
+
+
+def reference(update: MultistepUpdate) -> torch.Tensor:
+    """UniPC written out, with a host round trip for every list of scalars."""
+    import torch
+
+    u = update
+    x, m0, device = u.sample, u.history[-1], u.sample.device
+    sigmas = u.sigmas if u.scalars_follow == "sigmas" else u.sigmas.to(device)
+
+    def point(i: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        sigma = sigmas[i]
+        alpha = 1 - sigma if u.schedule == "flow" else 1 / ((sigma**2 + 1) ** 0.5)
+        sigma = sigma if u.schedule == "flow" else sigma * alpha
+        return alpha, sigma, torch.log(alpha) - torch.log(sigma)
+
+    alpha_0, sigma_0, lambda_0 = point(u.index)
+    alpha_t, sigma_t, lambda_t = point(u.index + 1)
+    h = lambda_t - lambda_0
+    hh = -h if u.predict_x0 else h
+    b_h = hh if u.solver_type == "bh1" else torch.expm1(hh)
+
+    ratios = [(point(u.index - i)[2] - lambda_0) / h for i in range(1, u.order)]
+    differences = [(m - m0) / r for m, r in zip(reversed(u.history[:-1]), ratios, strict=True)]
+    if u.model_output is not None:
+        differences.append(u.model_output - m0)
+
+    phi, factorial, right = torch.expm1(hh) / hh - 1, 1, []
+    for i in range(1, len(differences) + 1):
+        right.append((phi * factorial / b_h).item())
+        factorial *= i + 1
+        phi = phi / hh - 1 / factorial
+    knots = torch.tensor([*(r.item() for r in ratios), 1.0][: len(differences)], dtype=sigmas.dtype, device=device)
+    if len(differences) < 2:
+        rhos = torch.tensor([0.5], dtype=x.dtype, device=device)
+    else:
+        left = torch.stack([knots**i for i in range(len(differences))])
+        rhos = torch.linalg.solve(left, torch.tensor(right, dtype=sigmas.dtype, device=device)).to(x.dtype)
+
+    older: torch.Tensor | int = 0
+    if u.order > 1:
+        older = torch.einsum("k,bkc...->bc...", rhos[: u.order - 1], torch.stack(differences[: u.order - 1], dim=1))
+    change = older if u.model_output is None else older + rhos[-1] * differences[-1]
+    ratio, kept = (sigma_t / sigma_0, alpha_t) if u.predict_x0 else (alpha_t / alpha_0, sigma_t)
+    return (ratio * x - kept * torch.expm1(hh) * m0 - kept * b_h * change).to(x.dtype)
+
+
+def inputs() -> Any:
+    """Updates of every phase, order, solver, schedule, dtype and placement, on the CPU."""
+    import torch
+    from hypothesis import strategies as st
+
+    @st.composite
+    def updates(draw: st.DrawFn) -> dict[str, object]:
+        steps = draw(st.integers(4, 12))
+        order = draw(st.integers(1, 3))
+        index = draw(st.integers(order - 1, steps - (1 if order == 1 else 2)))  # the last sigma is 0
+        schedule = draw(st.sampled_from(("flow", "vp")))
+        if schedule == "flow":
+            line = torch.linspace(1 - 1e-6, 1e-3, steps)
+            shift = draw(st.floats(1, 8))
+            sigmas = shift * line / (1 + (shift - 1) * line)
+        else:
+            sigmas = torch.logspace(draw(st.floats(0.5, 2)), -2, steps)
+        dtype = draw(st.sampled_from((torch.float32, torch.bfloat16, torch.float16)))
+        shape = draw(st.sampled_from(((1, 4), (2, 3, 5), (2, 4, 3, 3), (1, 4, 2, 3, 3))))
+        generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+        noise = [torch.randn(shape, generator=generator).to(dtype) for _ in range(order + 2)]
+        corrector = draw(st.booleans())
+        update = MultistepUpdate(
+            phase="corrector" if corrector else "predictor",
+            order=order,
+            solver_type=draw(st.sampled_from(("bh1", "bh2"))),
+            predict_x0=draw(st.booleans()),
+            schedule=schedule,
+            sigmas=torch.cat([sigmas, torch.zeros(1)]),
+            index=index,
+            scalars_follow=draw(st.sampled_from(("sigmas", "sample"))),
+            history=tuple(noise[:order]),
+            sample=noise[order],
+            model_output=noise[order + 1] if corrector else None,
+        )
+        return {"update": update}
+
+    return updates()
+
+
+HOOK = Hook(
+    name="scheduler_step",
+    spec=scheduler_step,
+    reference=reference,
+    inputs=inputs,
+    tolerance=Tolerance(
+        rtol=2e-2, atol=2e-2, reason="bfloat16 samples; the terms nearly cancel when the step in log-SNR is small"
+    ),
+    summary="one predictor or corrector update of a multistep diffusion solver (UniPC)",
+)
