@@ -1,0 +1,29 @@
+"""Virtual environments with the real frameworks, made once and cached; `python -m tests.environments` is the command line.
+
+Needs nothing but Python 3.11's standard library, so that a fresh clone can start from it.
+"""
+
+from __future__ import annotations
+
+from ._build import build, python_of
+from ._cache import cache_root, content_key, made_once
+from ._overlay import develop, overlay, release
+from ._specs import load, names
+from ._wheels import copy_sources, unpacked, vllm_hybrid, wheel
+
+__all__ = [
+    "build",
+    "cache_root",
+    "content_key",
+    "copy_sources",
+    "develop",
+    "load",
+    "made_once",
+    "names",
+    "overlay",
+    "python_of",
+    "release",
+    "unpacked",
+    "vllm_hybrid",
+    "wheel",
+]

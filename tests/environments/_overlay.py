@@ -1,0 +1,103 @@
+"""Overlays: light environments that see everything of a base environment and own what is installed into them.
+
+The base stays as it was built, so that any number of processes can use it at once; making an overlay takes seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ._build import build, install_source, pip, python_of
+from ._cache import cache_root, content_key, made_once
+from ._specs import load
+from ._wheels import HYBRID_RELEASES, ROOT, unpacked, vllm_hybrid, wheel
+
+
+def overlay(
+    base: str, *installs: str | Path, before: Sequence[Path] = (), directory: Path | None = None
+) -> Path:
+    """Return the Python of an overlay on the environment `base`.
+
+    `installs` are wheels, source folders or exact requirements, installed without their dependencies. `before` are
+    folders of unpacked wheels that hide what the base has under the same name. Without `directory` the overlay is shared
+    through the cache and must not be changed; with it a new one is made there, the caller's to change and to remove.
+    """
+
+    def make(target: Path) -> None:
+        _make(target, build(base), installs, before)
+
+    if directory is None:
+        parts = [os.fspath(load(base).directory), *installs, *map(os.fspath, before)]
+        directory = made_once(cache_root() / "overlays" / f"{base}-{content_key(parts)}", make)
+    else:
+        make(directory)
+    return python_of(directory)
+
+
+def release(framework: str, version: str, *installs: str | Path, directory: Path | None = None) -> Path:
+    """Return the Python of an overlay that has exactly this release of vLLM (older ones: hybrids), SGLang or diffusers."""
+    base, before = _base_of(framework, version)
+    return overlay(base, *installs, before=before, directory=directory)
+
+
+def develop() -> Path:
+    """Return the Python of an overlay on `dev` with the working tree installed as editable (without `syncfree.pth`)."""
+    metadata = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "setup.py")]
+
+    def make(target: Path) -> None:
+        _make(target, build("dev"), (), ())
+        pip(python_of(target), "install", "--no-deps", "--no-build-isolation", "--editable", ROOT)
+
+    key = content_key([os.fspath(load("dev").directory), os.fspath(ROOT), *metadata])
+    return python_of(made_once(cache_root() / "overlays" / f"develop-{key}", make))
+
+
+def _base_of(framework: str, version: str) -> tuple[str, tuple[Path, ...]]:
+    number = tuple(int(part) for part in version.split(".")[:3])
+    if framework == "vllm":
+        if version in HYBRID_RELEASES:
+            hybrid = vllm_hybrid(version)
+            return "vllm-0.32.0", (hybrid, hybrid / "extra")
+        return f"vllm-{version}", ()
+    if framework == "sglang":
+        base = "0.5.23" if number >= (0, 5, 21) else "0.5.11"
+    elif framework == "diffusers":
+        base = "0.37.0" if number <= (0, 37, 0) else "0.42.1"
+    else:
+        raise ValueError(f"no framework named {framework!r}; there are vllm, sglang, diffusers")
+    return f"{framework}-{base}", () if version == base else (unpacked(framework, version),)
+
+
+def _make(target: Path, base: Path, installs: Sequence[str | Path], before: Sequence[Path]) -> None:
+    subprocess.run([python_of(base), "-m", "venv", "--without-pip", target], check=True, stdout=sys.stderr)
+    site_packages = _site_packages(target)
+    # Read in the order of their names: what must hide the base comes first.
+    (site_packages / "0-before.pth").write_text("".join(f"{folder}\n" for folder in before))
+    (site_packages / "1-base.pth").write_text(f"import site; site.addsitedir({os.fspath(_site_packages(base))!r})\n")
+    _copy_scripts(base, target)
+    for item in installs:
+        if isinstance(item, Path) and item.is_dir():
+            install_source(python_of(target), item)
+        else:
+            pip(python_of(target), "install", "--no-deps", item)
+
+
+def _site_packages(environment: Path) -> Path:
+    return environment / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+
+
+def _copy_scripts(base: Path, target: Path) -> None:
+    """Give the base's commands (`vllm`, `sglang`, `pip`, ...) to the overlay, run by the overlay's Python."""
+    shebang = f"#!{python_of(base)}"
+    for script in (base / "bin").iterdir():
+        if script.is_symlink() or (target / "bin" / script.name).exists():
+            continue
+        content = script.read_bytes()
+        if content.startswith(shebang.encode()):
+            copy = target / "bin" / script.name
+            copy.write_bytes(content.replace(shebang.encode(), f"#!{python_of(target)}".encode(), 1))
+            copy.chmod(0o755)

