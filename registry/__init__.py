@@ -1,20 +1,50 @@
 """syncfree: pluggable hot-path hooks for inference frameworks, proven free of GPU stalls.
 
-Importing this package imports neither torch nor a framework.
+Importing this package imports neither torch nor a framework, and the parts are imported when they are first used: every
+interpreter of an environment may import it.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
-from ._errors import BindingError, PluginError, SelectionError, SyncfreeError
-from ._face import Use, compare, counters, holders, load, plan, register, restore, use
-from ._hook import Hook, Tolerance, hookimpl
-from ._plan import Entry, Plan
-from ._slot import Counts
 from ._version import __version__
+
+if TYPE_CHECKING:
+    from ._compare import Comparison
+    from ._errors import BindingError, PluginError, SelectionError, SyncfreeError
+    from ._face import Use, compare, counters, holders, load, plan, register, restore, use
+    from ._hook import Hook, Tolerance, hookimpl, hookspec
+    from ._plan import Entry, Plan
+    from ._slot import Counts
+
+_HOME = {
+    "BindingError": "_errors",
+    "Comparison": "_compare",
+    "Counts": "_slot",
+    "Entry": "_plan",
+    "Hook": "_hook",
+    "Plan": "_plan",
+    "PluginError": "_errors",
+    "SelectionError": "_errors",
+    "SyncfreeError": "_errors",
+    "Tolerance": "_hook",
+    "Use": "_face",
+    "compare": "_face",
+    "counters": "_face",
+    "holders": "_face",
+    "hookimpl": "_hook",
+    "hookspec": "_hook",
+    "load": "_face",
+    "plan": "_face",
+    "register": "_face",
+    "restore": "_face",
+    "use": "_face",
+}
 
 __all__ = [
     "BindingError",
+    "Comparison",
     "Counts",
     "Entry",
     "Hook",
@@ -29,6 +59,7 @@ __all__ = [
     "counters",
     "holders",
     "hookimpl",
+    "hookspec",
     "load",
     "plan",
     "register",
@@ -36,3 +67,16 @@ __all__ = [
     "use",
 ]
 
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -27,8 +27,7 @@ SWITCH = "SYNCFREE"
 PLUGINS = "SYNCFREE_PLUGINS"
 CONFIG = "SYNCFREE_CONFIG"
 ALLOW_UNKNOWN = "SYNCFREE_ALLOW_UNKNOWN"
-CONTROL = "SYNCFREE_CONTROL"
-GENERAL_VARIABLES = (SWITCH, PLUGINS, CONFIG, ALLOW_UNKNOWN, CONTROL)
+GENERAL_VARIABLES = (SWITCH, PLUGINS, CONFIG, ALLOW_UNKNOWN)
 FOREIGN_PREFIXES = ("SYNCFREE_AUDIT_",)
 """Variables that the auditor passes to the processes it watches; they choose nothing here."""
 
@@ -64,7 +63,6 @@ class Selection:
     allowed: tuple[str, ...]
     denied: frozenset[str]
     allow_unknown: frozenset[str]
-    control: str | None = None
 
     def choice(self, hook: str) -> Choice:
         """The choice for a hook; the default one when nothing was said."""
@@ -118,7 +116,6 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
         allowed=tuple(name for name in plugins if not name.startswith("-")),
         denied=frozenset(name[1:] for name in plugins if name.startswith("-")),
         allow_unknown=frozenset(unknown),
-        control=environ.get(CONTROL) or None,
     )
 
 
