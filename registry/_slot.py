@@ -1,15 +1,17 @@
 """The data plane: one slot per bound target.
 
-Order of dispatch of a bound call:
+Order of dispatch of a bound call, all of it in one function with the target's own signature:
 
-1. the bound function, which has the target's own signature, calls ``slot.call``;
-2. ``slot.call`` counts the call and calls the replacement that the adapter composed for the chosen implementation;
-3. the replacement translates and calls the implementation;
-4. if the result is ``NotImplemented`` (declined before anything was touched), the decline is counted and upstream is
-   called with the same arguments.
+1. read the slot's current choice, one attribute: a counter, the replacement that the adapter composed for the chosen
+   implementation, and a counter of declines;
+2. count the call;
+3. call the replacement, which translates and calls the implementation;
+4. if the result is ``NotImplemented`` (declined before anything was touched), count the decline and call upstream with the
+   same arguments.
 
-Any other exception propagates unchanged. Nothing is looked up, locked or caught on the way. A toggle replaces
-``slot.call`` in one assignment, so a call in another thread runs wholly by the old choice or wholly by the new one.
+Any other exception propagates unchanged. Nothing is looked up by name, locked or caught on the way. A toggle replaces the
+current choice in one assignment, so a call in another thread runs and is counted wholly by the old one or wholly by the
+new one.
 """
 
 from __future__ import annotations
@@ -52,26 +54,31 @@ class Counts:
     declines: int
 
 
+Current = tuple[Callable[[], int], Callable[..., Any], Callable[[], int]]
+"""Count a call, the replacement, count a decline."""
+
+
 class Slot:
     """What a bound target calls.
 
     Attributes:
-        call: the current composed callable; replaced by `select`.
         bound: the function to put in the target's place.
+        choice: the plugin in use, or ``upstream``.
+        current: what ``bound`` reads per call; replaced in one assignment.
         upstream: the target's own function.
     """
 
-    __slots__ = ("_calls", "_compose", "_counters", "_traced", "bound", "call", "choice", "upstream")
+    __slots__ = ("_compose", "_counters", "_prepared", "bound", "choice", "current", "upstream")
 
     def __init__(self, upstream: Callable[..., Any], compose: Compose, traced: bool) -> None:
         self.upstream = upstream
         self._compose = compose
-        self._traced = traced
-        self._calls: dict[str, Callable[..., Any]] = {}
+        self._prepared: dict[str, Current] = {}
         self._counters: dict[str, tuple[Counter, Counter]] = {}
+        self.bound = _bound_function(self, traced)
         self.choice = UPSTREAM
-        self.call: Callable[..., Any] = upstream
-        self.bound = _bound_function(self)
+        self.current: Current
+        self.prepare(None)()
 
     def prepare(self, implementation: Implementation | None) -> Callable[[], None]:
         """Compose for an implementation (None: upstream) and return what switches to it.
@@ -81,17 +88,18 @@ class Slot:
             PluginError: the implementation cannot be imported.
         """
         name = UPSTREAM if implementation is None else implementation.plugin
-        if name not in self._calls:
+        if name not in self._prepared:
             replacement = self.upstream
             if implementation is not None:
                 replacement = self._compose(implementation.function(), self.upstream)
                 self._check(replacement)
-            counters = self._counters.setdefault(name, (Counter(), Counter()))
-            self._calls[name] = _counted(self.upstream, replacement, *counters, traced=self._traced)
-        call = self._calls[name]
+            calls, declines = Counter(), Counter()
+            self._counters[name] = calls, declines
+            self._prepared[name] = calls.tick, replacement, declines.tick
+        prepared = self._prepared[name]
 
         def switch() -> None:
-            self.call = call
+            self.current = prepared
             self.choice = name
 
         return switch
@@ -144,50 +152,39 @@ def _arguments(function: Callable[..., Any]) -> tuple[str, str]:
     return ", ".join(declared), ", ".join(passed)
 
 
-def _define(body: str, upstream: Callable[..., Any], names: dict[str, object]) -> Callable[..., Any]:
-    """Define a function with upstream's parameters and defaults; ``{passed}`` in the body becomes the arguments."""
-    declared, passed = _arguments(upstream)
-    clash = set(inspect.signature(upstream).parameters) & set(names)
+def _bound_function(slot: Slot, traced: bool) -> Callable[..., Any]:
+    """Define the function that takes the target's place: upstream's parameters and defaults, and the dispatch."""
+    upstream = slot.upstream
+    names: dict[str, object] = {"_syncfree_slot": slot, "_syncfree_upstream": upstream}
+    count = "_syncfree_count()"
+    if traced:
+        from torch.compiler import is_compiling
+
+        # A traced counter would break the graph, or count once.
+        names["_syncfree_compiling"] = is_compiling
+        count = "_syncfree_compiling() or _syncfree_count()"
+    clash = [name for name in inspect.signature(upstream).parameters if name.startswith("_syncfree_")]
     if clash:
-        raise BindingError(f"{upstream.__qualname__} has parameters named {sorted(clash)}, which syncfree uses itself")
-    source = f"def make({', '.join(names)}):\n def function({declared}):\n{body.format(passed=passed)}\n return function\n"
+        raise BindingError(f"{upstream.__qualname__} has parameters named {clash}, which syncfree uses itself")
+    declared, passed = _arguments(upstream)
+    source = f"""
+def make({", ".join(names)}):
+    def function({declared}):
+        _syncfree_count, _syncfree_replacement, _syncfree_declined = _syncfree_slot.current
+        {count}
+        _syncfree_result = _syncfree_replacement({passed})
+        if _syncfree_result is NotImplemented:
+            _syncfree_declined()
+            return _syncfree_upstream({passed})
+        return _syncfree_result
+    return function
+"""
     scope: dict[str, Any] = {}
     exec(compile(source, f"<syncfree slot of {upstream.__qualname__}>", "exec"), scope)
     function: Any = scope["make"](**names)
     plain: Any = inspect.unwrap(upstream)
     function.__defaults__ = plain.__defaults__
     function.__kwdefaults__ = plain.__kwdefaults__
-    return function  # type: ignore[no-any-return]
-
-
-def _bound_function(slot: Slot) -> Callable[..., Any]:
-    function = _define("  return _syncfree_slot.call({passed})", slot.upstream, {"_syncfree_slot": slot})
-    return functools.update_wrapper(function, slot.upstream)
-
-
-def _counted(
-    upstream: Callable[..., Any], replacement: Callable[..., Any], calls: Counter, declines: Counter, traced: bool
-) -> Callable[..., Any]:
-    names: dict[str, object] = {"_syncfree_tick": calls.tick}
-    count = "  _syncfree_tick()\n"
-    if traced:
-        from torch.compiler import is_compiling  # a traced counter would break the graph, or count once
-
-        names["_syncfree_compiling"] = is_compiling
-        count = "  if not _syncfree_compiling(): _syncfree_tick()\n"
-    if replacement is upstream:
-        return _define(count + "  return _syncfree_upstream({passed})", upstream, {**names, "_syncfree_upstream": upstream})
-    names |= {
-        "_syncfree_replacement": replacement,
-        "_syncfree_declined": declines.tick,
-        "_syncfree_upstream": upstream,
-        "_syncfree_no": NotImplemented,
-    }
-    body = (
-        "  _syncfree_result = _syncfree_replacement({passed})\n"
-        "  if _syncfree_result is _syncfree_no:\n"
-        "   _syncfree_declined()\n"
-        "   return _syncfree_upstream({passed})\n"
-        "  return _syncfree_result"
-    )
-    return _define(count + body, upstream, names)
+    bound = functools.update_wrapper(function, upstream)
+    bound._syncfree_slot = slot
+    return bound  # type: ignore[no-any-return]
