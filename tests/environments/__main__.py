@@ -4,36 +4,75 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from ._build import build, lock, python_of
 from ._cache import is_complete
+from ._overlay import develop, release
 from ._specs import load, names
+from ._wheels import unpacked, wheel
 
 
 def main() -> int:
+    options = _parser().parse_args()
+    try:
+        for line in _run(options):
+            print(line)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.environments", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="name every environment, where it lies and whether it is built")
     for command, text in (
-        ("build", "build and print the folder"),
-        ("python", "build and print the interpreter"),
-        ("lock", "write the lock file anew from the spec"),
+        ("build", "make environments; prints their folders"),
+        ("python", "make environments; prints their interpreters"),
+        ("lock", "resolve specs anew and write their lock files"),
     ):
         commands.add_parser(command, help=text).add_argument("name", nargs="+")
-    options = parser.parse_args()
-    if options.command == "list":
-        for name in names():
-            directory = load(name).directory
-            print(f"{name:18} {'built ' if is_complete(directory) else 'absent'} {directory}")
-        return 0
-    for name in options.name:
-        if options.command == "lock":
-            print(lock(name))
-        elif options.command == "build":
-            print(build(name))
-        else:
-            print(python_of(build(name)))
-    return 0
+    commands.add_parser("wheel", help="build this project's wheel; prints its path")
+    commands.add_parser("develop", help="make an overlay of dev with the working tree editable; prints its interpreter")
+    release_of = commands.add_parser("release", help="make an overlay with one framework release; prints its interpreter")
+    release_of.add_argument("framework", choices=["vllm", "sglang", "diffusers"])
+    release_of.add_argument("version")
+    release_of.add_argument("--without-wheel", action="store_true", help="do not install this project's wheel")
+    release_of.add_argument("--install", action="append", default=[], metavar="X", help="a requirement, wheel or folder")
+    release_of.add_argument("--directory", type=Path, help="make a private overlay here instead of a shared one")
+    unpack = commands.add_parser("unpacked", help="unpack a wheel; prints the folder")
+    unpack.add_argument("project")
+    unpack.add_argument("version")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> list[object]:
+    match options.command:
+        case "list":
+            return [_state(name) for name in names()]
+        case "build":
+            return [build(name) for name in options.name]
+        case "python":
+            return [python_of(build(name)) for name in options.name]
+        case "lock":
+            return [lock(name) for name in options.name]
+        case "wheel":
+            return [wheel()]
+        case "develop":
+            return [develop()]
+        case "unpacked":
+            return [unpacked(options.project, options.version)]
+    extra = [Path(item).absolute() if Path(item).exists() else item for item in options.install]
+    installs = extra if options.without_wheel else [wheel(), *extra]
+    directory = options.directory and options.directory.absolute()
+    return [release(options.framework, options.version, *installs, directory=directory)]
+
+
+def _state(name: str) -> str:
+    directory = load(name).directory
+    return f"{name:18} {'built ' if is_complete(directory) else 'absent'} {directory}"
 
 
 if __name__ == "__main__":
