@@ -4,7 +4,7 @@ Every kernel runs on the device, in the dtype and in the order that upstream use
 
 * sigmas that upstream uploads one by one come from a device copy, made once per schedule;
 * lists of scalars are stacked where they are instead of read back one by one, and uploaded at most once, pinned;
-* ``linalg.solve_ex`` runs ``linalg.solve``'s kernels without the check that reads its verdict back;
+* on a GPU ``linalg.solve_ex`` runs ``linalg.solve``'s kernels without the check that reads the verdict back;
 * a system whose solution the method fixes by convention (0.5) is not built.
 """
 
@@ -37,8 +37,11 @@ class Coefficients(NamedTuple):
 
 
 def scheduler_step(update: MultistepUpdate) -> torch.Tensor:
-    """Implement the contract of `syncfree.hooks.scheduler_step`; declines sigmas that require gradients."""
-    if update.sigmas.requires_grad:
+    """Implement the contract of `syncfree.hooks.scheduler_step`.
+
+    Declines sigmas that require gradients, and systems that sigmas on the host show to be singular: upstream raises there.
+    """
+    if update.sigmas.requires_grad or _is_singular(update):
         return NotImplemented
     return apply(update, coefficients(update))
 
@@ -59,17 +62,19 @@ def coefficients(update: MultistepUpdate) -> Coefficients:
 
 
 def apply(update: MultistepUpdate, scalars: Coefficients) -> torch.Tensor:
-    """Apply an update whose scalars are known."""
+    """Apply an update whose scalars are known; in upstream's order, which gradients are summed by."""
     x, m0, weights = update.sample, update.history[-1], scalars.weights
-    change: torch.Tensor | int = 0  # multiplied out below even when 0: with B(h) = -inf upstream's result is nan
-    if scalars.ratios:
+    older = [(update.history[-2 - i] - m0) / ratio for i, ratio in enumerate(scalars.ratios)]
+    differences = torch.stack(older, dim=1) if older else None
+    kept = scalars.sample * x - scalars.newest * m0
+    change: torch.Tensor | int = 0  # multiplied out even when 0: where B(h) is infinite upstream's result is nan
+    if differences is not None:
         assert weights is not None
-        differences = [(update.history[-2 - i] - m0) / ratio for i, ratio in enumerate(scalars.ratios)]
-        change = torch.einsum("k,bkc...->bc...", weights[: len(differences)], torch.stack(differences, dim=1))
+        change = torch.einsum("k,bkc...->bc...", weights[: len(older)], differences)
     if update.model_output is not None:
         assert weights is not None
         change = change + weights[-1] * (update.model_output - m0)
-    return (scalars.sample * x - scalars.newest * m0 - scalars.change * change).to(x.dtype)
+    return (kept - scalars.change * change).to(x.dtype)
 
 
 def _point(update: MultistepUpdate, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -106,7 +111,18 @@ def _weights(
     else:
         knots_there, right_there = _upload(torch.stack(knots + right), x.device).split(size)
     left = torch.stack([torch.pow(knots_there, i) for i in range(size)])
+    if x.device.type == "cpu":
+        return torch.linalg.solve(left, right_there).to(x.dtype)
     return torch.linalg.solve_ex(left, right_there).result.to(x.dtype)
+
+
+def _is_singular(update: MultistepUpdate) -> bool:
+    """Whether a GPU would be given a system whose ratios are not distinct numbers, as far as the host can know."""
+    sigmas, order = update.sigmas, update.order
+    if order + (update.model_output is not None) < 3 or sigmas.device == update.sample.device:
+        return False
+    used = sigmas[max(update.index - order + 1, 0) : update.index + 2].tolist()
+    return len(set(used)) < order + 1 or 0.0 in used
 
 
 def _placed_sigmas(update: MultistepUpdate) -> torch.Tensor:
