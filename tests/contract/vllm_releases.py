@@ -1,0 +1,55 @@
+"""Functions of real vLLM releases, taken out of the sources that the engine tests run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import torch
+from packaging.specifiers import SpecifierSet
+
+from syncfree.adapting import Binding, Form
+from tests.environments import build, vllm_hybrid
+
+from .upstream_source import functions
+
+NEWEST = "0.32.0"
+RELEASES = ("0.20.2", "0.21.0", "0.22.0", NEWEST)
+
+
+def package(release: str) -> Path:
+    """The folder of the package ``vllm`` of a release; what hooks replace in it is as it shipped."""
+    if release == NEWEST:
+        (found,) = build(f"vllm-{release}").glob("lib/python3*/site-packages/vllm")
+        return found
+    return vllm_hybrid(release) / "vllm"
+
+
+def define(release: str, module: str, names: Iterable[str], namespace: dict[str, Any]) -> dict[str, Any]:
+    """Define functions of ``vllm.<module>`` in a namespace that has what they use; see `functions`."""
+    return functions(package(release) / f"{module.replace('.', '/')}.py", names, namespace)
+
+
+def form_of(binding: Binding, release: str) -> Form:
+    """The form of a binding that covers a release."""
+    (form,) = (form for form in binding.forms if release in SpecifierSet(form.releases))
+    return form
+
+
+def sampler(release: str) -> dict[str, Any]:
+    """`gather_specific_token_logprobs` of a release with all that it calls.
+
+    Up to 0.21 the log-probabilities come from a Triton kernel, for which a PyTorch function stands in.
+    """
+    platform = SimpleNamespace(simple_compile_backend="eager")
+    namespace: dict[str, Any] = {"torch": torch, "NamedTuple": NamedTuple, "current_platform": platform}
+    define(release, "v1.outputs", ["LogprobsTensors"], namespace)
+    define(release, "v1.sample.ops.logprobs", ["batched_count_greater_than"], namespace)
+    namespace["compute_token_logprobs"] = _compute_token_logprobs
+    return define(release, "v1.sample.sampler", ["Sampler.gather_specific_token_logprobs"], namespace)
+
+
+def _compute_token_logprobs(logits: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
+    return logits.float().log_softmax(-1).gather(-1, token_ids.to(torch.int64))
