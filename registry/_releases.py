@@ -1,0 +1,119 @@
+"""What each release's functions looked like: the data that judging compares with.
+
+``releases.json`` lies beside an adapter and is written by ``syncfree fingerprint``, which reads real wheels. For each target
+it lists the bodies that were seen and the releases that had each. A checksum over the content catches a hand edit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from packaging.version import Version
+
+from ._errors import SyncfreeError
+from ._fingerprint import FunctionRecord
+
+FORMAT = 1
+FILE_NAME = "releases.json"
+Seen = Mapping[str, Mapping[str, FunctionRecord]]
+"""Target, then release, then what it was; a release without the target is left out."""
+
+
+class ReleaseDataError(SyncfreeError):
+    """A release data file that is missing, edited by hand, or of another format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """The releases of a framework that were read, and what each target looked like in them."""
+
+    framework: str
+    names: tuple[str, ...]
+    seen: Seen
+
+    def releases(self) -> tuple[str, ...]:
+        """The releases that were read, oldest first."""
+        return self.names
+
+    def targets(self) -> tuple[str, ...]:
+        """The functions that were looked for."""
+        return tuple(self.seen)
+
+    def record(self, target: str, release: str) -> FunctionRecord | None:
+        """What a target looked like in a release; None when that release does not have it."""
+        return self.seen.get(target, {}).get(release)
+
+
+def load_releases(home: str) -> Releases:
+    """The release data in the folder of a package, such as ``syncfree.adapters.vllm``.
+
+    Raises:
+        ReleaseDataError: see `read_releases`, or the package has no folder.
+    """
+    spec = importlib.util.find_spec(home)
+    if spec is None or not spec.submodule_search_locations:
+        raise ReleaseDataError(f"{home} is not a package, so there is no {FILE_NAME} beside it")
+    return read_releases(Path(spec.submodule_search_locations[0]) / FILE_NAME)
+
+
+@lru_cache
+def read_releases(path: Path) -> Releases:
+    """Read and check a release data file.
+
+    Raises:
+        ReleaseDataError: the file is missing, is not of this format, or its checksum is not that of its content.
+    """
+    again = "run `syncfree fingerprint` to write it from the wheels"
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ReleaseDataError(f"{path} cannot be read ({error}); {again}") from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ReleaseDataError(f"{path} is not of format {FORMAT}; {again}")
+    if data.get("checksum") != _checksum(data):
+        raise ReleaseDataError(f"{path} was changed by hand: its checksum is not that of its content; {again}")
+    return Releases(data["framework"], tuple(data["releases"]), _unpack(data["targets"]))
+
+
+def write_releases(path: Path, releases: Releases) -> None:
+    """Write a release data file, sorted, so that two runs over the same wheels give the same bytes."""
+    names = sorted(set(releases.names), key=Version)
+    data: dict[str, Any] = {
+        "format": FORMAT,
+        "framework": releases.framework,
+        "releases": names,
+        "targets": {target: _pack(releases.seen[target], names) for target in sorted(releases.seen)},
+    }
+    data = {"checksum": _checksum(data), **data}
+    path.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+    read_releases.cache_clear()
+
+
+def _checksum(data: Mapping[str, Any]) -> str:
+    content = {key: value for key, value in data.items() if key != "checksum"}
+    return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _pack(seen: Mapping[str, FunctionRecord], names: list[str]) -> list[dict[str, Any]]:
+    bodies: dict[tuple[str, str], list[str]] = {}
+    for name in names:
+        if name in seen:
+            bodies.setdefault((seen[name].fingerprint, seen[name].signature), []).append(name)
+    return [{"fingerprint": f, "signature": s, "releases": having} for (f, s), having in bodies.items()]
+
+
+def _unpack(targets: Mapping[str, list[dict[str, Any]]]) -> dict[str, dict[str, FunctionRecord]]:
+    found: dict[str, dict[str, FunctionRecord]] = {}
+    for target, bodies in targets.items():
+        found[target] = {}
+        for body in bodies:
+            record = FunctionRecord(body["signature"], body["fingerprint"])
+            found[target] |= dict.fromkeys(body["releases"], record)
+    return found
