@@ -1,0 +1,31 @@
+"""Thread states reach autograd threads through torch's own thread-local objects, which ``backward()`` carries along."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from . import _record
+from ._record import ThreadState
+
+_KEY = "syncfree_audit"
+
+
+def connect() -> None:
+    """Let the recorder find the audits of the thread that called ``backward()``."""
+    _record.connect(_publish, _inherited, os.path.dirname(torch.__file__) + os.sep)
+
+
+def _publish(state: ThreadState | None) -> None:
+    if state is not None:
+        torch._C._stash_obj_in_tls(_KEY, state)
+    elif torch._C._is_key_in_tls(_KEY):
+        torch._C._remove_obj_from_tls(_KEY)
+
+
+def _inherited() -> ThreadState | None:
+    if not torch._C._is_key_in_tls(_KEY):
+        return None
+    state: ThreadState = torch._C._get_obj_in_tls(_KEY)
+    return state

@@ -1,0 +1,172 @@
+"""The back end for a real GPU.
+
+torch calls the trace callbacks at the very points where ``set_sync_debug_mode`` would warn, and also for
+device and event waits; on the waiting thread, before the wait, each time. What they do not see are
+``non_blocking`` copies of pageable memory. A dispatch mode sees those, and tells which operator is running
+when a callback comes.
+
+Once an audit has been opened the trace stays switched on in the process: torch has no way to switch it off.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.cuda import _gpu_trace
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from . import _autograd
+from ._errors import AuditError
+from ._record import Kind, is_active, record
+
+_DATA_SHAPE = {
+    "aten::nonzero", "aten::masked_select", "aten::_unique", "aten::_unique2", "aten::unique_dim",
+    "aten::unique_consecutive", "aten::unique_dim_consecutive", "aten::bincount", "aten::equal", "aten::histc",
+    "aten::repeat_interleave", "aten::index", "aten::_index_put_impl_", "aten::index_put_",
+}  # fmt: skip
+
+
+class _Running(threading.local):
+    op: str = ""
+    kind: Kind = Kind.WAIT
+    shape: tuple[int, ...] | None = None
+
+
+_running = _Running()
+
+
+class _OperatorWatch(TorchDispatchMode):
+    """Knows the operator that runs in this thread, and records the copies that torch itself does not see."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = func._schema.name
+        outer = _running.op, _running.kind, _running.shape
+        _running.op, _running.shape = name, _shape(args)
+        _running.kind = _kind(name, args, kwargs)
+        if name in ("aten::copy_", "aten::_to_copy"):
+            _record_staged(name, args, kwargs)
+        try:
+            return func(*args, **kwargs)
+        finally:
+            _running.op, _running.kind, _running.shape = outer
+
+
+def _shape(args: tuple[Any, ...]) -> tuple[int, ...] | None:
+    return tuple(args[0].shape) if args and isinstance(args[0], torch.Tensor) else None
+
+
+def _kind(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Kind:
+    if name == "aten::_local_scalar_dense":
+        return Kind.ITEM
+    if name in _DATA_SHAPE:
+        host_index = name not in ("aten::index", "aten::_index_put_impl_", "aten::index_put_") or _has_mask(
+            args
+        )
+        return Kind.DATA_SHAPE if host_index else Kind.H2D
+    if name == "aten::copy_":
+        return Kind.H2D if args[0].is_cuda else Kind.D2H
+    if name == "aten::_to_copy":
+        return Kind.D2H if args[0].is_cuda else Kind.H2D
+    return Kind.WAIT
+
+
+def _has_mask(args: tuple[Any, ...]) -> bool:
+    return any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in args[1])
+
+
+def _record_staged(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Record a ``non_blocking`` copy that involves pageable memory."""
+    if name == "aten::copy_":
+        destination, source = args[0], args[1]
+        if (
+            not (args[2] if len(args) > 2 else kwargs.get("non_blocking"))
+            or destination.is_cuda == source.is_cuda
+        ):
+            return
+        host = source if destination.is_cuda else destination
+        same = (
+            destination.dtype == source.dtype
+            and destination.shape == source.shape
+            and destination.is_contiguous()
+        )
+        if host.numel() and not (host.is_pinned() and same and source.is_contiguous()):
+            record(Kind.STAGED, name, hard=not destination.is_cuda, shape=tuple(source.shape))
+        return
+    source, device, dtype = args[0], kwargs.get("device"), kwargs.get("dtype")
+    if (
+        not kwargs.get("non_blocking")
+        or device is None
+        or source.is_cuda
+        or torch.device(device).type != "cuda"
+    ):
+        return
+    if source.numel() and not (
+        source.is_pinned() and dtype in (None, source.dtype) and source.is_contiguous()
+    ):
+        record(Kind.STAGED, name, hard=False, shape=tuple(source.shape))
+
+
+def _on_stream(stream: int) -> None:
+    if is_active():
+        record(_running.kind, _running.op or "cudaStreamSynchronize", shape=_running.shape)
+
+
+def _on_device() -> None:
+    if is_active():
+        record(Kind.WAIT, "torch.cuda.synchronize")
+
+
+def _on_event(event: int) -> None:
+    if is_active():
+        record(Kind.WAIT, "torch.cuda.Event.synchronize")
+
+
+class CudaBackend:
+    """Trace callbacks of a real GPU."""
+
+    name = "cuda"
+
+    def __init__(self) -> None:
+        torch._C._activate_gpu_trace()
+        callbacks: list[tuple[Callable[[Any], None], Any]] = [
+            (_gpu_trace.register_callback_for_stream_synchronization, _on_stream),
+            (_gpu_trace.register_callback_for_device_synchronization, _on_device),
+            (_gpu_trace.register_callback_for_event_synchronization, _on_event),
+        ]
+        for register, callback in callbacks:
+            register(callback)
+        _autograd.connect()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch operators of this thread; autograd threads inherit the mode."""
+        with _OperatorWatch():
+            yield
+
+
+_installed: CudaBackend | None = None
+
+
+def backend() -> CudaBackend:
+    """The back end of this process, installed on first use.
+
+    Raises:
+        AuditError: no GPU that torch can use.
+    """
+    global _installed
+    if _installed is None:
+        if not torch.cuda.is_available():
+            raise AuditError(
+                "torch sees no CUDA device here, and the simulated device is not installed in this process. Install it "
+                "before anything uses CUDA: syncfree.audit.simulated.install(), or audit(backend='simulated'); "
+                "@pytest.mark.sync_budget and `syncfree audit -- COMMAND` do it by themselves"
+            )
+        _installed = CudaBackend()
+    return _installed

@@ -1,0 +1,248 @@
+"""Syncs as they happen: the record, and the audits that each thread has open.
+
+An audit sees the thread that opened it, and the autograd threads that work for that thread. A process-wide audit (the
+command line's) sees every thread.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from types import FrameType
+from typing import Protocol
+
+_DEPTH = 64
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class Kind(str, Enum):
+    """Why the host waited."""
+
+    ITEM = "item"
+    H2D = "h2d"
+    D2H = "d2h"
+    DATA_SHAPE = "data-shape"
+    WAIT = "wait"
+    STAGED = "staged"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One line of Python on the way to a sync."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} {self.function}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """One time that the host waited for the device.
+
+    Attributes:
+        op: the operator or API function, ``aten::_local_scalar_dense`` or ``torch.cuda.synchronize``.
+        hard: the host waits until the queue has drained. False: only the driver's staging of pageable memory waits.
+        shape: of the tensor that was read or copied, where there is one.
+        stack: innermost first, without frames of torch and of the auditor.
+        seconds: ``time.perf_counter()`` before the wait.
+        step: number of `syncfree.audit.step` calls before it in this thread, -1 before the first.
+        phase: the name given to that call, or an empty string.
+        allowed: the reason of the innermost `syncfree.audit.allow` region, or None.
+    """
+
+    kind: Kind
+    op: str
+    hard: bool
+    shape: tuple[int, ...] | None
+    stack: tuple[Frame, ...]
+    thread: str
+    seconds: float
+    step: int
+    phase: str
+    allowed: str | None
+
+    @property
+    def where(self) -> Frame:
+        """The innermost line of user code; ``<unknown>`` when a thread without Python code waited."""
+        return self.stack[0] if self.stack else _UNKNOWN
+
+
+_UNKNOWN = Frame("<unknown>", 0, "")
+
+
+class Sink(Protocol):
+    """What a sync is delivered to."""
+
+    def add(self, sync: Sync) -> None: ...
+
+    def begin_step(self, phase: str) -> None: ...
+
+
+@dataclass(slots=True)
+class ThreadState:
+    """The audits and allow regions that one thread has open."""
+
+    owner: int
+    thread: str
+    sinks: list[Sink] = field(default_factory=list)
+    allowed: list[str] = field(default_factory=list)
+    step: int = -1
+    phase: str = ""
+
+
+class _Local(threading.local):
+    state: ThreadState | None = None
+
+
+_local = _Local()
+_lock = threading.Lock()
+_open_audits = 0
+_everywhere: list[Sink] = []
+_ignored_directories: tuple[str, ...] = (_HERE, "<frozen")
+# A back end sets these two: an autograd thread has the state of the thread that waits for it.
+_publish: Callable[[ThreadState | None], None] = lambda state: None
+_inherited: Callable[[], ThreadState | None] = lambda: None
+
+
+def connect(
+    publish: Callable[[ThreadState | None], None], inherited: Callable[[], ThreadState | None], ignore: str
+) -> None:
+    """Tell how thread states reach autograd threads, and which directory's frames are not user code."""
+    global _publish, _inherited, _ignored_directories
+    _publish, _inherited = publish, inherited
+    if ignore not in _ignored_directories:
+        _ignored_directories = (*_ignored_directories, ignore)
+
+
+def is_active() -> bool:
+    """True while any thread has an audit open; the cheap test before anything else is looked at."""
+    return _open_audits > 0
+
+
+def thread_state() -> ThreadState:
+    """The calling thread's own state, made on first use."""
+    state = _local.state
+    if state is None:
+        thread = threading.current_thread()
+        state = _local.state = ThreadState(threading.get_ident(), thread.name)
+    return state
+
+
+@contextmanager
+def opened(sink: Sink) -> Iterator[None]:
+    """Deliver this thread's syncs to ``sink``."""
+    global _open_audits
+    state = thread_state()
+    if not state.sinks:
+        state.step, state.phase = -1, ""
+    state.sinks.append(sink)
+    with _lock:
+        _open_audits += 1
+    _publish(state)
+    try:
+        yield
+    finally:
+        with _lock:
+            _open_audits -= 1
+        # By identity: two reports may be equal, and audits may be closed in another order than they were
+        # opened.
+        state.sinks[:] = [other for other in state.sinks if other is not sink]
+        if not state.sinks:
+            _publish(None)
+
+
+def open_everywhere(sink: Sink) -> None:
+    """Deliver every thread's syncs to ``sink`` until the process ends."""
+    global _open_audits
+    with _lock:
+        _open_audits += 1
+        _everywhere.append(sink)
+
+
+@contextmanager
+def allow(reason: str) -> Iterator[None]:
+    """Syncs of this thread inside are intended: they are listed with ``reason`` and do not count against a budget.
+
+    Raises:
+        ValueError: the reason is empty.
+    """
+    if not isinstance(reason, str) or not reason.strip():
+        raise ValueError(f"allow() needs the reason why these syncs are intended, as text; got {reason!r}")
+    state = thread_state()
+    state.allowed.append(reason)
+    try:
+        yield
+    finally:
+        state.allowed.pop()
+
+
+def step(phase: str = "") -> None:
+    """Mark the beginning of a step or phase in this thread; reports count syncs per step. Does nothing outside audits."""
+    if not _open_audits:
+        return
+    state = thread_state()
+    state.step += 1
+    state.phase = phase
+    for sink in (*state.sinks, *_everywhere):
+        sink.begin_step(phase)
+
+
+def record(kind: Kind, op: str, *, hard: bool = True, shape: tuple[int, ...] | None = None) -> None:
+    """Deliver one sync to every audit that covers the calling thread."""
+    state = _local.state
+    if state is None or not (state.sinks or state.allowed):
+        state = _inherited() or state
+    sinks = _everywhere if state is None else [*state.sinks, *_everywhere]
+    if not sinks:
+        return
+    stack = _stack(state)
+    sync = Sync(
+        kind,
+        op,
+        hard,
+        shape,
+        stack,
+        threading.current_thread().name if state is None else state.thread,
+        time.perf_counter(),
+        -1 if state is None else state.step,
+        "" if state is None else state.phase,
+        state.allowed[-1] if state is not None and state.allowed else None,
+    )
+    for sink in sinks:
+        sink.add(sync)
+
+
+def user_location() -> Frame:
+    """The innermost line of user code of the calling thread."""
+    frames = _user_frames(sys._getframe(1), depth=1)
+    return frames[0] if frames else _UNKNOWN
+
+
+def _stack(state: ThreadState | None) -> tuple[Frame, ...]:
+    """User frames of the calling thread; for an autograd thread, of the thread that called ``backward()``."""
+    own = _user_frames(sys._getframe(2))
+    if own or state is None or state.owner == threading.get_ident():
+        return own
+    return _user_frames(sys._current_frames().get(state.owner))
+
+
+def _user_frames(frame: FrameType | None, depth: int = _DEPTH) -> tuple[Frame, ...]:
+    frames: list[Frame] = []
+    while frame is not None and len(frames) < depth:
+        code = frame.f_code
+        if not code.co_filename.startswith(_ignored_directories):
+            frames.append(Frame(code.co_filename, frame.f_lineno, code.co_name))
+        frame = frame.f_back
+    return tuple(frames)

@@ -1,0 +1,87 @@
+"""A simulated CUDA device for CPU builds of PyTorch: ``device="cuda"`` code runs with real values, its syncs are recorded.
+
+For audits only, in a process of its own: it is process-wide and cannot be removed. Nothing but a call of `install` (made
+by ``audit(backend="simulated")``, ``@pytest.mark.sync_budget`` and ``syncfree audit`` in processes that they start)
+switches it on: no import, no environment variable, no configuration file.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ._support import SUPPORTED
+
+__all__ = ["SUPPORTED", "SimulatedBackend", "backend", "install", "is_installed", "poison"]
+
+
+class SimulatedBackend:
+    """The simulated device's kernels record by themselves, in every thread."""
+
+    name = "simulated"
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        yield
+
+
+_backend: SimulatedBackend | None = None
+
+
+def install() -> None:
+    """Give this process a CUDA device that computes on the CPU, for good.
+
+    Call it before anything looks whether CUDA is available, and before other threads use torch.
+
+    Raises:
+        AuditError: a second install, an untested torch or platform, a GPU build, a real GPU, or a server in
+            this process; also when the self-test fails.
+    """
+    global _backend
+    from . import _support
+
+    _support.check()
+    from . import _install
+
+    _install.install()
+    _support.mark(__file__)
+    _backend = SimulatedBackend()
+    logging.getLogger("syncfree.audit").info(
+        "a simulated CUDA device is installed in process %d, for audits", os.getpid()
+    )
+
+
+def is_installed() -> bool:
+    """True once `install` has succeeded in this process."""
+    return _backend is not None
+
+
+def backend() -> SimulatedBackend:
+    """The audit back end of the installed device."""
+    assert _backend is not None
+    return _backend
+
+
+@contextmanager
+def poison() -> Iterator[None]:
+    """Show races of ``non_blocking`` copies while the block runs.
+
+    A download's destination holds NaN (integers: bytes 0xA5) until the host has waited for it; an upload's pinned source
+    must not change until then; no other stream may use an upload's destination without waiting for it.
+
+    Raises:
+        PinnedMemoryRace: for the second and third, at the next wait, copy or kernel that shows it, or at the
+            end.
+    """
+    if not is_installed():
+        from .._errors import AuditError
+
+        raise AuditError(
+            "poison mode needs the simulated device: call syncfree.audit.simulated.install() first"
+        )
+    from . import _ordering
+
+    with _ordering.poison():
+        yield

@@ -1,0 +1,111 @@
+"""Kernels that move or replace memory: ``copy_``, ``set_``, ``resize_`` and storage clones."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import torch
+
+from .._record import Kind
+from . import _ordering, _state
+from ._forge import device, host, metadata_only
+from ._pinned import is_pinned
+
+_as_strided = torch.ops.aten.as_strided.default
+_OP = "aten::copy_"
+
+
+def copy_(self: torch.Tensor, src: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
+    """Kernel of ``aten::copy_`` where one side is on the device: waits as ATen's ``copy_kernel_cuda`` does."""
+    if _state.forked:
+        _state.refuse_after_fork()
+    if self.is_cuda and src.is_cuda:
+        host(self).copy_(host(src))
+    elif self.is_cuda:
+        _upload(self, src, non_blocking)
+    else:
+        _download(self, src, non_blocking)
+    return self
+
+
+def _upload(self: torch.Tensor, src: torch.Tensor, non_blocking: bool) -> None:
+    # A source that must be converted or made dense is staged in pageable memory first.
+    is_queued = non_blocking and is_pinned(src) and _is_one_transfer(self, src)
+    if src.numel() and not is_queued:
+        _ordering.host_waits(Kind.STAGED if non_blocking else Kind.H2D, _OP, src.shape, hard=not non_blocking)
+    if is_queued and _ordering.STATE.is_poisoning and src.numel():
+        _ordering.queue_copy(src, src, self, is_download=False)
+    host(self).copy_(src)
+
+
+def _download(self: torch.Tensor, src: torch.Tensor, non_blocking: bool) -> None:
+    is_queued = non_blocking and is_pinned(self) and _is_one_transfer(self, src)
+    if src.numel() and not is_queued:
+        # The driver returns from a copy to pageable memory when it is done: a wait, even with
+        # non_blocking=True.
+        _ordering.host_waits(Kind.STAGED if non_blocking else Kind.D2H, _OP, src.shape)
+    if is_queued and _ordering.STATE.is_poisoning and src.numel():
+        _ordering.queue_copy(self, host(src).clone(), src, is_download=True)
+    else:
+        self.copy_(host(src))
+
+
+def _is_one_transfer(destination: torch.Tensor, source: torch.Tensor) -> bool:
+    """True when one ``cudaMemcpyAsync`` between the two tensors' own memory does it."""
+    if destination.dtype != source.dtype or destination.shape != source.shape:
+        return destination.dtype == source.dtype and destination.numel() == source.numel() == 1
+    if destination.is_conj() != source.is_conj() or destination.is_neg() != source.is_neg():
+        return False
+    if destination.is_contiguous() and source.is_contiguous():
+        return True
+    return destination.stride() == source.stride() and torch._prims_common.is_non_overlapping_and_dense(
+        source
+    )
+
+
+def set_(
+    self: torch.Tensor, storage: Any, offset: int = 0, size: Any = None, stride: Any = None
+) -> torch.Tensor:
+    """Kernel of every overload of ``aten::set_``."""
+    if isinstance(storage, torch.Tensor):
+        tensor = storage
+    else:
+        nbytes = storage.nbytes()
+        memory = (ctypes.c_byte * max(nbytes, 1)).from_address(
+            storage.data_ptr() or ctypes.addressof(_NOWHERE)
+        )
+        memory._owner = storage  # type: ignore[attr-defined]  # keeps the memory alive as long as the view of it
+        elements = torch.frombuffer(memory, dtype=torch.uint8)[:nbytes].view(self.dtype)
+        tensor = device(elements)
+        size = [tensor.numel()] if size is None else size
+        stride = _contiguous_strides(size) if not stride else stride
+        tensor = metadata_only(_as_strided, tensor, size, stride, offset)
+    self.data = tensor
+    return self
+
+
+def resize_(self: torch.Tensor, size: Any, memory_format: Any = None) -> torch.Tensor:
+    """Kernel of ``aten::resize_``: new memory where the old is too small, with the old elements first."""
+    needed = torch.Size(size).numel()
+    if (needed + self.storage_offset()) * self.element_size() > self.untyped_storage().nbytes():
+        memory = torch.empty(needed, dtype=self.dtype)
+        kept = min(needed, self.numel())
+        memory[:kept].copy_(host(self).flatten()[:kept])
+        self.data = device(memory.view(size))
+    else:
+        self.data = metadata_only(_as_strided, self, size, _contiguous_strides(size))
+    return self
+
+
+def clone_storage(storage: torch.UntypedStorage) -> torch.UntypedStorage:
+    """Copy a storage on the device."""
+    tensor = torch.empty(0, dtype=torch.uint8, device="cuda").set_(storage)  # type: ignore[call-overload]
+    return device(host(tensor).clone()).untyped_storage()
+
+
+def _contiguous_strides(size: Any) -> tuple[int, ...]:
+    return torch.empty(size, device="meta").stride()
+
+
+_NOWHERE = ctypes.c_byte()  # an address for storages without memory

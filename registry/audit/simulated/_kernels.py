@@ -1,0 +1,110 @@
+"""The boxed fallback of dispatch key CUDA: each backend kernel runs on CPU tensors over the same memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .._record import is_active
+from . import _forge, _kernel_syncs, _ordering, _state
+
+aten = torch.ops.aten
+# Composites whose C++ picks a CUDA-only kernel or dispatch stub: they run whole on the host.
+WHOLE = (aten.convolution.default, aten.convolution_backward.default)
+_MAY_TAKE_HOST_TENSORS = {"index", "_index_put_impl_", "_unsafe_index", "set_", "_local_scalar_dense"}
+
+
+def kernel(op: Any, *args: Any, **kwargs: Any) -> Any:
+    """Run one operator.
+
+    In order: a view runs on the CUDA tensor's metadata; the operator's waits are recorded; operands become CPU tensors
+    over their own memory; the CPU kernel runs; results become CUDA tensors, operands that were changed stay
+    themselves.
+    """
+    if _state.forked:
+        _state.refuse_after_fork()
+    if op.is_view:
+        return _forge.metadata_only(op, *args, **kwargs)
+    name = op._schema.name.partition("::")[2]
+    if is_active() or _ordering.STATE.is_poisoning:
+        _kernel_syncs.note(op, name, args, kwargs)
+    kwargs.pop("pin_memory", None)
+    call = _Call(op, name)
+    host_args = [call.to_host(value) for value in args]
+    host_kwargs = {
+        key: call.to_host(value, fresh=call.is_empty_out(key, value)) for key, value in kwargs.items()
+    }
+    try:
+        return call.to_device(op(*host_args, **host_kwargs))
+    except RuntimeError as error:
+        if "Unable to cast" in str(error):
+            # A wrapped number (x % 5) comes here as a plain number: conversion failed before the kernel
+            # began.
+            return call.to_device(op(*_numbers_as_tensors(op, host_args), **host_kwargs))
+        if "not resizable" in str(error):
+            # Memory from DLPack cannot grow, which a kernel finds out before it writes: let it fill its own,
+            # and copy.
+            outs = {argument.name for argument in op._schema.arguments if argument.is_out}
+            own = {key: call.to_host(value, fresh=key in outs) for key, value in kwargs.items()}
+            return call.to_device(op(*host_args, **own))
+        raise
+
+
+class _Call:
+    """The operands of one kernel call and the CPU tensors that stand for them."""
+
+    __slots__ = ("_operands", "name", "op")
+
+    def __init__(self, op: Any, name: str) -> None:
+        self.op = op
+        self.name = name
+        self._operands: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def is_empty_out(self, key: str, value: Any) -> bool:
+        return key.startswith("out") and isinstance(value, torch.Tensor) and value.numel() == 0
+
+    def to_host(self, value: Any, fresh: bool = False) -> Any:
+        """CPU form of one argument; ``fresh`` output arguments get memory that the kernel may resize."""
+        if isinstance(value, torch.Tensor):
+            if value.is_cuda:
+                if _ordering.STATE.is_poisoning:
+                    _ordering.check_operand(value)
+                alias = torch.empty(0, dtype=value.dtype) if fresh else _forge.host(value)
+                self._operands[id(alias)] = alias, value
+                return alias
+            if value.dim() and value.device.type == "cpu" and self.name not in _MAY_TAKE_HOST_TENSORS:
+                raise RuntimeError(
+                    "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu! "
+                    f"(in {self.op})"
+                )
+            return value
+        if type(value) in (list, tuple):
+            return type(value)([self.to_host(item, fresh) for item in value])
+        if isinstance(value, torch.device) and value.type == "cuda":
+            return torch.device("cpu")
+        return value
+
+    def to_device(self, value: Any) -> Any:
+        """CUDA form of a result; an operand that comes back is the caller's own tensor."""
+        if isinstance(value, torch.Tensor):
+            if id(value) not in self._operands:
+                return _forge.device(value)
+            alias, original = self._operands[id(value)]
+            if alias.shape != original.shape:
+                original.data = _forge.device(alias)
+            elif alias.data_ptr() != original.data_ptr():
+                _forge.host(original).copy_(alias)
+            return original
+        if isinstance(value, (list, tuple)):
+            items = [self.to_device(item) for item in value]
+            return type(value)(items) if type(value) in (list, tuple) else type(value)(*items)
+        return value
+
+
+def _numbers_as_tensors(op: Any, args: list[Any]) -> list[Any]:
+    takes_tensor = ["Tensor" in str(argument.type) for argument in op._schema.arguments]
+    return [
+        torch.tensor(value) if wants and isinstance(value, (int, float)) else value
+        for value, wants in zip(args, takes_tensor, strict=False)
+    ]

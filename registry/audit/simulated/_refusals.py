@@ -1,0 +1,108 @@
+"""What cannot run on the simulated device says so: Inductor, CUDA graphs and Triton kernels."""
+
+from __future__ import annotations
+
+import functools
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any, NoReturn
+
+import torch
+
+from .._errors import AuditError
+
+
+def install() -> None:
+    """Put the refusals in place, in modules that are imported later too."""
+    for name in ("CUDAGraph", "graph", "make_graphed_callables"):
+        setattr(torch.cuda, name, _refuse_graphs)
+    after_import("torch._inductor.compile_fx", _refuse_inductor)
+    after_import("triton.runtime.jit", _refuse_triton)
+    after_import("triton.runtime.interpreter", _refuse_triton_interpreter)
+
+
+def _refuse_graphs(*args: Any, **kwargs: Any) -> NoReturn:
+    raise AuditError(
+        "CUDA graphs do not exist on the simulated CUDA device: audit the code without graph capture"
+    )
+
+
+def _refuse_inductor(module: ModuleType) -> None:
+    compile_fx: Callable[..., Any] = module.compile_fx
+
+    @functools.wraps(compile_fx)
+    def refuse(graph: Any, example_inputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(value, torch.Tensor) and value.is_cuda for value in example_inputs):
+            raise AuditError(
+                "Inductor has no code generator for the simulated CUDA device: audit the code uncompiled "
+                "(TORCH_COMPILE_DISABLE=1), or with torch.compile(backend='eager')"
+            )
+        return compile_fx(graph, example_inputs, *args, **kwargs)
+
+    module.compile_fx = refuse  # type: ignore[attr-defined]
+
+
+_TRITON = "the Triton kernel {name} cannot run on the simulated CUDA device: audit the code with a PyTorch form of that kernel in its place"
+
+
+def _refuse_triton(module: ModuleType) -> None:
+    def run(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AuditError(_TRITON.format(name=getattr(self, "__name__", repr(self))))
+
+    module.JITFunction.run = run
+
+
+def _refuse_triton_interpreter(module: ModuleType) -> None:
+    run = module.GridExecutor.__call__
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(value, torch.Tensor) and value.is_cuda for value in (*args, *kwargs.values())):
+            raise AuditError(_TRITON.format(name=getattr(self.fn, "__name__", repr(self.fn))))
+        return run(self, *args, **kwargs)
+
+    module.GridExecutor.__call__ = call
+
+
+def after_import(name: str, change: Callable[[ModuleType], None]) -> None:
+    """Call ``change`` with a module once it has executed; now, where it already has."""
+    if name in sys.modules:
+        change(sys.modules[name])
+    else:
+        _finder().changes[name] = change
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds nothing itself; lets the next finder do it and wraps the loader of the modules it waits for."""
+
+    def __init__(self) -> None:
+        self.changes: dict[str, Callable[[ModuleType], None]] = {}
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        change = self.changes.pop(name, None)
+        if change is None:
+            return None
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                execute(module)
+                change(module)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def _finder() -> _Finder:
+    for finder in sys.meta_path:
+        if isinstance(finder, _Finder):
+            return finder
+    added = _Finder()
+    sys.meta_path.insert(0, added)
+    return added

@@ -1,0 +1,137 @@
+"""Stand-ins for ``torch.cuda.Stream``, ``Event`` and ``Generator``. Kernels run at once; only the order of copies is kept."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from contextlib import contextmanager
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from .._record import Kind
+from . import _ordering
+
+_ids = itertools.count()
+
+
+class Stream:
+    """``torch.cuda.Stream``."""
+
+    def __init__(
+        self, device: Any = None, priority: int = 0, *, _timeline: _ordering.Timeline | None = None, **_: Any
+    ) -> None:
+        self.device = torch.device("cuda", 0)
+        self.priority = priority
+        self.stream_id = self.cuda_stream = next(_ids)
+        self.timeline = _ordering.Timeline() if _timeline is None else _timeline
+        self._outer: list[Stream] = []
+
+    def synchronize(self) -> None:
+        _ordering.host_waits(Kind.WAIT, "torch.cuda.Stream.synchronize", timeline=self.timeline)
+
+    def query(self) -> bool:
+        self.timeline.finish()
+        return True
+
+    def record_event(self, event: Event | None = None) -> Event:
+        event = event or Event()
+        event.record(self)
+        return event
+
+    def wait_stream(self, stream: Stream) -> None:
+        self.timeline.merge(stream.timeline)
+
+    def wait_event(self, event: Event) -> None:
+        event.wait(self)
+
+    def __enter__(self) -> Stream:
+        self._outer.append(current_stream())
+        set_stream(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        set_stream(self._outer.pop())
+
+
+class Event:
+    """``torch.cuda.Event``."""
+
+    def __init__(
+        self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False, **_: Any
+    ) -> None:
+        self._timeline = _ordering.Timeline()
+        self._time = 0.0
+
+    def record(self, stream: Stream | None = None) -> None:
+        self._timeline = (stream or current_stream()).timeline.snapshot()
+        self._time = time.perf_counter()
+
+    def wait(self, stream: Stream | None = None) -> None:
+        (stream or current_stream()).timeline.merge(self._timeline)
+
+    def query(self) -> bool:
+        self._timeline.finish()
+        return True
+
+    def elapsed_time(self, end_event: Event) -> float:
+        """Host milliseconds between the two records: not what a GPU would take."""
+        return (end_event._time - self._time) * 1e3
+
+    def synchronize(self) -> None:
+        _ordering.host_waits(Kind.WAIT, "torch.cuda.Event.synchronize", timeline=self._timeline)
+
+
+_default = Stream(_timeline=_ordering.DEFAULT)
+_streams: dict[_ordering.Timeline, Stream] = {_ordering.DEFAULT: _default}
+
+
+def current_stream(device: Any = None) -> Stream:
+    return _streams[_ordering.current()]
+
+
+def default_stream(device: Any = None) -> Stream:
+    return _default
+
+
+def set_stream(stream: Stream | None) -> None:
+    if stream is not None:
+        _streams[stream.timeline] = stream
+        _ordering.set_current(stream.timeline)
+
+
+@contextmanager
+def stream(stream: Stream | None) -> Iterator[None]:
+    """``with torch.cuda.stream(s)``; None changes nothing."""
+    if stream is None:
+        yield
+        return
+    with stream:
+        yield
+
+
+def synchronize(device: Any = None) -> None:
+    """``torch.cuda.synchronize``."""
+    _ordering.host_waits(Kind.WAIT, "torch.cuda.synchronize")
+    _ordering.finish_everything()
+
+
+class _GeneratorType(type(torch.Generator)):  # type: ignore[misc]  # the metaclass of a C type
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, torch._C.Generator)
+
+
+class Generator(torch.Generator, metaclass=_GeneratorType):
+    """A CPU generator that says which device it was made for."""
+
+    def __new__(cls, device: Any = "cpu") -> Generator:
+        generator: Generator = super().__new__(cls, "cpu")  # type: ignore[call-arg]
+        generator._device = torch.device(device)
+        return generator
+
+    _device: torch.device
+
+    @property
+    def device(self) -> torch.device:
+        return self._device

@@ -1,0 +1,74 @@
+"""Where the simulated device runs, and one clear sentence for everywhere else."""
+
+from __future__ import annotations
+
+import platform
+import sys
+
+from .._errors import AuditError
+
+SUPPORTED = ("2.13",)
+"""Minor releases of torch that the whole test suite and the fidelity run were executed on."""
+
+_SERVERS = {
+    "uvicorn.server": "uvicorn",
+    "hypercorn.run": "hypercorn",
+    "gunicorn.arbiter": "gunicorn",
+    "vllm.entrypoints.openai.api_server": "the vLLM server",
+    "sglang.srt.entrypoints.http_server": "the SGLang server",
+    "sglang.multimodal_gen.runtime.entrypoints.http_server": "the SGLang diffusion server",
+}
+_MARK = "_syncfree_simulated_device"
+
+
+def check() -> None:
+    """Refuse to install where the simulated device is untested or could do harm.
+
+    Raises:
+        AuditError: one sentence that says what is in the way and what to do.
+    """
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        raise AuditError(
+            f"the simulated CUDA device runs on Linux x86-64 only, this is {platform.system()} {platform.machine()}"
+        )
+    try:
+        import torch
+    except ImportError as error:
+        raise AuditError(
+            "the simulated CUDA device needs PyTorch, and this Python has no torch; install a CPU build"
+        ) from error
+    other = getattr(torch.cuda, _MARK, None)
+    if other is not None:
+        raise AuditError(
+            f"a simulated CUDA device is already installed in this process, by {other}; it is process-wide and for good: ask "
+            "syncfree.audit.simulated.is_installed() before a second install"
+        )
+    if torch.cuda.is_available():
+        raise AuditError(
+            f"this process has a real GPU ({torch.cuda.get_device_name()}): audit with backend='cuda', or hide it with "
+            "CUDA_VISIBLE_DEVICES= and use a CPU build of torch"
+        )
+    if torch.version.cuda or torch.version.hip:
+        raise AuditError(
+            f"torch {torch.__version__} is a GPU build: the simulated CUDA device takes the place of the CUDA kernels, which "
+            "only a CPU build (torch.version.cuda is None) lacks; install one in an environment of its own"
+        )
+    release = ".".join(torch.__version__.split(".")[:2])
+    if release not in SUPPORTED:
+        raise AuditError(
+            f"the simulated CUDA device uses private parts of torch and was tested with {', '.join(SUPPORTED)}, not with "
+            f"{torch.__version__}"
+        )
+    for module, name in _SERVERS.items():
+        if module in sys.modules:
+            raise AuditError(
+                f"{name} is loaded in this process: the simulated CUDA device computes on the CPU and is for audits only, never "
+                "where requests are served"
+            )
+
+
+def mark(installer: str) -> None:
+    """Leave word, for a second copy of this package in the process too, that the device is installed."""
+    import torch
+
+    setattr(torch.cuda, _MARK, installer)

@@ -1,0 +1,85 @@
+"""``torch.cuda`` as code for one GPU expects it."""
+
+from __future__ import annotations
+
+import contextlib
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from . import _copies, _streams
+from ._forge import device as forge
+
+_MEMORY = 1 << 36
+_CAPABILITY = (9, 0)
+_PROPERTIES = SimpleNamespace(
+    name="simulated",
+    major=_CAPABILITY[0],
+    minor=_CAPABILITY[1],
+    total_memory=_MEMORY,
+    multi_processor_count=1,
+    warp_size=32,
+)
+
+
+class _DeviceGuard(contextlib.nullcontext[None]):
+    """``torch.cuda.device(d)``: there is one device."""
+
+    def __init__(self, device: Any) -> None:
+        super().__init__()
+
+
+def install() -> None:
+    """Replace what a CPU build's ``torch.cuda`` would refuse."""
+    stand_ins: dict[str, Any] = {
+        "_lazy_init": lambda: None,
+        "is_available": lambda: True,
+        "is_initialized": lambda: True,
+        "init": lambda: None,
+        "is_bf16_supported": lambda including_emulation=True: True,
+        "device_count": lambda: 1,
+        "current_device": lambda: 0,
+        "set_device": lambda device: None,
+        "device": _DeviceGuard,
+        "get_device_name": lambda device=None: _PROPERTIES.name,
+        "get_device_capability": lambda device=None: _CAPABILITY,
+        "get_device_properties": lambda device=None: _PROPERTIES,
+        "mem_get_info": lambda device=None: (_MEMORY, _MEMORY),
+        "Stream": _streams.Stream,
+        "Event": _streams.Event,
+        "current_stream": _streams.current_stream,
+        "default_stream": _streams.default_stream,
+        "set_stream": _streams.set_stream,
+        "stream": _streams.stream,
+        "synchronize": _streams.synchronize,
+        "manual_seed": lambda seed: None,  # torch.manual_seed seeds the generator that is used
+        "manual_seed_all": lambda seed: None,
+        "get_rng_state": lambda device=None: torch.get_rng_state(),
+        "set_rng_state": lambda state, device=None: torch.set_rng_state(state),
+        "default_generators": (torch.default_generator,),
+        "is_current_stream_capturing": lambda: False,
+        "empty_cache": lambda: None,
+        "memory_stats": lambda device=None: {},
+    }
+    for name in ("memory_allocated", "max_memory_allocated", "memory_reserved", "max_memory_reserved"):
+        stand_ins[name] = lambda device=None: 0
+    for name in ("reset_peak_memory_stats", "reset_max_memory_allocated"):
+        stand_ins[name] = lambda device=None: None
+    for name, value in stand_ins.items():
+        setattr(torch.cuda, name, value)
+    for name in ("range_push", "range_pop", "mark"):
+        setattr(torch.cuda.nvtx, name, lambda *args: None)
+    torch.accelerator.synchronize = _streams.synchronize
+    torch.Generator = _streams.Generator  # type: ignore[misc]
+    clone = torch.UntypedStorage.clone
+
+    def clone_storage(storage: torch.UntypedStorage) -> torch.UntypedStorage:
+        return _copies.clone_storage(storage) if storage.device.type == "cuda" else clone(storage)
+
+    torch.UntypedStorage.clone = clone_storage  # type: ignore[method-assign]
+
+
+def zeros_without_memory(size: Any, dtype: torch.dtype | None = None, **_: Any) -> torch.Tensor:
+    """Kernel of ``aten::_efficientzerotensor``, whose own result has no memory to share."""
+    return forge(torch.zeros(size, dtype=dtype))

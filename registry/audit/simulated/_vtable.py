@@ -1,0 +1,88 @@
+"""C++ objects that a CPU build of torch has for CUDA, changed slot by slot.
+
+Slot numbers are read from the headers that the wheel ships. Needs the Itanium C++ ABI (Linux).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+
+import torch
+
+from .._errors import AuditError
+
+_ROOT = os.path.dirname(torch.__file__)
+_SLOTS = 64  # more than any of these classes has
+_Table = ctypes.c_void_p * _SLOTS
+_keep_alive: list[object] = []  # C++ points into these for the rest of the process
+
+
+def install_device_guard() -> None:
+    """Give c10 a device guard for CUDA and make the CUDA hooks say that CUDA is there.
+
+    Without a guard ``x[0]`` and autograd refuse CUDA tensors. torch has a no-op guard, but
+    ``_ensureCUDADeviceGuardSet()`` installs it only over a guard that counts no devices, so a stand-in whose every method
+    returns 0 goes first. Then the hooks must say "built", or autograd finds no accelerator. The return values used:
+    ``type()`` is ``DeviceType::CUDA`` is 1 is ``true`` is ``Device{CUDA, 0}``.
+
+    Raises:
+        AuditError: the build already has a CUDA device guard, or torch did not accept ours.
+    """
+    library = ctypes.CDLL(os.path.join(_ROOT, "lib", "libc10.so"))
+    registry = (ctypes.c_void_p * 2).in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
+    if registry[1]:
+        raise AuditError(
+            "this torch already has a CUDA device guard: the simulated device cannot take its place"
+        )
+    zero = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 0)
+    table = _Table(*[ctypes.cast(zero, ctypes.c_void_p).value] * _SLOTS)
+    stand_in = ctypes.c_void_p(ctypes.addressof(table))
+    _keep_alive.extend([zero, table, stand_in])
+    registry[1] = ctypes.addressof(stand_in)
+    torch._C._ensureCUDADeviceGuardSet()
+    guard = registry[1]
+    if guard is None or guard == ctypes.addressof(stand_in):
+        raise AuditError("torch did not install its no-op CUDA device guard")
+    slot = _slots("c10/core/impl/DeviceGuardImplInterface.h", "struct C10_API DeviceGuardImplInterface")
+    methods = _table_of(guard)
+    kind = methods[slot["type"]]
+    _patch(guard, {slot["getDevice"]: kind, slot["getDefaultStream"]: methods[slot["getStream"]]})
+    get_hooks = ctypes.CDLL(os.path.join(_ROOT, "lib", "libtorch_cpu.so"))._ZN2at6detail12getCUDAHooksEv
+    get_hooks.restype = ctypes.c_void_p
+    hook = _slots("ATen/detail/AcceleratorHooksInterface.h", "struct TORCH_API AcceleratorHooksInterface")
+    _patch(
+        get_hooks(),
+        {hook[name]: kind for name in ("isBuilt", "isAvailable", "hasPrimaryContext", "deviceCount")},
+    )
+
+
+def _slots(header: str, struct: str) -> dict[str, int]:
+    """Indices of virtual methods: declaration order, a virtual destructor takes two slots."""
+    with open(os.path.join(_ROOT, "include", header)) as file:
+        text = file.read()
+    if struct not in text:
+        raise AuditError(f"{header} of torch {torch.__version__} does not declare {struct!r}")
+    body = re.sub(r"//.*", "", text.split(struct, 1)[1])
+    slots: dict[str, int] = {}
+    index = 0
+    for name in re.findall(r"virtual\s+(?:[\w:<>&*\s]+?[\s&*])?(~?\w+)\s*\(", body):
+        slots.setdefault(name, index)
+        index += 2 if name.startswith("~") else 1
+    return slots
+
+
+def _table_of(address: int) -> ctypes.Array[ctypes.c_void_p]:
+    table = ctypes.c_void_p.from_address(address).value
+    assert table is not None
+    return _Table.from_address(table)
+
+
+def _patch(address: int, replacements: dict[int, ctypes.c_void_p]) -> None:
+    """Give the C++ object at ``address`` a copy of its method table with some slots replaced."""
+    table = _Table.from_buffer_copy(_table_of(address))
+    for slot, method in replacements.items():
+        table[slot] = method
+    _keep_alive.append(table)
+    ctypes.c_void_p.from_address(address).value = ctypes.addressof(table)
