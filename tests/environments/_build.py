@@ -34,7 +34,8 @@ def build(name: str) -> Path:
         print(f"making the environment {target}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", target], check=True, stdout=sys.stderr)
         python = python_of(target)
-        pip(python, "install", "--no-deps", "--requirement", spec.lock)
+        # Compiling every module of torch and transformers takes as long as the rest; Python compiles those that it imports.
+        pip(python, "install", "--no-deps", "--no-compile", "--requirement", spec.lock)
         for package in spec.packages:
             install_source(python, package)
         for script in spec.scripts:
