@@ -1,0 +1,36 @@
+"""SGLang diffusion (``sglang.multimodal_gen``), 0.5.9 to 0.5.23.
+
+From 0.5.21 SGLang runs the entry point group ``sglang.multimodal_gen.plugins`` in every process. The
+processes of older releases that denoise load no plugins; ``syncfree.pth`` is the way into them.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from syncfree import SyncfreeError, load
+from syncfree.adapting import Adapter
+
+from . import progress_bar, unipc, usp
+
+ADAPTER = Adapter(
+    framework="sglang",
+    package="sglang",
+    distributions=("sglang",),
+    bindings=(usp.BINDING, unipc.BINDING, progress_bar.DENOISING, progress_bar.MOVA, progress_bar.ALL_STAGES),
+    home=__name__,
+    logger="sglang.multimodal_gen.syncfree",
+    loads_plugins_since="0.5.21",
+)
+
+
+def activate() -> None:
+    """Load the hooks; the entry point of ``sglang.multimodal_gen.plugins``.
+
+    SGLang logs the exceptions of a plugin and goes on without it, so a choice that cannot be met ends the
+    process here.
+    """
+    try:
+        load("sglang")
+    except SyncfreeError as error:
+        sys.exit(f"syncfree: {error}")

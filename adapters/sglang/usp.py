@@ -1,0 +1,110 @@
+"""SGLang's Ulysses exchange, ``usp._usp_all_to_all_single``.
+
+It is called as a global of its own module only (by the input, output and packed exchanges there), so no copy
+goes stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from syncfree.adapting import Binding, Form
+
+if TYPE_CHECKING:
+    import torch
+
+Exchange = Callable[..., Any]
+
+_NO_GROUP = "Ulysses process group is not initialized."
+
+
+def _compose(exchange: Exchange, upstream: Callable[..., Any]) -> Callable[..., Any]:
+    """0.5.9 to 0.5.17: any tensor, exchanged as the equal parts of its elements in memory order."""
+    get_sp_group = upstream.__globals__["get_sp_group"]
+
+    def _usp_all_to_all_single(x: torch.Tensor) -> Any:
+        group = get_sp_group().ulysses_group
+        assert group is not None, _NO_GROUP
+        received = exchange((x.flatten(),), group)
+        return received if received is NotImplemented else received[0].reshape(x.shape)
+
+    return _usp_all_to_all_single
+
+
+def _compose_with_role(exchange: Exchange, upstream: Callable[..., Any]) -> Callable[..., Any]:
+    """0.5.18 to 0.5.21: `role` names a staging buffer; an implementation brings its own output instead."""
+    get_sp_group = upstream.__globals__["get_sp_group"]
+
+    def _usp_all_to_all_single(x: torch.Tensor, role: str | None = None) -> Any:
+        group = get_sp_group().ulysses_group
+        assert group is not None, _NO_GROUP
+        received = exchange((x.flatten(),), group)
+        return received if received is NotImplemented else received[0].reshape(x.shape)
+
+    return _usp_all_to_all_single
+
+
+def _compose_beside_transports(exchange: Exchange, upstream: Callable[..., Any]) -> Callable[..., Any]:
+    """From 0.5.22: what goes over CUDA-IPC, and from 0.5.23 over CPU shared memory, stays upstream's."""
+    from torch.compiler import is_compiling
+
+    module = upstream.__globals__
+    get_sp_group = module["get_sp_group"]
+
+    def ipc_takes_it(group: Any) -> bool:
+        # Upstream's own import at the same place: the first call sets the transport up, on all ranks
+        # together.
+        from sglang.multimodal_gen.runtime.distributed.device_communicators.ipc_a2a_multi import (
+            ipc_a2a_multi_ready,
+        )
+
+        return bool(ipc_a2a_multi_ready(group))
+
+    def shared_memory_takes_it(handle: int | None, x: torch.Tensor) -> bool:
+        if handle is None or handle < 0:  # only the CPU platform makes a handle
+            return False
+        return bool(x.numel() * x.element_size() <= module["SHM_ALLTOALL_MAX_BYTES"])
+
+    def _usp_all_to_all_single(x: torch.Tensor, role: str | None = None) -> Any:
+        sp_group = get_sp_group()
+        group = sp_group.ulysses_group
+        assert group is not None, _NO_GROUP
+        if x.is_cuda:
+            if not module["_UNCACHED_STAGING"] and not is_compiling() and ipc_takes_it(group):
+                return NotImplemented
+        elif shared_memory_takes_it(getattr(sp_group, "ulysses_shm_handle", None), x):
+            return NotImplemented
+        received = exchange((x.flatten(),), group)
+        return received if received is NotImplemented else received[0].reshape(x.shape)
+
+    return _usp_all_to_all_single
+
+
+BINDING = Binding(
+    hook="sequence_parallel_all_to_all",
+    targets=("sglang.multimodal_gen.runtime.layers.usp:_usp_all_to_all_single",),
+    forms=(
+        Form(
+            releases=">=0.5.9,<0.5.12",
+            status="needed",
+            why="a functional collective and its wait operator, hundreds of times per step",
+            compose=(_compose,),
+        ),
+        Form(releases=">=0.5.12,<0.5.18", status="upstreamed", why="SGLang #24366", compose=(_compose,)),
+        Form(
+            releases=">=0.5.18,<0.5.22",
+            status="upstreamed",
+            why="SGLang #24366, with staging buffers that an implementation replaces by its own output",
+            compose=(_compose_with_role,),
+        ),
+        Form(
+            releases=">=0.5.22,<=0.5.23",
+            status="upstreamed",
+            why="SGLang #24366, with transports of its own that stay upstream's",
+            compose=(_compose_beside_transports,),
+        ),
+    ),
+    compiled=True,
+    note="compiled regions keep the choice that they were traced with",
+)
