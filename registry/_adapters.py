@@ -41,15 +41,13 @@ class Adapters:
             raise PluginError(
                 f"framework {adapter.framework!r} has two adapters: of {self._origin[adapter.framework]} and of {origin}"
             )
-        taken = {target: other for other, target in self._targets()}
+        taken = dict(self._targets())
         for binding in adapter.bindings:
+            ours = f"{binding.hook} of {origin}"
             for target in binding.targets:
                 if target in taken:
-                    raise PluginError(
-                        f"two bindings on one target, {target}: {taken[target]} of {self._origin[taken[target]]} and "
-                        f"{adapter.framework} of {origin}; remove one of the two"
-                    )
-                taken[target] = adapter.framework
+                    raise PluginError(f"two bindings on one target, {target}: {taken[target]} and {ours}; remove one of the two")
+                taken[target] = ours
         self._found[adapter.framework] = adapter
         self._origin[adapter.framework] = origin
 
@@ -67,6 +65,8 @@ class Adapters:
         return iter(self._found.values())
 
     def _targets(self) -> Iterator[tuple[str, str]]:
+        """Every bound target, and which hook of which origin binds it."""
         for adapter in self:
             for binding in adapter.bindings:
-                yield from ((adapter.framework, target) for target in binding.targets)
+                whose = f"{binding.hook} of {self._origin[adapter.framework]}"
+                yield from ((target, whose) for target in binding.targets)

@@ -128,7 +128,7 @@ def _refuse_replaced(function: Any, target: str, module: ModuleType, binding: Bi
     record = _source_record(module, target)
     inner = function
     hops = 0
-    while record.decorators and hops < record.decorators and hasattr(inner, "__wrapped__"):
+    while hops < record.decorators and hasattr(inner, "__wrapped__"):
         inner = inner.__wrapped__
         hops += 1
     code = getattr(inner, "__code__", None)

@@ -22,12 +22,12 @@ class BindingError(SyncfreeError, RuntimeError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'? Known: a, b, x"`` for a message about an unknown name."""
+    """Return ``"; did you mean 'x'? Known: a, b, x"``, or ``". Known: a, b"``, for a message about an unknown name."""
     from difflib import get_close_matches  # only on the way to an error
 
     names = sorted(known)
     close = get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.6)
-    hint = ""
+    hint = "."
     if close:
         original = next(n for n in names if n.lower() == close[0])
         hint = f"; did you mean {original!r}?"

@@ -56,7 +56,8 @@ def judge(binding: Binding, installed: Installed, releases: Releases) -> Judgeme
         if problem:
             if target in present and _same_body(binding, target, present[target], releases, "upstreamed"):
                 return Judgement("upstreamed", f"{installed} carries the code of a release that has the fix", None)
-            return Judgement("unknown", problem, form)
+            fits = _signatures_fit(binding, form, present, releases)
+            return Judgement("unknown", problem, form if fits else None)
     return Judgement(form.status, form.why, form)
 
 
@@ -68,8 +69,11 @@ def _find(target: str, installed: Installed) -> FunctionRecord | None:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceUnreadable(str(path), str(error)) from error
-    return fingerprint(text, qualname)
+        raise SourceUnreadable(f"{path}: {error}") from error
+    try:
+        return fingerprint(text, qualname)
+    except SourceUnreadable as error:
+        raise SourceUnreadable(f"{path}: {error}") from error
 
 
 def _form_of(binding: Binding, version: Version | None) -> Form | None:
@@ -123,4 +127,14 @@ def _outside(
                 return Judgement("upstreamed", f"not seen before, but its code is that of {same[0]}")
             form = next(form for form in binding.forms if form.releases == same[0])
             return Judgement("unknown", f"{installed} was not seen before (seen: {ranges}); its code is that of {same[0]}", form)
-    return Judgement("unknown", f"{installed} was not seen before (seen: {ranges}), and its code is new")
+    fits = (form for form in reversed(binding.forms) if _signatures_fit(binding, form, present, releases))
+    return Judgement("unknown", f"{installed} was not seen before (seen: {ranges}), and its code is new", next(fits, None))
+
+
+def _signatures_fit(
+    binding: Binding, form: Form, present: dict[str, FunctionRecord], releases: Releases
+) -> bool:
+    return all(
+        present[target].signature in {record.signature for record in _recorded(target, form, releases)}
+        for target in binding.targets
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
 
@@ -132,18 +132,6 @@ class Place:
             note=self.binding.note,
             counts={site.target: site.slot.counts() for site in self.sites},
         )
-
-
-def duplicate_targets(places: Iterable[Place]) -> list[str]:
-    """Messages about targets that two bindings claim."""
-    taken: dict[str, Binding] = {}
-    found = []
-    for place in places:
-        for target in place.binding.targets:
-            if target in taken:
-                found.append(f"two bindings on one target, {target}: {taken[target].hook} and {place.binding.hook}")
-            taken[target] = place.binding
-    return found
 
 
 def _is_executed(name: str) -> bool:

@@ -18,7 +18,7 @@ from ._errors import BindingError, PluginError, SelectionError, nearest
 from ._frameworks import find_installed
 from ._imports import PostImportFinder
 from ._lockstep import agree, rank_count
-from ._place import Place, duplicate_targets
+from ._place import Place
 from ._plan import Plan
 from ._plugins import Implementation, Plugins, entry_points
 from ._select import (
@@ -50,6 +50,7 @@ class Runtime:
         self._registered: list[tuple[object, str]] = []
         self._selection: Selection | None = None
         self._plugins: Plugins | None = None
+        self._plugin_names: set[str] = set()
         self._adapters: Adapters | None = None
         os.register_at_fork(after_in_child=self._after_fork)
 
@@ -76,8 +77,8 @@ class Runtime:
                     if plugins.permits(name):
                         plugins.register(plugin, name)
                 plugins.discover()
-                installed = {name for name, _, _ in entry_points()} | {name for _, name in self._registered}
-                check_plugin_names(selection, installed, plugins.implementations)
+                self._plugin_names = {name for name, _, _ in entry_points()} | {name for _, name in self._registered}
+                check_plugin_names(selection, self._plugin_names, plugins.implementations)
                 self._selection, self._plugins = selection, plugins
             return self._plugins
 
@@ -102,6 +103,7 @@ class Runtime:
             else:
                 Plugins(HOOKS).register(plugin, name)  # validate now, where the caller can see it
             self._registered.append((plugin, name))
+            self._plugin_names.add(name)
 
     # Loading and binding
 
@@ -166,7 +168,7 @@ class Runtime:
                     problems.append(f"unknown hook {hook!r}{nearest(hook, HOOKS)}")
                     continue
                 available = self.plugins().implementations.get(hook, {})
-                problem = choice_problem(hook, name, available, self.plugins().distributions)
+                problem = choice_problem(hook, name, available, self._plugin_names)
                 if problem:
                     problems.append(problem)
                 elif name == DEFAULT:
@@ -188,7 +190,7 @@ class Runtime:
         """Put every original back and forget the program's choices; return what could not be restored."""
         with self._lock:
             self._finder.stop()
-            left = _bind.take_out(site for place in self._places for site in place.sites)
+            left = _bind.take_out(site for place in self._places if place.state == "bound" for site in place.sites)
             for place in self._places:
                 place.restored()
             for message in left:
@@ -230,7 +232,6 @@ class Runtime:
         if installed is None and required:
             raise SelectionError(f"syncfree: {adapter.framework} is not installed")
         places = [Place.judge(adapter, installed, binding, self.selection()) for binding in adapter.bindings]
-        raise_all(duplicate_targets(places))
         self._places = [place for place in self._places if place.adapter.framework != adapter.framework]
         return places
 

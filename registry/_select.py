@@ -148,7 +148,7 @@ def choice_problem(hook: str, name: str, available: Iterable[str], installed: It
     if name in valid:
         return None
     if name in set(installed):
-        return f"plugin {name!r} is denied or does not implement {hook}.{nearest(name, valid)}"
+        return f"plugin {name!r} is denied or does not implement {hook}{nearest(name, valid)}"
     return f"{name!r} does not implement {hook}{nearest(name, valid)}"
 
 

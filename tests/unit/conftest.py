@@ -1,0 +1,46 @@
+"""Fixtures of the unit tests: a registry of one's own, and frameworks made of a few lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import syncfree
+from syncfree import _face, _on_import
+from syncfree._runtime import Runtime
+
+from .made_up import MadeUp
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No choice of the person who runs the tests reaches them."""
+    for name in list(os.environ):
+        if name.startswith("SYNCFREE"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
+    """A registry of this test's own; afterwards nothing is patched and nothing is watched."""
+    finders, modules = list(sys.meta_path), set(sys.modules)
+    fresh = Runtime()
+    monkeypatch.setattr(_face, "RUNTIME", fresh)
+    monkeypatch.setattr(_on_import, "RUNTIME", fresh)
+    yield fresh
+    assert syncfree.restore() == ()
+    assert sys.meta_path == finders
+    for name in set(sys.modules) - modules:
+        if name.startswith("made_up"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def made_up(tmp_path: Path, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
+    """A framework written into a temporary folder, with an adapter for it."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return MadeUp(tmp_path, runtime)
