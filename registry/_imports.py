@@ -36,15 +36,15 @@ class PostImportFinder(importlib.abc.MetaPathFinder):
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Find a watched module through the finders behind this one; None for every other module."""
         if fullname not in self.waiting:
             return None
-        for finder in sys.meta_path:
+        # Only the finders behind: another one of this kind in front asks this one in its turn.
+        behind = sys.meta_path[sys.meta_path.index(self) + 1 :] if self in sys.meta_path else sys.meta_path
+        for finder in behind:
             find = getattr(finder, "find_spec", None)
-            if finder is not self and find is not None:
+            if find is not None:
                 spec: ModuleSpec | None = find(fullname, path, target)
                 if spec is not None:
                     if spec.loader is not None:
