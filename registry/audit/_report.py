@@ -49,6 +49,8 @@ class Report:
     """
 
     def __init__(self, budget: int | None, backend: str) -> None:
+        if budget is not None and budget < 0:
+            raise ValueError(f"a budget is a number of syncs from 0, or None for no limit; got {budget}")
         self.budget = budget
         self.backend = backend
         self.everything: list[Sync] = []
@@ -107,8 +109,13 @@ class Report:
 
     def check(self) -> None:
         """Raise `SyncBudgetExceeded` when there are more hard syncs than the budget."""
-        if self.budget is not None and self.count > self.budget:
+        if self.is_over_budget:
             raise SyncBudgetExceeded(self)
+
+    @property
+    def is_over_budget(self) -> bool:
+        """True when there are more hard syncs than the budget."""
+        return self.budget is not None and self.count > self.budget
 
     def over_budget_text(self) -> str:
         """The message of `SyncBudgetExceeded`."""

@@ -36,6 +36,15 @@ class Rule:
 
 RULES: tuple[Rule, ...] = (
     Rule(
+        "item",
+        "`x.item()`, `float(x)`, `int(x)`, `bool(x)`",
+        "yes",
+        "`_local_scalar_dense`, each time",
+        "a host copy of the value made where it was computed, or torch.where",
+        (Kind.ITEM,),
+        source=r"\.item\(\)|\b(float|int|bool)\(",
+    ),
+    Rule(
         "index-with-device-scalar",
         "`x[i]`, `i` a 0-dim CUDA integer tensor (also for a CPU `x`)",
         "yes",
@@ -81,8 +90,8 @@ RULES: tuple[Rule, ...] = (
         source=r"\b(allclose|any|all)\(",
     ),
     Rule(
-        "item",
-        '`x.item()`, `float(x)`, `int(x)`, `bool(x)`, `if x`, `f"{x}"`, `a <= x <= b`',
+        "implicit-item",
+        "`if x`, `f\"{x}\"`, `a <= x <= b`, `x in host_list`",
         "yes",
         "`_local_scalar_dense`, each time",
         "a host copy of the value made where it was computed, or torch.where",

@@ -1,0 +1,35 @@
+"""The context manager that opens an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from . import _backend
+from ._backend import BackendName
+from ._record import opened
+from ._report import Report
+
+
+@contextmanager
+def audit(budget: int | None = None, *, backend: BackendName = "auto") -> Iterator[Report]:
+    """Record the host syncs of this thread, and of autograd threads that work for it, while the block runs.
+
+    Audits nest: each one sees all syncs while it is open. An exception from the block propagates and is not
+    replaced by a budget error.
+
+    Args:
+        budget: hard syncs that are permitted outside `allow` regions; None only records.
+        backend: ``auto`` uses the simulated device where it is installed, else the real GPU. ``simulated``
+            installs the simulated device in this process, for good.
+
+    Raises:
+        ValueError: a negative budget, or an unknown back end.
+        AuditError: there is nothing to audit with; the message says what to do.
+        SyncBudgetExceeded: at the end of the block, with every site, its count and its replacement.
+    """
+    chosen = _backend.select(backend)
+    report = Report(budget, chosen.name)
+    with opened(report), chosen.watching():
+        yield report
+    report.check()
