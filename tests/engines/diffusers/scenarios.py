@@ -1,0 +1,98 @@
+"""What the engine tests run in processes of their own, inside an environment with a real diffusers and our real wheel.
+
+``python -m tests.engines.diffusers.scenarios NAME`` prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from . import tiny
+
+METHODS = ("multistep_uni_p_bh_update", "multistep_uni_c_bh_update")
+
+
+def plain() -> dict[str, Any]:
+    """Generate with no word about syncfree in the program."""
+    video = tiny.generate(tiny.wan())
+    return {"digest": tiny.digest(video), "spread": video.std().item(), **_syncfree_state()}
+
+
+def toggled() -> dict[str, Any]:
+    """Switch to upstream and back in the middle of one generation."""
+    import syncfree
+
+    choices = {2: "upstream", 6: "sync_free"}
+
+    def at_step_end(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        if step in choices:
+            syncfree.use(scheduler_step=choices[step])
+        return {}
+
+    video = tiny.generate(tiny.wan(), callback_on_step_end=at_step_end)
+    return {"digest": tiny.digest(video), **_syncfree_state()}
+
+
+def auto() -> dict[str, Any]:
+    """Load by ``import syncfree.auto``, after diffusers, in a process where the `.pth` file did nothing."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "FirstImport"]
+    pipeline = tiny.wan()
+    assert "syncfree" not in sys.modules
+    import syncfree.auto  # noqa: F401
+
+    return {"digest": tiny.digest(tiny.generate(pipeline)), **_syncfree_state()}
+
+
+def restored() -> dict[str, Any]:
+    """Restore while a pipeline exists, and generate again."""
+    import diffusers
+
+    import syncfree
+
+    pipeline = tiny.wan()
+    owner = diffusers.UniPCMultistepScheduler
+    placed = [vars(owner)[name] for name in METHODS]
+    originals = [function.__wrapped__ for function in placed]
+    before = tiny.digest(tiny.generate(pipeline))
+    left = syncfree.restore()
+    calls = _syncfree_state()["calls"]
+    after = tiny.digest(tiny.generate(pipeline))
+    return {
+        "digest": after,
+        "before": before,
+        "left": left,
+        "identical": all(vars(owner)[name] is original for name, original in zip(METHODS, originals, strict=True)),
+        "files": [original.__code__.co_filename for original in originals],
+        "was_placed": all(function is not original for function, original in zip(placed, originals, strict=True)),
+        "calls_before": calls,
+    }
+
+
+def _syncfree_state() -> dict[str, Any]:
+    if "syncfree" not in sys.modules:
+        return {"syncfree": False}
+    import syncfree
+
+    entry = syncfree.plan().entry("scheduler_step", "diffusers")
+    counts = {
+        name: {choice: [c.calls, c.declines] for choice, c in by.items() if c.calls} for name, by in entry.counts.items()
+    }
+    return {
+        "syncfree": True,
+        "verdict": entry.verdict,
+        "reason": entry.reason,
+        "choice": entry.choice,
+        "source": entry.source,
+        "state": entry.state,
+        "calls": {name.rpartition(".")[2]: by for name, by in counts.items()},
+        "bare_folders": sorted({"registry", "plugins", "adapters"} & set(sys.modules)),
+    }
+
+
+SCENARIOS: dict[str, Callable[[], dict[str, Any]]] = {f.__name__: f for f in (plain, toggled, auto, restored)}
+
+if __name__ == "__main__":
+    print(json.dumps(SCENARIOS[sys.argv[1]]()))
