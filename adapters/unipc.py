@@ -11,13 +11,10 @@ A copy is bound with a few lines, because all of them keep the signatures and th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from syncfree.adapting import Binding, Compose, Form
 from syncfree.hooks.scheduler_step import MultistepUpdate
-
-if TYPE_CHECKING:
-    import torch
 
 
 class UniPCForm(NamedTuple):

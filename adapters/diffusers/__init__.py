@@ -1,4 +1,4 @@
-"""diffusers. It loads no plugins: ``syncfree.pth`` loads this adapter when diffusers is first imported, or ``import syncfree.auto``.
+"""diffusers. It loads no plugins: ``syncfree.pth`` loads this adapter at the first import, or ``import syncfree.auto`` does.
 
 At that moment no scheduler module has been executed, so nobody holds a stale copy of a target.
 """

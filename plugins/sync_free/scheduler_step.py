@@ -1,6 +1,6 @@
 """UniPC updates that never make the host wait.
 
-Every kernel runs on the device, in the dtype and in the order that upstream uses, so results are bitwise equal. What changes:
+Every kernel runs where, in the dtype and in the order that upstream runs it, so results are bitwise equal. What changes:
 
 * sigmas that upstream uploads one by one come from a device copy, made once per schedule;
 * lists of scalars are stacked where they are instead of read back one by one, and uploaded at most once, pinned;
@@ -26,7 +26,7 @@ class Coefficients(NamedTuple):
         newest: what the newest output is multiplied with.
         change: what the weighted differences are multiplied with.
         ratios: what the difference to each older output is divided by, from new to old.
-        weights: ``[order - 1]`` or, for a corrector, ``[order]`` in the sample's dtype on its device; None at order 1 of the predictor.
+        weights: ``[order - 1]``, or ``[order]`` for a corrector, like the sample in dtype and device; None when empty.
     """
 
     sample: torch.Tensor
@@ -41,9 +41,23 @@ def scheduler_step(update: MultistepUpdate) -> torch.Tensor:
 
     Declines sigmas that require gradients, and systems that sigmas on the host show to be singular: upstream raises there.
     """
-    if update.sigmas.requires_grad or _is_singular(update):
+    if not is_covered(update):
         return NotImplemented
     return apply(update, coefficients(update))
+
+
+def is_covered(update: MultistepUpdate) -> bool:
+    """False for sigmas that require gradients, and where the host knows that a GPU would get a singular system.
+
+    The ratios of a system are distinct numbers unless two sigmas are equal or one is 0.
+    """
+    sigmas, order = update.sigmas, update.order
+    if sigmas.requires_grad:
+        return False
+    if order + (update.model_output is not None) < 3 or sigmas.device == update.sample.device:
+        return True
+    used = sigmas[max(update.index - order + 1, 0) : update.index + 2].tolist()
+    return len(set(used)) == order + 1 and 0.0 not in used
 
 
 def coefficients(update: MultistepUpdate) -> Coefficients:
@@ -116,21 +130,12 @@ def _weights(
     return torch.linalg.solve_ex(left, right_there).result.to(x.dtype)
 
 
-def _is_singular(update: MultistepUpdate) -> bool:
-    """Whether a GPU would be given a system whose ratios are not distinct numbers, as far as the host can know."""
-    sigmas, order = update.sigmas, update.order
-    if order + (update.model_output is not None) < 3 or sigmas.device == update.sample.device:
-        return False
-    used = sigmas[max(update.index - order + 1, 0) : update.index + 2].tolist()
-    return len(set(used)) < order + 1 or 0.0 in used
-
-
 def _placed_sigmas(update: MultistepUpdate) -> torch.Tensor:
     """The sigmas on the device where upstream does the arithmetic of the scalars."""
     sigmas, device = update.sigmas, update.sample.device
     if update.scalars_follow == "sigmas" or sigmas.device == device:
         return sigmas
-    return _device_copy(sigmas.numpy().tobytes(), sigmas.dtype, device, _stream(device))
+    return _device_copy(sigmas.numpy().tobytes(), sigmas.dtype, device, current_stream(device))
 
 
 @lru_cache(maxsize=64)
@@ -144,7 +149,8 @@ def _device_copy(values: bytes, dtype: torch.dtype, device: torch.device, stream
         return _upload(torch.frombuffer(bytearray(values), dtype=dtype), device)
 
 
-def _stream(device: torch.device) -> int:
+def current_stream(device: torch.device) -> int:
+    """The stream that this thread launches on; 0 where there are none."""
     return torch.cuda.current_stream(device).cuda_stream if device.type == "cuda" else 0
 
 

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 
 from syncfree.adapters.vllm.sampler_logprob_gather import BINDING
+from syncfree.audit import Report, allow
 from syncfree.hooks.sampler_logprob_gather import inputs
 from syncfree.plugins.sync_free.sampler_logprob_gather import sampler_logprob_gather
 
@@ -65,3 +66,30 @@ def test_a_row_outside_of_the_batch_is_left_to_upstream(both: tuple[Any, Any]) -
     assert bound(*arguments) is NotImplemented
     with pytest.raises(IndexError):
         upstream(*arguments)
+
+
+def on_cuda() -> tuple[SimpleNamespace, torch.Tensor, dict[int, list[int]], torch.Tensor]:
+    scores = torch.randn(4, 50, generator=torch.Generator().manual_seed(0)).to("cuda")
+    sampled = torch.tensor([1, 2, 3, 4]).to("cuda")
+    return SimpleNamespace(pin_memory=True), scores, {0: [1, 2], 1: [7], 3: []}, sampled
+
+
+@pytest.mark.sync_budget(0, poison=True)
+def test_bound_it_never_makes_the_host_wait(both: tuple[Any, Any]) -> None:
+    """On poisoned memory: what is read before a copy is done would differ from upstream's result."""
+    with allow("the arguments are uploaded, and upstream is run for comparison"):
+        arguments = on_cuda()
+        expected = both[0](*arguments)
+    found = both[1](*arguments)
+    with allow("the results are compared"):
+        assert all(torch.equal(theirs, ours) for theirs, ours in zip(expected[:3], found[:3], strict=True))
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_upstream_waits_once_per_request_where_the_verdict_is_needed(release: str, sync_audit: Report) -> None:
+    upstream = sampler(release)["gather_specific_token_logprobs"]
+    with allow("the arguments are uploaded"):
+        arguments = on_cuda()
+    upstream(*arguments)
+    # An empty list is uploaded without waiting.
+    assert sync_audit.count == (2 if form_of(BINDING, release).status == "needed" else 0)
