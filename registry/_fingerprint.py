@@ -1,8 +1,9 @@
-"""What a function of a framework looks like, read from its source text; nothing is imported.
+"""Read a function's signature and fingerprint out of a module's source text, without importing the module.
 
-The fingerprint is a hash of the function's source, decorators included, with comments, docstrings and blank space taken out
-by token positions. It must not depend on the Python that computes it: ``ast.dump`` and the tokens of f-strings differ
-between 3.11, 3.12 and 3.13, so only slices of the source text are hashed.
+A fingerprint changes when what the function does may change, and at no other time: it ignores comments, docstrings, blank
+lines, the width of the indentation and how lines are wrapped inside brackets. It is the same under every Python that can
+parse the source: ``ast.dump`` and the tokens of f-strings differ between 3.11, 3.12 and 3.13, so only slices of the source
+text are hashed. See ``docs/fingerprints.md``.
 """
 
 from __future__ import annotations
@@ -11,20 +12,47 @@ import ast
 import hashlib
 import io
 import tokenize
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
+from token import COMMENT, DEDENT, ENDMARKER, INDENT, NEWLINE, NL, OP
 
 from ._errors import SyncfreeError
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
-# The openings and closings of f-strings and t-strings, which are single STRING tokens before 3.12.
-_OPENS = {getattr(tokenize, name) for name in ("FSTRING_START", "TSTRING_START") if hasattr(tokenize, name)}
-_CLOSES = {getattr(tokenize, name) for name in ("FSTRING_END", "TSTRING_END") if hasattr(tokenize, name)}
-_BLANK = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
-_SHAPE = {tokenize.NEWLINE: "\n", tokenize.INDENT: "\x01", tokenize.DEDENT: "\x02"}
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)
+_Position = tuple[int, int]
 
-Position = tuple[int, int]
+# Absent before Python 3.12 (f-strings) and 3.14 (t-strings), where such a literal is one STRING token.
+_TEMPLATE_STARTS = {getattr(tokenize, name, -1) for name in ("FSTRING_START", "TSTRING_START")}
+_TEMPLATE_ENDS = {getattr(tokenize, name, -1) for name in ("FSTRING_END", "TSTRING_END")}
+
+_IGNORED = {COMMENT, NL, ENDMARKER}
+_SEPARATOR = "\0"  # the one character that no Python source may hold
+_STRUCTURE = {NEWLINE: "\1", INDENT: "\2", DEDENT: "\3"}
+_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRecord:
+    """What is recorded of a function.
+
+    A name that is defined more than once (``if``/``else``, a property and its setter) has one record over all definitions.
+
+    Attributes:
+        signature: parameter names, kinds and defaults, without annotations: ``(self, x, *, y=None)``; those of several
+            definitions, where they differ, are joined by ``" | "``.
+        fingerprint: ``sha256:`` and 16 hexadecimal digits.
+        lines: the first line of every definition (decorators included), as ``co_firstlineno`` gives it. Not compared.
+        decorators: the largest number of decorators of a definition. Not compared.
+    """
+
+    signature: str
+    fingerprint: str
+    lines: tuple[int, ...] = field(default=(), compare=False)
+    decorators: int = field(default=0, compare=False)
 
 
 class SourceUnreadable(SyncfreeError):
@@ -32,157 +60,187 @@ class SourceUnreadable(SyncfreeError):
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionRecord:
-    """What is recorded of a function.
-
-    Attributes:
-        signature: parameter names, kinds and defaults, without annotations: ``(self, x, *, y=None)``.
-        fingerprint: ``sha256:`` and 16 hexadecimal digits.
-        lines: the first line of every definition of that name (decorators included), as ``co_firstlineno`` gives it.
-        decorators: the largest number of decorators of a definition.
-    """
-
-    signature: str
-    fingerprint: str
-    lines: tuple[int, ...] = ()
-    decorators: int = 0
+class _Token:
+    kind: int
+    text: str
+    start: _Position
+    end: _Position
 
 
 def fingerprint(source: str, qualname: str) -> FunctionRecord | None:
     """Find ``function`` or ``Class.method`` in a module's source text and describe it; None when it is not defined there.
 
-    Definitions in ``if``, ``try`` and ``with`` blocks are found, too; several of one name are described together.
+    Only ``def`` and ``async def`` count, at the module's or the class's level or under its ``if``, ``try``, ``with`` and
+    loop statements. An inherited method, an assigned name and an imported one are not defined there.
 
     Raises:
         SourceUnreadable: this Python cannot parse the source.
     """
-    lines = io.StringIO(source).readlines()  # str.splitlines() also splits at form feeds, which ast does not
-    found = list(_definitions(_parsed(source).body, qualname.split(".")))
+    source = source.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    lines = source.split("\n")  # not splitlines(): that also splits at form feeds and U+2028
+    found = list(_definitions(_parsed(source), qualname.split(".")))
     if not found:
         return None
-    firsts = [min([node.lineno, *(d.lineno for d in node.decorator_list)]) for node in found]
-    texts = [_text(node, first, lines) for node, first in zip(found, firsts, strict=True)]
+    digest = hashlib.sha256()
+    for node in found:
+        digest.update(_normalised(node, lines).encode("utf-8", "surrogatepass"))
+        digest.update(b"\0\0")
     return FunctionRecord(
-        signature=" | ".join(dict.fromkeys(_signature(node.args, lines) for node in found)),
-        fingerprint="sha256:" + hashlib.sha256("\x00".join(texts).encode()).hexdigest()[:16],
-        lines=tuple(firsts),
+        signature=" | ".join(dict.fromkeys(_signature(node, lines) for node in found)),
+        fingerprint=f"sha256:{digest.hexdigest()[:_DIGITS]}",
+        lines=tuple(min([node.lineno, *(d.lineno for d in node.decorator_list)]) for node in found),
         decorators=max(len(node.decorator_list) for node in found),
     )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=1)  # several functions of one module are asked for in a row, and a syntax tree is large
 def _parsed(source: str) -> ast.Module:
     try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError) as error:
+        with warnings.catch_warnings():
+            # An invalid escape in a framework's string is not ours to report, and a warning that is turned into an
+            # error would make the source unreadable.
+            warnings.simplefilter("ignore")
+            return ast.parse(source)
+    except SyntaxError as error:
+        raise SourceUnreadable(f"this Python cannot parse line {error.lineno}: {error.msg}") from error
+    except (ValueError, RecursionError) as error:  # null bytes; expressions nested too deeply
         raise SourceUnreadable(f"this Python cannot parse it: {error}") from error
 
 
-def _definitions(body: Iterable[ast.stmt], path: list[str]) -> Iterator[_Function]:
-    for node in body:
-        if isinstance(node, ast.ClassDef):
-            if len(path) > 1 and node.name == path[0]:
-                yield from _definitions(node.body, path[1:])
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            if path == [node.name]:
-                yield node
-        else:
-            for field in ("body", "orelse", "handlers", "finalbody"):
-                for child in getattr(node, field, []):
-                    yield from _definitions(child.body if isinstance(child, ast.ExceptHandler) else [child], path)
+def _definitions(scope: ast.AST, path: list[str]) -> Iterator[_Function]:
+    """Yield the functions that ``path`` names in ``scope``, in the order of the source."""
+    name, *rest = path
+    for node in _statements(scope):
+        if rest and isinstance(node, ast.ClassDef) and node.name == name:
+            yield from _definitions(node, rest)
+        elif not rest and isinstance(node, _Function) and node.name == name:
+            yield node
 
 
-def _text(node: _Function, first: int, lines: list[str]) -> str:
-    """The definition's source without comments, docstrings and blank space."""
-    segment = lines[first - 1 : node.end_lineno]
-    docstrings = [(_shift(_start(d, lines), first), _shift(_end(d, lines), first)) for d in _docstrings(node)]
-    parts: list[str] = []
+def _statements(scope: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements of a module or class, also those under ``if``, ``try``, ``with``, ``match`` and loops."""
+    for child in ast.iter_child_nodes(scope):
+        if isinstance(child, _DEFINITIONS):
+            yield child
+        elif isinstance(child, _BLOCKS):
+            yield from _statements(child)
+
+
+def _normalised(node: _Function, lines: list[str]) -> str:
+    """Return the function's tokens, decorators included, comments and docstrings left out."""
+    first = _first_line(node, lines)
+    assert node.end_lineno is not None
+    lines = lines[first - 1 : node.end_lineno]
+    spans = list(_docstring_spans(node, lines, first))
+    kept: list[str] = []
     after_docstring = False
-    for kind, text, start, end in _slices(segment):
-        if any(low <= start and end <= high for low, high in docstrings):
+    for token in _tokens("\n".join(lines) + "\n"):
+        if any(start <= token.start and token.end <= end for start, end in spans):
             after_docstring = True
-        elif kind in _SHAPE:
-            if not (after_docstring and kind == tokenize.NEWLINE):
-                parts.append(_SHAPE[kind])
-            after_docstring = False
-        else:
-            parts.append(text + " ")
-            after_docstring = False
-    return "".join(parts).strip("\x01\x02\n ")
+            continue
+        ends_docstring = after_docstring and (token.kind == NEWLINE or token.text == ";")
+        after_docstring = False
+        if not ends_docstring:
+            kept.append(_STRUCTURE.get(token.kind, token.text))
+    # A method is tokenized with the indentation of its class; how deep the function lies is not part of what it does.
+    if kept and kept[0] == _STRUCTURE[INDENT]:
+        del kept[0]
+    while kept and kept[-1] == _STRUCTURE[DEDENT]:
+        kept.pop()
+    return _SEPARATOR.join(kept)
 
 
-def _slices(segment: list[str]) -> Iterator[tuple[int, str, Position, Position]]:
-    """Tokens as (kind, source text, start, end), an f-string with all it holds as one."""
+def _first_line(node: _Function, lines: list[str]) -> int:
+    if not node.decorator_list:
+        return node.lineno
+    line = node.decorator_list[0].lineno
+    while not lines[line - 1].lstrip().startswith("@"):  # "@(" may stand on a line before the expression
+        line -= 1
+    return line
+
+
+def _docstring_spans(
+    function: _Function, lines: list[str], first_line: int
+) -> Iterator[tuple[_Position, _Position]]:
+    for node in ast.walk(function):
+        if not isinstance(node, _DEFINITIONS) or not isinstance(node.body[0], ast.Expr):
+            continue
+        value = node.body[0].value
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            yield _span(value, lines, first_line)
+
+
+def _span(node: ast.expr, lines: list[str], first_line: int = 1) -> tuple[_Position, _Position]:
+    """Return start and end of ``node`` within ``lines`` in characters, as `tokenize` counts; `ast` counts UTF-8 bytes."""
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    start, end = node.lineno - first_line, node.end_lineno - first_line
+    return (
+        (start + 1, _characters(lines[start], node.col_offset)),
+        (end + 1, _characters(lines[end], node.end_col_offset)),
+    )
+
+
+def _characters(line: str, byte_offset: int) -> int:
+    return byte_offset if line.isascii() else len(line.encode()[:byte_offset].decode())
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    """Yield the tokens that matter; an f-string or t-string is one token with its text as written, as before 3.12."""
+    lines = text.split("\n")
     depth = 0
-    opened: Position = (0, 0)
-    feed = io.StringIO("".join(segment))
-    for token in tokenize.generate_tokens(feed.readline):
-        if token.type in _OPENS:
-            if depth == 0:
-                opened = token.start
+    start = (0, 0)
+    for token in tokenize.generate_tokens(io.StringIO(text, newline="\n").readline):
+        if token.type in _TEMPLATE_STARTS:
+            start = start if depth else token.start
             depth += 1
-        elif token.type in _CLOSES:
+        elif token.type in _TEMPLATE_ENDS:
             depth -= 1
-            if depth == 0:
-                yield tokenize.STRING, _slice(segment, opened, token.end), opened, token.end
-        elif depth == 0 and token.type not in _BLANK:
-            yield token.type, token.string, token.start, token.end
+            if not depth:
+                yield _Token(tokenize.STRING, _slice(lines, start, token.end), start, token.end)
+        elif not depth and token.type not in _IGNORED:
+            yield _Token(token.type, token.string, token.start, token.end)
 
 
-def _docstrings(node: ast.AST) -> Iterator[ast.expr]:
-    for inner in ast.walk(node):
-        if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            first = inner.body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                if isinstance(first.value.value, str):
-                    yield first.value
+def _slice(lines: list[str], start: _Position, end: _Position) -> str:
+    if start[0] == end[0]:
+        return lines[start[0] - 1][start[1] : end[1]]
+    middle = lines[start[0] : end[0] - 1]
+    return "\n".join([lines[start[0] - 1][start[1] :], *middle, lines[end[0] - 1][: end[1]]])
 
 
-def _signature(args: ast.arguments, lines: list[str]) -> str:
-    positional = [*args.posonlyargs, *args.args]
-    defaults: list[ast.expr | None] = [*[None] * (len(positional) - len(args.defaults)), *args.defaults]
-    parts = []
-    for index, (arg, default) in enumerate(zip(positional, defaults, strict=True)):
-        parts.append(_parameter(arg, default, lines))
-        if args.posonlyargs and index + 1 == len(args.posonlyargs):
-            parts.append("/")
-    if args.vararg:
-        parts.append(f"*{args.vararg.arg}")
-    elif args.kwonlyargs:
+def _signature(node: _Function, lines: list[str]) -> str:
+    arguments = node.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
+    defaults += arguments.defaults
+    parts = [_parameter(parameter, default, lines) for parameter, default in zip(positional, defaults, strict=True)]
+    if arguments.posonlyargs:
+        parts.insert(len(arguments.posonlyargs), "/")
+    if arguments.vararg:
+        parts.append(f"*{arguments.vararg.arg}")
+    elif arguments.kwonlyargs:
         parts.append("*")
-    parts += [_parameter(arg, default, lines) for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True)]
-    if args.kwarg:
-        parts.append(f"**{args.kwarg.arg}")
+    keyword_only = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    parts += [_parameter(parameter, default, lines) for parameter, default in keyword_only]
+    if arguments.kwarg:
+        parts.append(f"**{arguments.kwarg.arg}")
     return f"({', '.join(parts)})"
 
 
-def _parameter(arg: ast.arg, default: ast.expr | None, lines: list[str]) -> str:
-    if default is None:
-        return arg.arg
-    text = _slice(lines, _start(default, lines), _end(default, lines))
-    return f"{arg.arg}={''.join(part for _, part, _, _ in _slices([f'({text})'])).strip()[1:-1]}"
+def _parameter(parameter: ast.arg, default: ast.expr | None, lines: list[str]) -> str:
+    return parameter.arg if default is None else f"{parameter.arg}={_expression(default, lines)}"
 
 
-def _slice(lines: list[str], start: Position, end: Position) -> str:
-    (row, column), (last, stop) = start, end
-    if row == last:
-        return lines[row - 1][column:stop]
-    return "".join([lines[row - 1][column:], *lines[row : last - 1], lines[last - 1][:stop]])
-
-
-def _start(node: ast.expr, lines: list[str]) -> Position:
-    return node.lineno, _characters(lines[node.lineno - 1], node.col_offset)
-
-
-def _end(node: ast.expr, lines: list[str]) -> Position:
-    assert node.end_lineno is not None and node.end_col_offset is not None
-    return node.end_lineno, _characters(lines[node.end_lineno - 1], node.end_col_offset)
-
-
-def _characters(line: str, octets: int) -> int:
-    """A column in characters from ast's column in UTF-8 bytes."""
-    return len(line.encode()[:octets].decode())
-
-
-def _shift(position: Position, first: int) -> Position:
-    return position[0] - first + 1, position[1]
+def _expression(node: ast.expr, lines: list[str]) -> str:
+    """Return an expression on one line; not `ast.unparse`, whose text differs between Python versions."""
+    if isinstance(node, ast.Constant):
+        return "..." if node.value is ... else ascii(node.value)
+    text = ""
+    previous = OP
+    # Brackets let an expression that is wrapped over several lines be tokenized by itself.
+    for token in list(_tokens(f"({_slice(lines, *_span(node, lines))})\n"))[1:-2]:
+        text += " " if OP not in (previous, token.kind) else ""
+        text += ", " if token.text == "," else token.text
+        previous = token.kind
+    return text

@@ -8,7 +8,7 @@ import typer
 
 from .._errors import SyncfreeError
 from .._version import __version__
-from . import doctor, listing
+from . import doctor, fingerprint, listing
 
 app = typer.Typer(
     help="Pluggable hot-path hooks for inference frameworks, proven free of GPU stalls.",
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.command("list")(listing.list_command)
 app.command("doctor")(doctor.doctor_command)
+app.command("fingerprint")(fingerprint.fingerprint_command)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,112 @@
+"""Write down what an adapter's functions look like in a release, and compare with what was written down before.
+
+Looked for are the functions that an adapter's bindings name, and those of ``watched.txt`` beside the adapter: one
+``package.module:Class.function`` a line, recorded ahead of a binding, so that writing one needs no wheel to be read again.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path
+
+from ._errors import SyncfreeError
+from ._fingerprint import FunctionRecord, SourceUnreadable, fingerprint
+from ._frameworks import find_installed
+from ._releases import FILE_NAME, Releases, load_releases
+from ._wheels import Sources, public
+from .adapting import Adapter
+
+WATCHED = "watched.txt"
+
+
+class WatchListError(SyncfreeError):
+    """A line of ``watched.txt`` that names no function."""
+
+
+def folder_of(adapter: Adapter) -> Path:
+    """The folder of an adapter's package, where its data files lie."""
+    spec = importlib.util.find_spec(adapter.home)
+    if spec is None or not spec.submodule_search_locations:
+        raise SyncfreeError(f"{adapter.home} is not a package, so there is no {FILE_NAME} beside it")
+    return Path(spec.submodule_search_locations[0])
+
+
+def targets_of(adapter: Adapter) -> tuple[str, ...]:
+    """Every function to record for an adapter, sorted.
+
+    Raises:
+        WatchListError: a line of its watch list is not ``package.module:Class.function`` of the adapter's package.
+    """
+    bound = {target for binding in adapter.bindings for target in (*binding.targets, *binding.depends)}
+    return tuple(sorted(bound | set(_watched(adapter))))
+
+
+def _watched(adapter: Adapter) -> list[str]:
+    file = folder_of(adapter) / WATCHED
+    if not file.is_file():
+        return []
+    found = []
+    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+        target = line.partition("#")[0].strip()
+        if not target:
+            continue
+        module, _, qualname = target.partition(":")
+        if module.split(".")[0] != adapter.package or not all(part.isidentifier() for part in qualname.split(".")):
+            raise WatchListError(f"{file}:{number}: {target!r} is not '{adapter.package}.module:Class.function'")
+        found.append(target)
+    return found
+
+
+def observe(sources: Sources, targets: Iterable[str]) -> dict[str, FunctionRecord]:
+    """Describe the functions that a release has; the others are left out.
+
+    Raises:
+        SourceUnreadable: this Python cannot parse a source file of that release.
+    """
+    wanted: dict[str, list[str]] = {}
+    for target in targets:
+        wanted.setdefault(target.split(":")[0], []).append(target)
+    found = {}
+    for module, text in sources.texts(wanted):
+        for target in wanted[module]:
+            try:
+                record = fingerprint(text, target.split(":")[1])
+            except SourceUnreadable as error:
+                raise SourceUnreadable(f"{module} of {sources.distribution} {sources.release}: {error}") from error
+            if record is not None:
+                found[target] = record
+    return found
+
+
+def differences(recorded: Releases, sources: Sources, targets: Iterable[str]) -> list[str]:
+    """Say how a release differs from what is recorded of it, one sentence for each function; empty when it does not."""
+    name = f"{recorded.framework} {sources.release}"
+    if sources.release not in recorded.names:
+        command = f"syncfree fingerprint {recorded.framework} --release {sources.release}"
+        return [f"{name} is not recorded; add it with `{command}`"]
+    targets = tuple(targets)
+    found = observe(sources, targets)
+    problems = []
+    for target in targets:
+        if target not in recorded.seen:
+            problems.append(f"{target} is not recorded; run `syncfree fingerprint {recorded.framework}`")
+            continue
+        before, now = _told(recorded.record(target, sources.release)), _told(found.get(target))
+        if before != now:
+            problems.append(f"{target} of {name}: recorded {before}, found {now}")
+    return problems
+
+
+def _told(record: FunctionRecord | None) -> str:
+    return "nothing" if record is None else f"{record.signature} {record.fingerprint}"
+
+
+def check_installed(adapter: Adapter, recorded: Releases | None = None) -> list[str]:
+    """Say how the installed framework differs from what is recorded, by default beside its adapter; empty: it does not."""
+    installed = find_installed(adapter)
+    if installed is None or installed.version is None:
+        state = "is not installed" if installed is None else "is installed without metadata that says its release"
+        return [f"{adapter.framework} {state}: there is nothing to compare with"]
+    sources = Sources(installed.distribution, public(installed.version), installed.location.parent)
+    return differences(recorded or load_releases(adapter.home), sources, targets_of(adapter))

@@ -1,0 +1,153 @@
+"""The Python sources of a framework's releases: from a wheel, an unpacked wheel, or the package index.
+
+The index is reached through pip alone, so that its configuration (mirrors, certificates, credentials) holds here, too. Of a
+downloaded wheel only the Python sources are kept, in the user's cache: the CUDA wheels of vLLM have hundreds of megabytes.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import Version
+
+from ._errors import SelectionError, SyncfreeError, nearest
+
+
+class FetchError(SyncfreeError):
+    """A release that could not be fetched from the package index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The Python sources of one release.
+
+    Attributes:
+        distribution: the normalized name of the distribution that was read.
+        release: its version, without a local part (``+cpu``).
+        path: a zip file (a wheel is one) or a folder that holds the top-level package.
+    """
+
+    distribution: str
+    release: str
+    path: Path
+
+    def texts(self, modules: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Yield each of these modules that the release has, with its source text."""
+        if self.path.is_dir():
+            yield from _texts(self.path, modules)
+        else:
+            with zipfile.ZipFile(self.path) as archive:
+                yield from _texts(zipfile.Path(archive), modules)
+
+
+def _texts(root: Path | zipfile.Path, modules: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for module in modules:
+        *parents, last = module.split(".")
+        for file in (root.joinpath(*parents, f"{last}.py"), root.joinpath(*parents, last, "__init__.py")):
+            if file.is_file():
+                yield module, file.read_text(encoding="utf-8")
+                break
+
+
+def open_wheel(path: Path) -> Sources:
+    """Read a wheel file, or a folder into which one was unpacked.
+
+    Raises:
+        SelectionError: there is no such file, or it is neither.
+    """
+    if path.is_dir():
+        named = [entry.stem for entry in sorted(path.glob("*.dist-info"))]
+        if len(named) != 1:
+            raise SelectionError(f"{path} is not an unpacked wheel: it has {len(named)} *.dist-info folders instead of one")
+        name, version = named[0].rsplit("-", 1)
+        return Sources(canonicalize_name(name), public(version), path)
+    if not path.is_file():
+        raise SelectionError(f"there is no wheel {path}")
+    try:
+        project, number, _, _ = parse_wheel_filename(path.name)
+    except InvalidWheelFilename as error:
+        raise SelectionError(f"{path} is not a wheel: {error}") from error
+    if not zipfile.is_zipfile(path):
+        raise SelectionError(f"{path} is named as a wheel but is no zip file; download it again")
+    return Sources(project, number.public, path)
+
+
+def public(version: str | Version) -> str:
+    """The release of a version: ``0.32.0`` of ``0.32.0+cpu``."""
+    return Version(str(version)).public
+
+
+def cache_folder() -> Path:
+    """Where the sources of downloaded releases are kept: ``syncfree/sources`` in the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "syncfree" / "sources"
+
+
+class Index:
+    """The releases that pip can see of some distributions of the same sources, in the order of preference."""
+
+    def __init__(self, distributions: Iterable[str], cache: Path | None = None) -> None:
+        self.distributions = [canonicalize_name(name) for name in distributions]
+        self._cache = cache_folder() if cache is None else cache
+        self._listed: dict[str, list[str]] = {}
+
+    def releases(self) -> list[str]:
+        """Every release that one of the distributions has, without pre-releases, oldest first."""
+        found = {release for name in self.distributions for release in self._list(name)}
+        return sorted(found, key=Version)
+
+    def sources(self, release: str) -> Sources:
+        """The sources of a release: from the cache, or downloaded.
+
+        Raises:
+            SelectionError: no distribution has it.
+            FetchError: pip failed.
+        """
+        for name in self.distributions:
+            kept = self._cache / f"{name}-{release}.zip"
+            if kept.is_file():
+                return Sources(name, release, kept)
+        for name in self.distributions:
+            if release in self._list(name):
+                return self._download(name, release)
+        known = self.releases()
+        raise SelectionError(f"{' and '.join(self.distributions)}: no release {release!r}{nearest(release, known)}")
+
+    def _list(self, name: str) -> list[str]:
+        if name not in self._listed:
+            mark = "Available versions:"
+            lines = [line for line in _pip("index", "versions", name).splitlines() if line.startswith(mark)]
+            if not lines:
+                raise FetchError(f"`pip index versions {name}` did not list any version; give wheels with --wheel")
+            self._listed[name] = [public(version.strip()) for version in lines[0].removeprefix(mark).split(",")]
+        return self._listed[name]
+
+    def _download(self, name: str, release: str) -> Sources:
+        self._cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._cache) as scratch:
+            _pip("download", "--no-deps", "--only-binary", ":all:", "--dest", scratch, f"{name}=={release}")
+            (wheel,) = Path(scratch).glob("*.whl")
+            kept = Path(scratch, "sources.zip")
+            with zipfile.ZipFile(wheel) as full, zipfile.ZipFile(kept, "w", zipfile.ZIP_DEFLATED) as reduced:
+                for member in full.namelist():
+                    if member.endswith(".py"):
+                        reduced.writestr(member, full.read(member))
+            target = self._cache / f"{name}-{release}.zip"
+            kept.replace(target)  # at once: another process may look for it
+        return Sources(name, release, target)
+
+
+def _pip(*arguments: str) -> str:
+    done = subprocess.run([sys.executable, "-m", "pip", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
+        raise FetchError(f"`pip {' '.join(arguments)}` failed: {last}")
+    return done.stdout

@@ -1,0 +1,138 @@
+"""``syncfree fingerprint``: read real releases and record what the functions that adapters bind look like in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from .._errors import SelectionError, nearest
+from .._recording import check_installed, differences, folder_of, observe, targets_of
+from .._releases import FILE_NAME, ReleaseDataError, Releases, read_releases, write_releases
+from .._runtime import RUNTIME
+from .._wheels import Index, Sources, open_wheel, public
+from ..adapting import Adapter
+
+
+def fingerprint_command(
+    framework: Annotated[str, typer.Argument(help="An adapter's framework: vllm, sglang or diffusers.")],
+    release: Annotated[list[str] | None, typer.Option(help="A release to read from the package index; repeatable.")] = None,
+    within: Annotated[str | None, typer.Option("--from", help="Read every release in a range: '>=0.18.0'.")] = None,
+    distribution: Annotated[list[str] | None, typer.Option(help="Where to read, in order of preference; repeatable.")] = None,
+    wheel: Annotated[list[Path] | None, typer.Option(help="A wheel file, or a folder with one unpacked; repeatable.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The file. Default: releases.json of the adapter.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 when the file is stale.")] = False,
+) -> None:
+    """Record functions of a framework's releases, read from real wheels through pip; nothing is imported.
+
+    Releases that the file has are read again only for functions that it does not have yet. --check compares with the
+    given releases and wheels, or else with what is installed.
+    """
+    adapter = RUNTIME.adapters().get(framework)
+    index = Index(_distributions(adapter, distribution or []))
+    path = output or folder_of(adapter) / FILE_NAME
+    asked = [*_releases(release or []), *_range(index, within)]
+    wheels = [_wheel(adapter, file) for file in wheel or []]
+    if check:
+        _check(adapter, path, [*wheels, *map(index.sources, asked)])
+    else:
+        _write(adapter, path, index, wheels, asked)
+
+
+def _check(adapter: Adapter, path: Path, given: list[Sources]) -> None:
+    recorded = read_releases(path)
+    targets = targets_of(adapter)
+    if given:
+        problems = [problem for sources in given for problem in differences(recorded, sources, targets)]
+    else:
+        problems = check_installed(adapter, recorded)
+    for problem in problems:
+        typer.echo(problem)
+    if problems:
+        raise typer.Exit(1)
+    typer.echo(f"{path} is up to date")
+
+
+def _write(adapter: Adapter, path: Path, index: Index, wheels: list[Sources], asked: list[str]) -> None:
+    given = {sources.release: sources for sources in wheels}
+    recorded = _recorded(adapter, path, anew=bool(given or asked))
+    targets = targets_of(adapter)
+    names = sorted({*recorded.names, *asked, *given}, key=Version)
+    if not names:
+        raise SelectionError(f"{path} has no release yet: name some with --release, --from or --wheel")
+    seen = {target: dict(recorded.seen.get(target, {})) for target in targets}
+    for name in names:
+        # A wheel that was handed over is always read; what pip would fetch again is not.
+        complete = name in recorded.names and name not in given
+        missing = [target for target in targets if not (complete and target in recorded.seen)]
+        if not missing:
+            continue
+        sources = given.get(name) or index.sources(name)
+        found = observe(sources, missing)
+        for target in missing:
+            seen[target].pop(name, None)
+            if target in found:
+                seen[target][name] = found[target]
+        typer.echo(f"{sources.distribution} {name}: {len(found)} of {len(missing)} functions")
+    for target in targets:
+        if not seen[target]:
+            typer.echo(f"in no release: {target}", err=True)
+    write_releases(path, Releases(adapter.framework, tuple(names), seen))
+    typer.echo(f"{path}: {len(names)} releases, {len(targets)} functions")
+
+
+def _recorded(adapter: Adapter, path: Path, *, anew: bool) -> Releases:
+    empty = Releases(adapter.framework, (), {})
+    if not path.exists():
+        return empty
+    try:
+        recorded = read_releases(path)
+    except ReleaseDataError as error:
+        if not anew:
+            raise
+        typer.echo(f"{error}; it is written anew, with the releases named now", err=True)
+        return empty
+    if recorded.framework != adapter.framework:
+        raise SelectionError(f"{path} is of {recorded.framework}, not of {adapter.framework}; give another --output")
+    return recorded
+
+
+def _releases(names: list[str]) -> list[str]:
+    try:
+        return [public(name) for name in names]
+    except InvalidVersion as error:
+        raise SelectionError(f"--release: {error}; a release is written like 0.32.0") from error
+
+
+def _range(index: Index, within: str | None) -> list[str]:
+    if within is None:
+        return []
+    try:
+        specifier = SpecifierSet(within)
+    except InvalidSpecifier as error:
+        raise SelectionError(f"--from: {error}; a range is written like '>=0.18.0,<0.33'") from error
+    known = index.releases()
+    found = [name for name in known if specifier.contains(name)]
+    if not found:
+        newest = known[-1] if known else "none"
+        raise SelectionError(f"--from: no release of {' or '.join(index.distributions)} is {within}; the newest is {newest}")
+    return found
+
+
+def _distributions(adapter: Adapter, names: list[str]) -> list[str]:
+    known = {canonicalize_name(name): name for name in adapter.distributions}
+    for name in names:
+        if canonicalize_name(name) not in known:
+            unknown = f"--distribution: {adapter.framework} is not distributed as {name!r}"
+            raise SelectionError(unknown + nearest(name, adapter.distributions))
+    return names or list(adapter.distributions)
+
+
+def _wheel(adapter: Adapter, file: Path) -> Sources:
+    sources = open_wheel(file)
+    _distributions(adapter, [sources.distribution])
+    return sources
