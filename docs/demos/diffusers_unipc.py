@@ -1,0 +1,208 @@
+"""Demo: a tiny random-weight Wan pipeline of the installed diffusers, with upstream's UniPC and with syncfree's.
+
+    python -m docs.demos.diffusers_unipc [--picture FILE]
+
+Nothing in this program turns syncfree on: the installed package binds its hooks when diffusers is imported. What is printed
+was computed in this run; the host syncs are counted on a simulated GPU, everything else is the real CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import syncfree
+from tests.engines.diffusers import tiny
+
+CHOICES = ("upstream", "sync_free", "coefficient_table")
+STEPS = 20
+SHAPE = (1, 16, 3, 4, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one choice did."""
+
+    video: torch.Tensor
+    syncs: list[int]
+    operations: list[int]
+    comparison: Any
+
+
+class CountOperations(TorchDispatchMode):
+    """Counts the operators that a GPU would launch kernels for: all but views."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += not func.is_view
+        return func(*args, **(kwargs or {}))
+
+
+def new_scheduler(device: str) -> Any:
+    from diffusers import UniPCMultistepScheduler
+
+    scheduler = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0)
+    scheduler.set_timesteps(STEPS, device=device)
+    scheduler.set_begin_index(0)
+    return scheduler
+
+
+def model_outputs(device: str) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(SHAPE, generator=generator).to(device) for _ in range(STEPS)]
+
+
+def count_operations(choice: str) -> list[int]:
+    """Operators that each scheduler step launches, in the second request with this schedule."""
+    counts: list[int] = []
+    with syncfree.use(scheduler_step=choice):
+        for _ in range(2):
+            scheduler, outputs = new_scheduler("cpu"), model_outputs("cpu")
+            sample, counts = outputs[0], []
+            for timestep, output in zip(scheduler.timesteps, outputs, strict=True):
+                with CountOperations() as operations:
+                    sample = scheduler.step(output, timestep, sample, return_dict=False)[0]
+                counts.append(operations.count)
+    return counts
+
+
+def count_syncs_here(choice: str) -> list[int]:
+    """Host syncs of each scheduler step; installs the simulated GPU in this process for good."""
+    from syncfree.audit import audit, step
+
+    with audit(backend="simulated"):
+        pass  # install it before any tensor is made
+    with syncfree.use(scheduler_step=choice):
+        scheduler, outputs = new_scheduler("cuda"), model_outputs("cuda")
+        sample = outputs[0]
+        with audit() as report:
+            for timestep, output in zip(scheduler.timesteps, outputs, strict=True):
+                step()
+                sample = scheduler.step(output, timestep, sample, return_dict=False)[0]
+    return report.per_step()
+
+
+def count_syncs(choice: str) -> list[int]:
+    command = [sys.executable, "-W", "ignore", "-m", "docs.demos.diffusers_unipc", "--count-syncs", choice]
+    finished = subprocess.run(command, check=True, capture_output=True, text=True)
+    return list(json.loads(finished.stdout.splitlines()[-1]))
+
+
+def compare_with_upstream(choice: str) -> Any:
+    """Host time of a whole schedule of scheduler steps, upstream against a choice, in alternating blocks."""
+    scheduler, outputs = new_scheduler("cpu"), model_outputs("cpu")
+
+    def run() -> None:
+        scheduler.set_timesteps(STEPS)
+        scheduler.set_begin_index(0)
+        sample = outputs[0]
+        for timestep, output in zip(scheduler.timesteps, outputs, strict=True):
+            sample = scheduler.step(output, timestep, sample, return_dict=False)[0]
+
+    hooks = ("scheduler_step",)
+    return syncfree.compare(run, a="upstream", b=choice, hooks=hooks, pairs=20, runs_per_block=5, clock=time.process_time)
+
+
+def measure(console: Console) -> dict[str, Measured]:
+    pipeline = tiny.wan()
+    found = {}
+    for choice in CHOICES:
+        with console.status(f"measuring {choice}"):
+            with syncfree.use(scheduler_step=choice):
+                video = tiny.generate(pipeline, STEPS)
+            comparison = None if choice == "upstream" else compare_with_upstream(choice)
+            found[choice] = Measured(video, count_syncs(choice), count_operations(choice), comparison)
+    return found
+
+
+def print_plan(console: Console) -> None:
+    table = Table(title="What was bound in this process, and why", title_justify="left", show_lines=True)
+    for column in ("hook", "target", "verdict", "choice", "state", "why"):
+        table.add_column(column, overflow="fold")
+    for entry in syncfree.plan():
+        targets = "\n".join(target.rpartition(":")[2] for target in entry.targets)
+        table.add_row(
+            entry.hook, targets, entry.verdict, f"{entry.choice} ({entry.source})", entry.state, escape(entry.reason)
+        )
+    console.print(table)
+
+
+def print_results(console: Console, found: dict[str, Measured]) -> None:
+    upstream = found["upstream"]
+    table = Table(title=f"{STEPS} steps, order 2, flow prediction, samples {SHAPE} float32", title_justify="left")
+    for column in (
+        "scheduler_step",
+        "video",
+        "host syncs per step",
+        "operators per step",
+        "host time per step",
+        "upstream / this",
+    ):
+        table.add_column(column, justify="right" if column[:5] in ("host ", "opera", "upstr") else "left")
+    for choice, result in found.items():
+        equal = "reference" if result is upstream else ("equal, bit for bit" if same(result, upstream) else "DIFFERS")
+        comparison = result.comparison
+        ratio = "" if comparison is None else f"{comparison.ratio:.2f}x ({comparison.low:.2f} to {comparison.high:.2f})"
+        table.add_row(
+            choice,
+            f"{equal} {tiny.digest(result.video)[:8]}",
+            f"{median(result.syncs):g}",
+            f"{median(result.operations):g}",
+            f"{seconds_per_step(choice, found) * 1e6:.0f} us",
+            ratio,
+        )
+    console.print(table)
+    console.print(
+        "Host syncs: on a simulated GPU. Operators: without views, second request with the schedule. Time: of this process."
+    )
+
+
+def same(a: Measured, b: Measured) -> bool:
+    return torch.equal(a.video, b.video)
+
+
+def seconds_per_step(choice: str, found: dict[str, Measured]) -> float:
+    if choice == "upstream":
+        return median(found["sync_free"].comparison.seconds_a) / STEPS
+    return median(found[choice].comparison.seconds_b) / STEPS
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--picture", type=Path, help="where to save the picture (PNG)")
+    parser.add_argument("--count-syncs", choices=CHOICES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.count_syncs:
+        print(json.dumps(count_syncs_here(options.count_syncs)))
+        return 0
+    torch.set_num_threads(1)
+    console = Console()
+    found = measure(console)
+    print_plan(console)
+    print_results(console, found)
+    if options.picture:
+        from .diffusers_unipc_picture import draw
+
+        draw(found, {choice: seconds_per_step(choice, found) for choice in CHOICES}, options.picture)
+        console.print(f"picture: {options.picture}")
+    return 0 if all(same(result, found["upstream"]) for result in found.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
