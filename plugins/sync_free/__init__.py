@@ -26,15 +26,25 @@ def scheduler_step(update: MultistepUpdate) -> torch.Tensor:
     raise NotImplementedError
 
 
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.host_timestep:host_timestep")
+def host_timestep(timestep: torch.Tensor, schedule: torch.Tensor, host: torch.Tensor) -> torch.Tensor:
+    """A timestep's value on the host; see `syncfree.hooks.host_timestep`."""
+    raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.schedule_upload:schedule_upload")
+def schedule_upload(values: torch.Tensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """A schedule put on the device; see `syncfree.hooks.schedule_upload`."""
+    raise NotImplementedError
+
+
 @hookimpl(
     exact=True,
     host_syncs=0,
     needs=("torch",),
     implementation=f"{_HERE}.sequence_parallel_all_to_all:sequence_parallel_all_to_all",
 )
-def sequence_parallel_all_to_all(
-    tensors: tuple[torch.Tensor, ...], group: dist.ProcessGroup
-) -> tuple[torch.Tensor, ...]:
+def sequence_parallel_all_to_all(tensors: tuple[torch.Tensor, ...], group: dist.ProcessGroup) -> tuple[torch.Tensor, ...]:
     """An exchange between ranks; see `syncfree.hooks.sequence_parallel_all_to_all`."""
     raise NotImplementedError
 
@@ -70,4 +80,38 @@ def progress_reporting(
     options: Mapping[str, Any],
 ) -> Any:
     """One progress bar per job; see `syncfree.hooks.progress_reporting`."""
+    raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.pooling_token_types:pooling_token_types")
+def pooling_token_types(
+    lengths: Sequence[int], second: Mapping[int, tuple[int, int]], device: torch.device
+) -> torch.Tensor:
+    """Token types of text pairs; see `syncfree.hooks.pooling_token_types`."""
+    raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.fast_prefill_padding:fast_prefill_padding")
+def fast_prefill_padding(buffer: torch.Tensor, indices: torch.Tensor) -> None:
+    """Padding of a step's indices; see `syncfree.hooks.fast_prefill_padding`."""
+    raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.draft_reorder:draft_reorder")
+def draft_reorder(states: tuple[torch.Tensor, ...], source: Sequence[int], destination: Sequence[int]) -> None:
+    """Rows that move with their requests; see `syncfree.hooks.draft_reorder`."""
+    raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.penalty_state_reset:penalty_state_reset")
+def penalty_state_reset(states: tuple[torch.Tensor, ...], rows: torch.Tensor) -> None:
+    """Penalty state of new requests; see `syncfree.hooks.penalty_state_reset`."""
+    raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.bad_words_mask:bad_words_mask")
+def bad_words_mask(
+    logits: torch.Tensor, words: Mapping[int, Sequence[list[int]]], past: Sequence[list[int]]
+) -> None:
+    """Tokens that would complete a bad word; see `syncfree.hooks.bad_words_mask`."""
     raise NotImplementedError

@@ -19,7 +19,7 @@ def sampler_logprob_gather(
     """See the contract. Declines a call with a row outside of ``scores``, so that upstream raises its own error."""
     batch = scores.shape[0]
     rows = np.fromiter(token_ids, np.int64, len(token_ids))
-    if rows.size and not (0 <= rows.min() and rows.max() < batch):
+    if rows.size and (rows.min() < 0 or rows.max() >= batch):
         return NotImplemented  # type: ignore[no-any-return]
     ids, padding = _upload(batch, rows, token_ids, scores.device)
     ids[:, 0] = sampled

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from .._hook import Hook
 from . import (
+    bad_words_mask,
     dp_all_reduce,
+    draft_reorder,
+    fast_prefill_padding,
+    host_timestep,
+    penalty_state_reset,
+    pooling_token_types,
     progress_reporting,
     sampler_logprob_gather,
+    schedule_upload,
     scheduler_step,
     sequence_parallel_all_to_all,
 )
@@ -15,10 +22,17 @@ HOOKS: dict[str, Hook] = {
     module.HOOK.name: module.HOOK
     for module in (
         scheduler_step,
+        host_timestep,
+        schedule_upload,
         sequence_parallel_all_to_all,
         sampler_logprob_gather,
         dp_all_reduce,
         progress_reporting,
+        pooling_token_types,
+        fast_prefill_padding,
+        draft_reorder,
+        penalty_state_reset,
+        bad_words_mask,
     )
 }
 """Every hook by name."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
+import torch
+import torch.distributed as dist
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from syncfree.adapters.vllm.dp_all_reduce import BINDING
+from syncfree.audit import Report
+
 from .gloo_ranks import GlooRanks, gloo_ranks
-from .vllm_on_ranks import exchange, run_ar
-from .vllm_releases import RELEASES
+from .vllm_on_ranks import both_run_ar, exchange, run_ar
+from .vllm_releases import RELEASES, form_of
 
 SIZE = 2
 INT32 = st.integers(-(2**31), 2**31 - 1)
@@ -39,3 +45,26 @@ def test_bound_in_vllm_it_is_equal_to_upstream(ranks: GlooRanks, release: str, g
             assert ours == theirs
 
     equal()
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The configuration of one rank whose collective does nothing: NCCL does not make the host wait."""
+    monkeypatch.setattr(dist, "all_reduce", lambda tensor, group: None)
+    return SimpleNamespace(data_parallel_rank=1, data_parallel_size=2, disable_nccl_for_dp_synchronization=False)
+
+
+@pytest.mark.sync_budget(0, poison=True)
+@pytest.mark.parametrize("release", RELEASES)
+def test_bound_in_vllm_it_never_makes_the_host_wait(release: str, alone: SimpleNamespace) -> None:
+    _, bound = both_run_ar(release, torch.device("cuda"), None)
+    assert bound(True, 5, 8, 2, alone).is_cuda
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_upstream_waits_once_per_integer_where_the_verdict_is_needed(
+    release: str, alone: SimpleNamespace, sync_audit: Report
+) -> None:
+    upstream, _ = both_run_ar(release, torch.device("cuda"), None)
+    upstream(True, 5, 8, 2, alone)
+    assert sync_audit.count == (4 if form_of(BINDING, release).status == "needed" else 0)

@@ -34,21 +34,22 @@ def run_ar(release: str, gloo: bool, steps: list[Step]) -> tuple[list[list[int]]
         data_parallel_size=dist.get_world_size(),
         disable_nccl_for_dp_synchronization=gloo,
     )
-    upstream, bound = _both(release)
+    world = dist.group.WORLD
+    upstream, bound = both_run_ar(release, torch.device("cpu"), world)
     results = [call(*steps[dist.get_rank()], config) for call in (upstream, bound)]
     assert all(result.dtype == torch.int32 for result in results)
     return results[0].tolist(), results[1].tolist()
 
 
 @cache
-def _both(release: str) -> tuple[Any, Any]:
-    world = dist.group.WORLD
+def both_run_ar(release: str, device: torch.device, group: Any) -> tuple[Any, Any]:
+    """Upstream's `_run_ar` of a release on a device and a group, and the adapter's replacement for it."""
     namespace: dict[str, Any] = {
         "torch": torch,
         "dist": dist,
-        "PIN_MEMORY": False,
+        "PIN_MEMORY": device.type == "cuda",
         "logger": SimpleNamespace(info_once=lambda message: None),
-        "get_dp_group": lambda: SimpleNamespace(device=torch.device("cpu"), device_group=world, cpu_group=world),
+        "get_dp_group": lambda: SimpleNamespace(device=device, device_group=group, cpu_group=group),
     }
     upstream = define(release, "v1.worker.dp_utils", ["_run_ar", "_get_device_and_group"], namespace)["_run_ar"]
     (compose,) = form_of(BINDING, release).compose or ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from inspect import unwrap
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -41,12 +42,14 @@ def form_of(binding: Binding, release: str) -> Form:
 def sampler(release: str) -> dict[str, Any]:
     """`gather_specific_token_logprobs` of a release with all that it calls.
 
-    Up to 0.21 the log-probabilities come from a Triton kernel, for which a PyTorch function stands in.
+    Up to 0.21 the log-probabilities come from a Triton kernel, for which a PyTorch function stands in. What vLLM compiles
+    is left as written: Dynamo does not trace on the simulated device, and the engine tests run it compiled.
     """
     platform = SimpleNamespace(simple_compile_backend="eager")
     namespace: dict[str, Any] = {"torch": torch, "NamedTuple": NamedTuple, "current_platform": platform}
     define(release, "v1.outputs", ["LogprobsTensors"], namespace)
     define(release, "v1.sample.ops.logprobs", ["batched_count_greater_than"], namespace)
+    namespace["batched_count_greater_than"] = unwrap(namespace["batched_count_greater_than"])
     namespace["compute_token_logprobs"] = _compute_token_logprobs
     return define(release, "v1.sample.sampler", ["Sampler.gather_specific_token_logprobs"], namespace)
 
