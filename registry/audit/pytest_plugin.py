@@ -62,6 +62,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for report in process.run(item):
         item.ihook.pytest_runtest_logreport(report=report)
+    # What an unaudited test of this process set up for a module ends with the last test of that module, wherever that ran.
+    item.session._setupstate.teardown_exact(nextitem)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
 
