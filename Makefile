@@ -1,0 +1,48 @@
+# Needs Python 3.11, make and g++; everything else is made by `python3.11 -m tests.environments` and cached in
+# $SYNCFREE_ENV_CACHE (default ~/.cache/syncfree/environments). pip must find a CPU build of the torch that the locks pin.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+ENVIRONMENTS := $(PYTHON) -m tests.environments
+PICTURES := build/pictures
+
+.PHONY: help test audit demo demo-vllm demo-sglang bench bench-gpu docs clean
+
+help:
+	@echo "make test         every check, in the sessions of noxfile.py (first run: 10 minutes of making environments)"
+	@echo "make audit        the auditor's own tests"
+	@echo "make demo         diffusers: the same video, and what each scheduler costs"
+	@echo "make demo-vllm    vLLM: the same tokens and logprobs, and who computed them"
+	@echo "make demo-sglang  SGLang diffusion: the same video on two ranks"
+	@echo "make bench        what it costs to reach an implementation"
+	@echo "make bench-gpu    syncs and times on a CUDA device, with the torch of $(PYTHON)"
+	@echo "make docs         write the generated pages anew"
+	@echo "make clean        remove what was built here; the cached environments stay"
+
+test:
+	"$$($(ENVIRONMENTS) develop)" -m nox
+
+audit:
+	"$$($(ENVIRONMENTS) develop)" -m nox --session audit
+
+demo: | $(PICTURES)
+	"$$($(ENVIRONMENTS) release diffusers 0.42.1)" -m docs.demos.diffusers_unipc --picture $(PICTURES)/diffusers_unipc.png
+
+demo-vllm: | $(PICTURES)
+	"$$($(ENVIRONMENTS) develop)" -m docs.demos.vllm_logprobs --picture $(PICTURES)/vllm_logprobs.png
+
+demo-sglang: | $(PICTURES)
+	"$$($(ENVIRONMENTS) develop)" -m docs.demos.sglang_wan --picture $(PICTURES)/sglang_wan.png
+
+bench:
+	"$$($(ENVIRONMENTS) release sglang 0.5.23)" -m tests.bench.dispatch
+
+bench-gpu:
+	$(PYTHON) -m tests.bench.gpu
+
+docs:
+	"$$($(ENVIRONMENTS) develop)" -m docs
+
+clean:
+	rm -rf build dist .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks *.egg-info
+
+$(PICTURES):
+	mkdir -p $@

@@ -1,0 +1,122 @@
+"""Every check of the project, one session each; run one with `python -m nox -s NAME`, arguments after `--` go to its tool.
+
+The interpreter is that of the environment `dev` (`make` finds it; by hand: `python3.11 -m tests.environments develop`).
+The sessions use the cached environments of `tests/environments`; nothing here makes a virtual environment of its own.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT))
+from tests import environments  # noqa: E402  (found through the line above)
+
+nox.needs_version = ">=2024.4"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "unit", "contract", "audit", "package", "diffusers", "vllm", "sglang"]
+
+TYPED = ("noxfile.py", "setup.py", "tests/environments", "tests/models")
+VARIABLES = {
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff, the linter."""
+    python = environments.python_of(environments.build("dev"))
+    session.run(python, "-m", "ruff", "check", *session.posargs, ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict, over the package under its installed name and over the test tooling."""
+    python = environments.python_of(environments.build("dev"))
+    farm = _installed_layout(ROOT / ".nox" / "types")
+    session.run(python, "-m", "mypy", "--package", "syncfree", env={"MYPYPATH": str(farm)})
+    session.run(python, "-m", "mypy", *TYPED, env={"MYPYPATH": str(farm)})
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """The mechanism, on frameworks made of a few lines."""
+    _pytest(session, "tests/unit")
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """Every hook against its reference and against the functions of several framework releases."""
+    _pytest(session, "tests/contract")
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """The auditor: its rule table, its back ends, its pytest plugin."""
+    _pytest(session, "tests/audit")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """The wheel: what is in it, and that installing and removing it leaves nothing behind."""
+    _pytest(session, "tests/package")
+
+
+@nox.session
+def diffusers(session: nox.Session) -> None:
+    """The installed wheel in real diffusers pipelines; `-- -k 0.42.1` takes one release."""
+    _pytest(session, "tests/engines/diffusers")
+
+
+@nox.session
+def vllm(session: nox.Session) -> None:
+    """The installed wheel in real vLLM engines; `-- -k NAME` takes some tests."""
+    _pytest(session, "tests/engines/vllm")
+
+
+@nox.session
+def sglang(session: nox.Session) -> None:
+    """The installed wheel in real SGLang diffusion engines on two ranks; `-- -k 0.5.23` takes one release."""
+    _pytest(session, "tests/engines/sglang")
+
+
+@nox.session
+@nox.parametrize("version", ["3.10", "3.12", "3.13"])
+def python(session: nox.Session, version: str) -> None:
+    """The wheel with its dependencies under another Python; not part of `make test`, which needs one Python only."""
+    interpreter = shutil.which(f"python{version}")
+    if interpreter is None or subprocess.run([interpreter, "--version"], check=False).returncode != 0:
+        session.error(f"no working python{version} on PATH")
+    home = Path(session.create_tmp()) / "environment"
+    session.run(interpreter, "-m", "venv", "--clear", home)
+    own = environments.python_of(home)
+    session.run(own, "-m", "pip", "install", "--quiet", f"{environments.wheel()}[test]", silent=True)
+    session.run(home / "bin" / "syncfree", "--help", silent=True)
+    session.run(own, "-m", "pytest", "tests/unit", *session.posargs, env=VARIABLES)
+
+
+def _pytest(session: nox.Session, folder: str) -> None:
+    """Run the tests of `folder` on the working tree. No folder, or none collected, is pytest's error and the session's."""
+    session.run(environments.develop(), "-m", "pytest", folder, *session.posargs, env=VARIABLES)
+
+
+def _installed_layout(farm: Path) -> Path:
+    """Make links that show the three folders as the package `syncfree`, where mypy looks for it. Returns `farm`."""
+    shutil.rmtree(farm, ignore_errors=True)
+    package = farm / "syncfree"
+    package.mkdir(parents=True)
+    for entry in (ROOT / "registry").iterdir():
+        if entry.name not in ("_site", "__pycache__"):
+            (package / entry.name).symlink_to(entry)
+    for name in ("plugins", "adapters"):
+        (package / name).symlink_to(ROOT / name)
+    return farm
