@@ -1,4 +1,4 @@
-"""The parts of the build that pyproject.toml cannot say: three folders make one package, and a `.pth` file goes beside it."""
+"""What pyproject.toml cannot say: three folders make one package, and a `.pth` file goes beside it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ class BuildWithSiteFiles(build_py):
     """
 
     def run(self) -> None:
+        """Build the packages, then copy the files."""
         super().run()
         if not self.editable_mode:
             for source, copy in zip(SITE_FILES, self._copies(), strict=True):
                 self.copy_file(source, copy)
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        """Name everything that `run` writes."""
         return [*super().get_outputs(include_bytecode), *self._copies()]
 
     def _copies(self) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ._cache import made_once
-from ._specs import Spec, load
+from ._specs import load
 
 
 def python_of(environment: Path) -> Path:
@@ -69,6 +69,4 @@ def _resolved(requirements: Sequence[str], *options: str) -> dict[str, str]:
         pip(sys.executable, "install", "--dry-run", "--ignore-installed", "--report", report.name, *options, *requirements)
         found = json.loads(Path(report.name).read_text())["install"]
     # A local version such as 2.13.0+cpu names one builder's file; the lock asks for the release and any build of it will do.
-    return {
-        item["metadata"]["name"].lower().replace("_", "-"): item["metadata"]["version"].split("+")[0] for item in found
-    }
+    return {item["metadata"]["name"].lower().replace("_", "-"): item["metadata"]["version"].split("+")[0] for item in found}

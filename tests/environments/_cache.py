@@ -53,7 +53,8 @@ def made_once(target: Path, make: Callable[[Path], None]) -> Path:
     """Return the folder `target`, filled by `make(target)` unless an earlier call finished it.
 
     The folder is filled in place because a virtual environment holds its own absolute path. A marker written last says
-    that it is whole: what a killed or failed `make` leaves is removed by the next call. A second process waits for the first.
+    that it is whole: what a killed or failed `make` leaves is removed by the next call. A second process waits for the
+    first.
     """
     if is_complete(target):
         return target

@@ -14,12 +14,10 @@ from pathlib import Path
 from ._build import build, install_source, pip, python_of
 from ._cache import cache_root, content_key, made_once
 from ._specs import load
-from ._wheels import HYBRID_RELEASES, ROOT, unpacked, vllm_hybrid, wheel
+from ._wheels import HYBRID_RELEASES, ROOT, unpacked, vllm_hybrid
 
 
-def overlay(
-    base: str, *installs: str | Path, before: Sequence[Path] = (), directory: Path | None = None
-) -> Path:
+def overlay(base: str, *installs: str | Path, before: Sequence[Path] = (), directory: Path | None = None) -> Path:
     """Return the Python of an overlay on the environment `base`.
 
     `installs` are wheels, source folders or exact requirements, installed without their dependencies. `before` are

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import platform
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+
+import tomllib
 
 from ._cache import cache_root, content_key
 

@@ -35,7 +35,7 @@ ATTENTION = {
     "head_dim": 32,
     "intermediate_size": 256,
     "max_position_embeddings": 1024,
-    "initializer_range": 0.2,  # ten times the usual one, so that random logits differ enough for a greedy choice to be stable
+    "initializer_range": 0.2,  # ten times the usual one: logits so far apart that a greedy choice is stable
 }
 
 
