@@ -64,7 +64,6 @@ class _Token:
     kind: int
     text: str
     start: _Position
-    end: _Position
 
 
 def fingerprint(source: str, qualname: str) -> FunctionRecord | None:
@@ -83,7 +82,10 @@ def fingerprint(source: str, qualname: str) -> FunctionRecord | None:
         return None
     digest = hashlib.sha256()
     for node in found:
-        digest.update(_normalised(node, lines).encode("utf-8", "surrogatepass"))
+        try:
+            digest.update(_normalised(node, lines).encode("utf-8", "surrogatepass"))
+        except (SyntaxError, tokenize.TokenError) as error:  # `tokenize` refuses some line continuations that parse
+            raise SourceUnreadable(f"this Python cannot tokenize {qualname}, line {node.lineno}: {error}") from error
         digest.update(b"\0\0")
     return FunctionRecord(
         signature=" | ".join(dict.fromkeys(_signature(node, lines) for node in found)),
@@ -103,7 +105,7 @@ def _parsed(source: str) -> ast.Module:
             return ast.parse(source)
     except SyntaxError as error:
         raise SourceUnreadable(f"this Python cannot parse line {error.lineno}: {error.msg}") from error
-    except (ValueError, RecursionError) as error:  # null bytes; expressions nested too deeply
+    except (ValueError, RecursionError, MemoryError) as error:  # null bytes; expressions nested too deeply
         raise SourceUnreadable(f"this Python cannot parse it: {error}") from error
 
 
@@ -135,7 +137,8 @@ def _normalised(node: _Function, lines: list[str]) -> str:
     kept: list[str] = []
     after_docstring = False
     for token in _tokens("\n".join(lines) + "\n"):
-        if any(start <= token.start and token.end <= end for start, end in spans):
+        # By the start alone: before 3.12.2 the end of a string of several lines with non-ASCII text is wrong.
+        if any(start <= token.start < end for start, end in spans):
             after_docstring = True
             continue
         ends_docstring = after_docstring and (token.kind == NEWLINE or token.text == ";")
@@ -159,9 +162,7 @@ def _first_line(node: _Function, lines: list[str]) -> int:
     return line
 
 
-def _docstring_spans(
-    function: _Function, lines: list[str], first_line: int
-) -> Iterator[tuple[_Position, _Position]]:
+def _docstring_spans(function: _Function, lines: list[str], first_line: int) -> Iterator[tuple[_Position, _Position]]:
     for node in ast.walk(function):
         if not isinstance(node, _DEFINITIONS) or not isinstance(node.body[0], ast.Expr):
             continue
@@ -197,9 +198,9 @@ def _tokens(text: str) -> Iterator[_Token]:
         elif token.type in _TEMPLATE_ENDS:
             depth -= 1
             if not depth:
-                yield _Token(tokenize.STRING, _slice(lines, start, token.end), start, token.end)
+                yield _Token(tokenize.STRING, _slice(lines, start, token.end), start)
         elif not depth and token.type not in _IGNORED:
-            yield _Token(token.type, token.string, token.start, token.end)
+            yield _Token(token.type, token.string, token.start)
 
 
 def _slice(lines: list[str], start: _Position, end: _Position) -> str:

@@ -22,8 +22,8 @@ def fingerprint_command(
     framework: Annotated[str, typer.Argument(help="An adapter's framework: vllm, sglang or diffusers.")],
     release: Annotated[list[str] | None, typer.Option(help="A release to read from the package index; repeatable.")] = None,
     within: Annotated[str | None, typer.Option("--from", help="Read every release in a range: '>=0.18.0'.")] = None,
-    distribution: Annotated[list[str] | None, typer.Option(help="Where to read, in order of preference; repeatable.")] = None,
-    wheel: Annotated[list[Path] | None, typer.Option(help="A wheel file, or a folder with one unpacked; repeatable.")] = None,
+    distribution: Annotated[list[str] | None, typer.Option(help="Where to read, preferred first; repeatable.")] = None,
+    wheel: Annotated[list[Path] | None, typer.Option(help="A wheel file or an unpacked one; repeatable.")] = None,
     output: Annotated[Path | None, typer.Option(help="The file. Default: releases.json of the adapter.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 when the file is stale.")] = False,
 ) -> None:
