@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from ._errors import SelectionError, SyncfreeError, nearest
 
@@ -64,11 +64,7 @@ def open_wheel(path: Path) -> Sources:
         SelectionError: there is no such file, or it is neither.
     """
     if path.is_dir():
-        named = [entry.stem for entry in sorted(path.glob("*.dist-info"))]
-        if len(named) != 1:
-            raise SelectionError(f"{path} is not an unpacked wheel: it has {len(named)} *.dist-info folders instead of one")
-        name, version = named[0].rsplit("-", 1)
-        return Sources(canonicalize_name(name), public(version), path)
+        return _unpacked(path)
     if not path.is_file():
         raise SelectionError(f"there is no wheel {path}")
     try:
@@ -78,6 +74,17 @@ def open_wheel(path: Path) -> Sources:
     if not zipfile.is_zipfile(path):
         raise SelectionError(f"{path} is named as a wheel but is no zip file; download it again")
     return Sources(project, number.public, path)
+
+
+def _unpacked(folder: Path) -> Sources:
+    named = [entry.stem for entry in sorted(folder.glob("*.dist-info"))]
+    if len(named) != 1:
+        raise SelectionError(f"{folder} is not an unpacked wheel: it has {len(named)} *.dist-info folders instead of one")
+    name, _, version = named[0].rpartition("-")
+    try:
+        return Sources(canonicalize_name(name), public(version), folder)
+    except InvalidVersion as error:
+        raise SelectionError(f"{folder} is not an unpacked wheel: {named[0]}.dist-info names no version") from error
 
 
 def public(version: str | Version) -> str:
