@@ -17,11 +17,8 @@ def connect() -> None:
     _record.connect(_publish, _inherited, os.path.dirname(torch.__file__) + os.sep)
 
 
-def _publish(state: ThreadState | None) -> None:
-    if state is not None:
-        torch._C._stash_obj_in_tls(_KEY, state)
-    elif torch._C._is_key_in_tls(_KEY):
-        torch._C._remove_obj_from_tls(_KEY)
+def _publish(state: ThreadState) -> None:
+    torch._C._stash_obj_in_tls(_KEY, state)
 
 
 def _inherited() -> ThreadState | None:

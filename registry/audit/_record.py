@@ -112,12 +112,12 @@ _open_audits = 0
 _everywhere: list[Sink] = []
 _ignored_directories: tuple[str, ...] = (_HERE, "<frozen")
 # A back end sets these two: an autograd thread has the state of the thread that waits for it.
-_publish: Callable[[ThreadState | None], None] = lambda state: None
-_inherited: Callable[[], ThreadState | None] = lambda: None
+_publish: Callable[[ThreadState], None] | None = None
+_inherited: Callable[[], ThreadState | None] | None = None
 
 
 def connect(
-    publish: Callable[[ThreadState | None], None], inherited: Callable[[], ThreadState | None], ignore: str
+    publish: Callable[[ThreadState], None], inherited: Callable[[], ThreadState | None], ignore: str
 ) -> None:
     """Tell how thread states reach autograd threads, and which directory's frames are not user code."""
     global _publish, _inherited, _ignored_directories
@@ -137,6 +137,8 @@ def thread_state() -> ThreadState:
     if state is None:
         thread = threading.current_thread()
         state = _local.state = ThreadState(threading.get_ident(), thread.name)
+    if _publish is not None:
+        _publish(state)
     return state
 
 
@@ -150,7 +152,6 @@ def opened(sink: Sink) -> Iterator[None]:
     state.sinks.append(sink)
     with _lock:
         _open_audits += 1
-    _publish(state)
     try:
         yield
     finally:
@@ -159,8 +160,6 @@ def opened(sink: Sink) -> Iterator[None]:
         # By identity: two reports may be equal, and audits may be closed in another order than they were
         # opened.
         state.sinks[:] = [other for other in state.sinks if other is not sink]
-        if not state.sinks:
-            _publish(None)
 
 
 def open_everywhere(sink: Sink) -> None:
@@ -203,7 +202,7 @@ def record(kind: Kind, op: str, *, hard: bool = True, shape: tuple[int, ...] | N
     """Deliver one sync to every audit that covers the calling thread."""
     state = _local.state
     if state is None or not (state.sinks or state.allowed):
-        state = _inherited() or state
+        state = (_inherited() if _inherited is not None else None) or state
     sinks = _everywhere if state is None else [*state.sinks, *_everywhere]
     if not sinks:
         return

@@ -1,0 +1,15 @@
+"""``python -m syncfree.audit -- COMMAND...``: the command line for those who want the auditor alone."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ._cli import audit_command
+from ._errors import AuditError
+
+try:
+    typer.run(audit_command)
+except AuditError as error:
+    sys.exit(f"syncfree audit: {error}")

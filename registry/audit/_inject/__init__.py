@@ -1,0 +1,1 @@
+"""A folder that ``syncfree audit`` puts on PYTHONPATH, for its ``sitecustomize`` module."""

@@ -1,0 +1,147 @@
+"""What ``syncfree audit`` found in all processes of a command: read from their files, and as plain data."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ._record import Frame, Kind, Sync
+from ._report import Site, sites
+
+
+@dataclass(slots=True)
+class Process:
+    """The syncs of one process; ``phases`` are (name, seconds) of each `syncfree.audit.step`."""
+
+    pid: int
+    argv: list[str]
+    backend: str
+    torch: str
+    python: str
+    started: float
+    offset: float
+    syncs: list[Sync] = field(default_factory=list)
+    phases: list[tuple[str, float]] = field(default_factory=list)
+
+    def at(self, seconds: float) -> float:
+        """Wall-clock time of a moment of this process, comparable between processes."""
+        return seconds + self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """All steps of one name, in all processes."""
+
+    name: str
+    steps: int
+    hard: int
+    soft: int
+
+    @property
+    def hard_per_step(self) -> float:
+        return self.hard / self.steps
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Everything that one command did."""
+
+    command: list[str]
+    exit_status: int
+    processes: list[Process]
+
+    def syncs(self, *, allowed: bool = False) -> Iterator[Sync]:
+        """Syncs of all processes outside `allow` regions; those inside when ``allowed``."""
+        return (sync for process in self.processes for sync in process.syncs if (sync.allowed is not None) == allowed)
+
+    @property
+    def hard(self) -> int:
+        """Number of hard syncs outside `allow` regions."""
+        return sum(sync.hard for sync in self.syncs())
+
+    def sites(self) -> list[Site]:
+        """Call sites by number of syncs, over all processes."""
+        return sites(self.syncs())
+
+    def phases(self) -> list[Phase]:
+        """Syncs per phase name, in order of first use; syncs before the first step are in none."""
+        steps = Counter(name for process in self.processes for name, _ in process.phases)
+        hard = Counter(sync.phase for sync in self.syncs() if sync.hard and sync.step >= 0)
+        soft = Counter(sync.phase for sync in self.syncs() if not sync.hard and sync.step >= 0)
+        return [Phase(name, number, hard[name], soft[name]) for name, number in steps.items()]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for ``--json``."""
+        return {
+            "command": self.command,
+            "exit_status": self.exit_status,
+            "hard": self.hard,
+            "sites": [
+                {"count": site.count, "kind": site.kind.value, "op": site.op, "hard": site.hard, "file": site.where.file,
+                 "line": site.where.line, "function": site.where.function, "replacement": site.replacement}
+                for site in self.sites()
+            ],
+            "phases": [
+                {"name": phase.name, "steps": phase.steps, "hard": phase.hard, "soft": phase.soft} for phase in self.phases()
+            ],
+            "processes": [_process_as_dict(process) for process in self.processes],
+        }  # fmt: skip
+
+
+def _process_as_dict(process: Process) -> dict[str, Any]:
+    return {
+        "pid": process.pid,
+        "argv": process.argv,
+        "backend": process.backend,
+        "torch": process.torch,
+        "python": process.python,
+        "started": process.at(process.started),
+        "phases": [{"name": name, "time": process.at(seconds)} for name, seconds in process.phases],
+        "syncs": [
+            {
+                "kind": sync.kind.value,
+                "op": sync.op,
+                "hard": sync.hard,
+                "shape": sync.shape,
+                "stack": [str(frame) for frame in sync.stack],
+                "thread": sync.thread,
+                "time": process.at(sync.seconds),
+                "step": sync.step,
+                "phase": sync.phase,
+                "allowed": sync.allowed,
+            }
+            for sync in process.syncs
+        ],
+    }
+
+
+def read(directory: Path) -> list[Process]:
+    """Read the files of all processes, in order of their start."""
+    processes = [process for path in directory.glob("*.jsonl") if (process := _read_file(path)) is not None]
+    return sorted(processes, key=lambda process: process.at(process.started))
+
+
+def _read_file(path: Path) -> Process | None:
+    process: Process | None = None
+    stacks: list[tuple[Frame, ...]] = []
+    for text in path.read_text().splitlines(keepends=True):
+        if not text.endswith("\n"):
+            break  # the process was killed while it wrote this line
+        line = json.loads(text)
+        if "pid" in line:
+            offset = line["clock"] - line["seconds"]
+            process = Process(
+                line["pid"], line["argv"], line["backend"], line["torch"], line["python"], line["seconds"], offset
+            )
+        elif "stack" in line:
+            stacks.append(tuple(Frame(*frame) for frame in line["stack"]))
+        elif process is not None and "sync" in line:
+            kind, op, hard, shape, stack, *rest = line["sync"]
+            process.syncs.append(Sync(Kind(kind), op, hard, None if shape is None else tuple(shape), stacks[stack], *rest))
+        elif process is not None:
+            process.phases.append((line["phase"], line["seconds"]))
+    return process
