@@ -64,7 +64,7 @@ def test_an_edit_by_hand_is_noticed(tmp_path: Path, edit: tuple[str, str]) -> No
     assert edit[0] in text
     path.write_text(text.replace(*edit), "utf-8")
     read_releases.cache_clear()
-    with pytest.raises(ReleaseDataError, match="changed by hand.*syncfree fingerprint"):
+    with pytest.raises(ReleaseDataError, match=r"changed by hand.*syncfree fingerprint"):
         read_releases(path)
 
 
@@ -124,8 +124,9 @@ def test_no_code_is_both_needed_and_upstreamed(adapter: Adapter, binding: Bindin
 
 
 def _bodies(adapter: Adapter, binding: Binding, form: Form) -> set[tuple[str, ...]]:
-    """The fingerprints of the binding's targets in the releases of a form that have all of them."""
+    """The fingerprints of the binding's functions in the releases of a form that have all of its targets."""
     recorded = load_releases(adapter.home)
     releases = [name for name in recorded.releases() if SpecifierSet(form.releases).contains(name)]
-    found = [[recorded.record(target, name) for target in binding.targets] for name in releases]
-    return {tuple(record.fingerprint for record in records if record) for records in found if all(records)}
+    complete = [name for name in releases if all(recorded.record(target, name) for target in binding.targets)]
+    found = [[recorded.record(target, name) for target in (*binding.targets, *binding.depends)] for name in complete]
+    return {tuple(record.fingerprint if record else "" for record in records) for records in found}
