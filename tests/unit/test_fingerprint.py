@@ -132,6 +132,7 @@ def test_layout_comments_and_docstrings_do_not_matter(laid_out: str) -> None:
         ("-1,", "1,"),
         ('rb"', 'b"'),
         ("not total", "total"),
+        ("not total", "nottotal"),
         ("async def inner", "def inner"),
         ("        else:\n            raise", "        if first:\n            raise"),
         ("return total if first else inner", "return first if total else inner"),
@@ -146,6 +147,13 @@ def test_moving_a_statement_out_of_its_block_changes_the_fingerprint() -> None:
     inside = "def target():\n    if x:\n        a()\n        b()\n"
     outside = "def target():\n    if x:\n        a()\n    b()\n"
     assert record(inside).fingerprint != record(outside).fingerprint
+
+
+@pytest.mark.parametrize("ending", ["\r\n", "\r"])
+def test_line_endings_inside_a_string_do_not_matter(ending: str) -> None:
+    source = 'def target():\n    return f"""a\n  {b}\n""", """\n\n"""\n'
+    assert record(source.replace("\n", ending)) == record(source)
+    assert record(source.replace("\n\n", "\n")) != record(source)
 
 
 def test_a_method_has_the_fingerprint_of_the_same_function_at_any_depth() -> None:
