@@ -12,6 +12,7 @@ from syncfree import SyncfreeError, load
 from syncfree.adapting import Adapter
 
 from . import progress_bar, unipc, usp
+from ._early_log import early_logger
 
 ADAPTER = Adapter(
     framework="sglang",
@@ -19,7 +20,7 @@ ADAPTER = Adapter(
     distributions=("sglang",),
     bindings=(usp.BINDING, unipc.BINDING, progress_bar.DENOISING, progress_bar.MOVA, progress_bar.ALL_STAGES),
     home=__name__,
-    logger="sglang.multimodal_gen.syncfree",
+    logger=early_logger("sglang.multimodal_gen.syncfree"),
     loads_plugins_since="0.5.21",
 )
 
@@ -33,4 +34,4 @@ def activate() -> None:
     try:
         load("sglang")
     except SyncfreeError as error:
-        sys.exit(f"syncfree: {error}")
+        sys.exit(str(error))

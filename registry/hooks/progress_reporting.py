@@ -17,7 +17,8 @@ class Bar(Protocol):
     ``disable=True`` makes one that shows nothing and still iterates.
     """
 
-    def __call__(self, *, iterable: Iterable[Any] | None, total: int | None, **options: Any) -> Any: ...
+    def __call__(self, *, iterable: Iterable[Any] | None, total: int | None, **options: Any) -> Any:
+        """Make a bar."""
 
 
 @hookspec

@@ -46,9 +46,7 @@ def sequence_parallel_all_to_all(
     raise NotImplementedError
 
 
-def reference(
-    tensors: tuple[torch.Tensor, ...], group: torch.distributed.ProcessGroup | None
-) -> tuple[torch.Tensor, ...]:
+def reference(tensors: tuple[torch.Tensor, ...], group: torch.distributed.ProcessGroup | None) -> tuple[torch.Tensor, ...]:
     """Gather everything everywhere, then keep the parts that were meant for this rank."""
     import torch
     import torch.distributed as dist
@@ -78,15 +76,9 @@ def inputs() -> SearchStrategy[dict[str, Any]]:
         if draw(st.booleans()):
             return (torch.randn(shape, generator=generator) * 100).to(dtype)
         # A transposed view, the layout that attention hands over.
-        return (
-            (torch.randn(shape[::-1], generator=generator) * 100)
-            .to(dtype)
-            .permute(*reversed(range(len(shape))))
-        )
+        return (torch.randn(shape[::-1], generator=generator) * 100).to(dtype).permute(*reversed(range(len(shape))))
 
-    return st.fixed_dictionaries(
-        {"tensors": st.lists(tensor(), min_size=1, max_size=4).map(tuple), "group": st.none()}
-    )
+    return st.fixed_dictionaries({"tensors": st.lists(tensor(), min_size=1, max_size=4).map(tuple), "group": st.none()})
 
 
 HOOK = Hook(

@@ -69,9 +69,7 @@ def gloo_ranks(size: int) -> Iterator[GlooRanks]:
     ):
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "RANK_POOL_KEY": key.hex()}
         processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", MODULE, folder, str(rank), str(size)], env=environment, cwd=ROOT
-            )
+            subprocess.Popen([sys.executable, "-m", MODULE, folder, str(rank), str(size)], env=environment, cwd=ROOT)
             for rank in range(size)
         ]
         by_rank: dict[int, Connection] = {}
@@ -107,9 +105,7 @@ def _serve(folder: str, rank: int, size: int) -> None:
 
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=size)
-    with Client(
-        f"{folder}/socket", "AF_UNIX", authkey=bytes.fromhex(os.environ["RANK_POOL_KEY"])
-    ) as connection:
+    with Client(f"{folder}/socket", "AF_UNIX", authkey=bytes.fromhex(os.environ["RANK_POOL_KEY"])) as connection:
         _send(connection, rank)
         while True:
             try:
@@ -118,7 +114,7 @@ def _serve(folder: str, rank: int, size: int) -> None:
                 break
             try:
                 _send(connection, (function(*arguments), None))
-            except Exception:
+            except Exception:  # noqa: BLE001 it is told to the caller, with its traceback
                 _send(connection, (None, traceback.format_exc()))
     dist.destroy_process_group()
 

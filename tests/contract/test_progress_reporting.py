@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
+from tqdm import tqdm
+
 from syncfree.adapters.sglang import progress_bar
 from syncfree.adapting import Binding
 from syncfree.hooks.progress_reporting import HOOK
 from syncfree.plugins.sync_free.progress_reporting import progress_reporting
-from tqdm import tqdm
-
 from tests.contract.upstream_source import functions
 from tests.environments import unpacked
 
@@ -32,9 +32,7 @@ class Bars:
         self.output = io.StringIO()
 
     def __call__(self, *arguments: Any, **options: Any) -> tqdm[Any]:
-        return tqdm(
-            *arguments, **options, file=self.output, mininterval=0, bar_format="{desc}{n_fmt}/{total_fmt}"
-        )
+        return tqdm(*arguments, **options, file=self.output, mininterval=0, bar_format="{desc}{n_fmt}/{total_fmt}")
 
     def text(self) -> str:
         return re.sub(r"\s+", " ", self.output.getvalue())
@@ -67,9 +65,7 @@ def ours(binding: Binding, release: str, bars: Bars, group: Any) -> Callable[...
     return form.compose[0](progress_reporting, upstream(binding, release, bars, group))
 
 
-def shown(
-    make: Callable[..., Callable[..., Any]], binding: Binding, release: str, group: Any, **options: Any
-) -> str:
+def shown(make: Callable[..., Callable[..., Any]], binding: Binding, release: str, group: Any, **options: Any) -> str:
     """What a loop of three steps writes, driven by hand as the denoising loop does."""
     bars = Bars()
     with make(binding, release, bars, group)(SimpleNamespace(), total=3, **options) as bar:
@@ -122,13 +118,9 @@ def test_from_0_5_13_ours_shows_what_upstream_shows(
     release: str, group: Any, options: dict[str, Any], warmup: bool | None
 ) -> None:
     if release != "0.5.13":
-        options["batch"] = (
-            None if warmup is None else SimpleNamespace(is_warmup=warmup, report_progress=False)
-        )
+        options["batch"] = None if warmup is None else SimpleNamespace(is_warmup=warmup, report_progress=False)
     binding = progress_bar.ALL_STAGES
-    assert shown(ours, binding, release, group, **options) == shown(
-        upstream, binding, release, group, **options
-    )
+    assert shown(ours, binding, release, group, **options) == shown(upstream, binding, release, group, **options)
 
 
 def test_a_bar_that_reports_to_a_client_stays_upstream_s() -> None:

@@ -12,9 +12,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from syncfree.adapters.sglang import usp
 from syncfree.hooks.sequence_parallel_all_to_all import HOOK
-
 from tests.contract.gloo_ranks import GlooRanks, gloo_ranks
 from tests.contract.upstream_source import functions
 from tests.contract.usp_on_ranks import (
@@ -44,9 +44,7 @@ def usp_source(release: str) -> Path:
 
 @given(arguments=HOOK.inputs())
 @settings(FEW, max_examples=30)
-def test_the_implementation_moves_the_bytes_that_the_reference_moves(
-    ranks: GlooRanks, arguments: dict[str, Any]
-) -> None:
+def test_the_implementation_moves_the_bytes_that_the_reference_moves(ranks: GlooRanks, arguments: dict[str, Any]) -> None:
     for answers in ranks.call(implementation_and_reference, arguments["tensors"]):
         assert all(answers)
 
@@ -77,9 +75,7 @@ def test_the_release_s_exchanges_give_the_same_bytes_over_ours(
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("head_dim", [1, 2])
-def test_a_shape_that_upstream_refuses_is_refused_alike(
-    ranks: GlooRanks, release: str, head_dim: int
-) -> None:
+def test_a_shape_that_upstream_refuses_is_refused_alike(ranks: GlooRanks, release: str, head_dim: int) -> None:
     for upstream, ours in ranks.call(refusals, usp_source(release), release, (1, 3, 3, 2), head_dim):
         assert upstream == ours
         assert upstream[0] == "AssertionError"
@@ -124,9 +120,7 @@ def test_what_upstream_sends_over_shared_memory_stays_upstream_s(size: int, decl
     assert (call(torch.zeros(size)) is NotImplemented) == declined
 
 
-@pytest.mark.parametrize(
-    ("uncached", "ready", "declined"), [(0, True, True), (0, False, False), (1, True, False)]
-)
+@pytest.mark.parametrize(("uncached", "ready", "declined"), [(0, True, True), (0, False, False), (1, True, False)])
 def test_what_upstream_sends_over_cuda_ipc_stays_upstream_s(
     monkeypatch: pytest.MonkeyPatch, uncached: int, ready: bool, declined: bool
 ) -> None:

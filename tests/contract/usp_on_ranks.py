@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,10 +11,11 @@ from typing import Any, NamedTuple
 import torch
 import torch.distributed as dist
 import torch.distributed._functional_collectives as functional_collectives
+
+from syncfree._compare import Comparison, summarize
 from syncfree.adapters.sglang import usp
 from syncfree.hooks.sequence_parallel_all_to_all import reference
 from syncfree.plugins.sync_free.sequence_parallel_all_to_all import sequence_parallel_all_to_all
-
 from tests.contract.upstream_source import functions
 
 EXCHANGES = ("_usp_input_all_to_all", "_usp_output_all_to_all")
@@ -53,21 +55,17 @@ def exchanges_agree(source: Path, release: str, case: Case) -> dict[str, bool]:
             x = x.transpose(1, 2).contiguous().transpose(1, 2)
         expected = upstream[name](x, head_dim=case.head_dim)
         got = ours[name](x, head_dim=case.head_dim)
-        results[name] = (
-            identical(got, expected) and got.shape == expected.shape and got.stride() == expected.stride()
-        )
+        results[name] = identical(got, expected) and got.shape == expected.shape and got.stride() == expected.stride()
     return results
 
 
-def refusals(
-    source: Path, release: str, shape: tuple[int, int, int, int], head_dim: int
-) -> list[tuple[str, str]]:
+def refusals(source: Path, release: str, shape: tuple[int, int, int, int], head_dim: int) -> list[tuple[str, str]]:
     """The errors of upstream's input exchange and of ours for a shape that cannot be split."""
     found = []
     for module in release_modules(source, release):
         try:
             module["_usp_input_all_to_all"](torch.zeros(shape), head_dim=head_dim)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 whatever it is, both must raise it
             found.append((type(error).__name__, str(error)))
         else:
             found.append(("nothing", ""))
@@ -77,9 +75,7 @@ def refusals(
 def compiled_agrees(source: Path, release: str) -> bool:
     """torch.compile traces our exchange in one graph, and the compiled call moves the same bytes."""
     upstream, ours = release_modules(source, release)
-    x = torch.arange(4 * dist.get_world_size() * 6, dtype=torch.float32).reshape(
-        1, 6, 4 * dist.get_world_size(), 1
-    )
+    x = torch.arange(4 * dist.get_world_size() * 6, dtype=torch.float32).reshape(1, 6, 4 * dist.get_world_size(), 1)
     x = x + 1000 * dist.get_rank()
 
     def layer(exchanges: dict[str, Any], x: torch.Tensor) -> torch.Tensor:
@@ -133,11 +129,7 @@ def _define(source: Path, release: str) -> dict[str, Any]:
     names = ["_usp_all_to_all_single", *EXCHANGES]
     text = source.read_text("utf-8")
     names += [name for name in ("_maybe_wait", "_a2a_staging_buffer") if f"def {name}(" in text]
-    names += [
-        name
-        for name in ("_A2A_STAGING_BUFFERS", "_A2A_DEVICE_TYPES", "_UNCACHED_STAGING")
-        if f"\n{name}" in text
-    ]
+    names += [name for name in ("_A2A_STAGING_BUFFERS", "_A2A_DEVICE_TYPES", "_UNCACHED_STAGING") if f"\n{name}" in text]
     names += ["SHM_ALLTOALL_MAX_BYTES"] if "\nSHM_ALLTOALL_MAX_BYTES" in text else []
     return functions(source, names, namespace)
 
@@ -147,3 +139,20 @@ def identical(a: torch.Tensor, b: torch.Tensor) -> bool:
     if a.dtype != b.dtype or a.shape != b.shape:
         return False
     return bool(a.flatten().view(torch.uint8).equal(b.flatten().view(torch.uint8)))
+
+
+def time_exchange(source: Path, release: str, elements: int, pairs: int) -> Comparison:
+    """Wall time of one exchange of float32 `elements` per rank: the release's function against ours, in paired blocks."""
+    functions_by_side = [module["_usp_all_to_all_single"] for module in release_modules(source, release)]
+    x = torch.zeros(elements)
+    runs = max(3, min(50, 2**20 // elements))
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for pair in range(-1, pairs):  # the first pair warms up
+        for side in (0, 1) if pair % 2 else (1, 0):
+            dist.barrier()
+            start = time.perf_counter()
+            for _ in range(runs):
+                functions_by_side[side](x)
+            if pair >= 0:
+                seconds[side].append((time.perf_counter() - start) / runs)
+    return summarize("upstream", "sync_free", *seconds)

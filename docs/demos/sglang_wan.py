@@ -1,0 +1,166 @@
+"""Demo: a tiny random-weight Wan video on two Ulysses ranks of the real SGLang diffusion engine, with and without syncfree.
+
+    python -m docs.demos.sglang_wan [--release 0.5.11] [--picture FILE]
+
+The engine runs in an environment of its own, with this tree's wheel installed by pip. Its first video uses what syncfree
+binds by itself (or what ``--choice`` names), the second switches both ranks to upstream, the third switches back; another
+engine runs with ``SYNCFREE=off``. What is printed was computed in this run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from syncfree._compare import Comparison
+from tests.contract.gloo_ranks import gloo_ranks
+from tests.contract.usp_on_ranks import time_exchange
+from tests.engines.sglang.engine import EXCHANGE, RANKS, Run, generate
+from tests.environments import unpacked
+
+KILOBYTES = (4, 64, 1024, 8192)
+PAIRS = 40
+
+
+def videos(release: str, choice: str | None, folder: Path, console: Console) -> dict[str, Run]:
+    """Run the two engines."""
+    environment = {} if choice is None else {f"SYNCFREE_{EXCHANGE.upper()}": choice}
+    runs = {}
+    with console.status(f"SGLang {release}, {RANKS} ranks: three videos, toggled in between"):
+        runs["toggled"] = generate(
+            release, made(folder / "toggled"), generations=3, choices=[None, "upstream", "sync_free"], **environment
+        )
+    with console.status(f"SGLang {release}, {RANKS} ranks: one video with SYNCFREE=off"):
+        runs["off"] = generate(release, made(folder / "off"), SYNCFREE="off")
+    for name, run in runs.items():
+        if run.code:
+            sys.exit(f"the engine failed ({name}):\n{run.log[-3000:]}")
+    return runs
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def exchanges(release: str, console: Console) -> dict[int, Comparison]:
+    """The release's exchange function against ours, in two processes over Gloo, by kilobytes per rank."""
+    source = unpacked("sglang", release) / "sglang/multimodal_gen/runtime/layers/usp.py"
+    found = {}
+    with gloo_ranks(RANKS) as ranks:
+        for kilobytes in KILOBYTES:
+            with console.status(f"exchanging {kilobytes} KB"):
+                found[kilobytes] = ranks.call(time_exchange, source, release, kilobytes * 256, PAIRS)[0]
+    return found
+
+
+def print_processes(console: Console, run: Run) -> None:
+    table = Table(title="What was bound in each process, and why", title_justify="left", show_lines=True)
+    for column in ("process", "hook", "verdict", "choice", "state", "calls of ours / of upstream", "why"):
+        table.add_column(column, overflow="fold")
+    for said in [*run.reports[-1].values(), run.parent]:
+        process = f"parent {said['pid']}" if said["rank"] is None else f"rank {said['rank']}, {said['pid']}"
+        for binding in said["plan"]["bindings"]:
+            if binding["framework"] != "sglang" or binding["verdict"] == "absent":
+                continue
+            counts = list(binding["counts"].values())
+            ours = sum(c["calls"] for by_choice in counts for name, c in by_choice.items() if name != "upstream")
+            theirs = sum(by_choice["upstream"]["calls"] for by_choice in counts)
+            table.add_row(
+                process,
+                f"{binding['hook']}\n{binding['targets'][0].rpartition(':')[2]}",
+                binding["verdict"],
+                f"{binding['choice']}\n({binding['source']})",
+                binding["state"],
+                f"{ours} / {theirs}" if counts else "",
+                escape(binding["reason"]),
+            )
+            process = ""
+    console.print(table)
+
+
+def print_videos(console: Console, runs: dict[str, Run]) -> bool:
+    """Print the hashes of every step; return whether all videos are the same."""
+    (reference,) = runs["off"].made
+    table = Table(title=f"Latents after each step and frames, {RANKS} ranks", title_justify="left")
+    for column in (
+        "engine",
+        "video",
+        "exchange",
+        *(f"step {n + 1}" for n in range(len(reference["latents"]))),
+        "frames",
+        "",
+    ):
+        table.add_column(column)
+    rows = [("SYNCFREE=off", "1", "upstream", reference)]
+    names = (runs["toggled"].entries(0)[0]["choice"], "upstream", "sync_free")
+    rows += [
+        ("on", str(n + 1), name, video) for n, (name, video) in enumerate(zip(names, runs["toggled"].made, strict=True))
+    ]
+    equal = True
+    for engine, number, name, video in rows:
+        equal = equal and video == reference
+        word = "reference" if video is reference else ("equal, bit for bit" if video == reference else "DIFFERENT")
+        table.add_row(engine, number, name, *(h[:8] for h in video["latents"]), video["frames"][:8], word)
+    console.print(table)
+    calls = [
+        [f"rank {rank}: {ours} ours, {theirs} upstream" for rank, (ours, theirs) in enumerate(zip(*both, strict=True))]
+        for both in ((runs["toggled"].calls(n, "sync_free"), runs["toggled"].calls(n, "upstream")) for n in range(3))
+    ]
+    for number, said in enumerate(calls):
+        console.print(f"exchanges counted by the end of video {number + 1}: {'; '.join(said)}")
+    return equal
+
+
+def print_exchanges(console: Console, release: str, found: dict[int, Comparison]) -> None:
+    table = Table(title=f"One exchange between {RANKS} processes over Gloo, {PAIRS} pairs of blocks", title_justify="left")
+    for column in ("per rank", f"SGLang {release}", "sync_free", "upstream / ours (95 % interval)"):
+        table.add_column(column, justify="right")
+    for kilobytes, result in found.items():
+        table.add_row(
+            f"{kilobytes} KB",
+            f"{middle(result.seconds_a):.0f} us",
+            f"{middle(result.seconds_b):.0f} us",
+            f"{result.ratio:.2f}x ({result.low:.2f} to {result.high:.2f})",
+        )
+    console.print(table)
+    console.print(
+        "Wall time on this CPU. On a GPU the exchange itself is asynchronous and only the host's part is paid per call."
+    )
+
+
+def middle(seconds: tuple[float, ...]) -> float:
+    """The median in microseconds."""
+    return sorted(seconds)[len(seconds) // 2] * 1e6
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--release", default="0.5.11", help="SGLang release, 0.5.11 to 0.5.23 (default: %(default)s)")
+    parser.add_argument("--choice", help="name an implementation of the exchange; needed where a release does not stall")
+    parser.add_argument("--picture", type=Path, help="where to save the picture (PNG)")
+    options = parser.parse_args()
+    console = Console()
+    with tempfile.TemporaryDirectory() as folder:
+        runs = videos(options.release, options.choice, Path(folder), console)
+        console.rule(f"SGLang diffusion {options.release}")
+        print_processes(console, runs["toggled"])
+        equal = print_videos(console, runs)
+        found = exchanges(options.release, console)
+        print_exchanges(console, options.release, found)
+        if options.picture:
+            from .sglang_wan_picture import draw
+
+            draw(options.release, runs, found, Path(folder), options.picture)
+            console.print(f"picture: {options.picture}")
+    return 0 if equal else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Test-only: on PYTHONPATH it runs in every process of the engine and reports what syncfree did in the denoising ones.
+
+``PROBE_FOLDER`` is where the reports go. ``PROBE_CHOICES`` is a JSON list with the choice of the exchange (or null: no
+change) that every rank makes before a generation denoises.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+DENOISING = "sglang.multimodal_gen.runtime.pipelines_core.stages.denoising"
+
+
+def watch_denoising(module: ModuleType, imported: frozenset[str]) -> None:
+    """Make the denoising stage of this process switch before, and report after, each generation."""
+    import torch.distributed
+
+    import syncfree
+
+    choices: list[str | None] = json.loads(os.environ["PROBE_CHOICES"])
+    upstream = module.DenoisingStage.forward
+    generation = 0
+
+    def forward(self: Any, *arguments: Any, **options: Any) -> Any:
+        nonlocal generation
+        choice = choices[generation] if generation < len(choices) else None
+        if choice is not None:
+            syncfree.use(sequence_parallel_all_to_all=choice, all_ranks=True)
+        result = upstream(self, *arguments, **options)
+        rank = torch.distributed.get_rank()
+        report(f"denoised-{generation}-{rank}", rank=rank, generation=generation)
+        generation += 1
+        return result
+
+    module.DenoisingStage.forward = forward  # type: ignore[attr-defined]
+
+
+def report(name: str, **more: Any) -> None:
+    """Write what syncfree has done in this process."""
+    import syncfree
+
+    said = {"pid": os.getpid(), "plan": syncfree.plan().as_dict(), **more}
+    Path(os.environ["PROBE_FOLDER"], f"{name}.json").write_text(json.dumps(said))
+
+
+def report_of_the_parent() -> None:
+    """Report from the process that the user started; spawned ones and short-lived tools end without a word."""
+    import multiprocessing
+
+    if "sglang.multimodal_gen" in sys.modules and multiprocessing.parent_process() is None:
+        report("parent", rank=None)
+
+
+if "PROBE_FOLDER" in os.environ:
+    from syncfree._imports import PostImportFinder
+
+    PostImportFinder().watch(DENOISING, watch_denoising)
+    atexit.register(report_of_the_parent)
