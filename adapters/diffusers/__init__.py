@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from syncfree.adapting import Adapter
 
-from . import unipc
+from . import schedules, unipc
 
 ADAPTER = Adapter(
     framework="diffusers",
     package="diffusers",
     distributions=("diffusers",),
-    bindings=(unipc.BINDING,),
+    bindings=(unipc.BINDING, *schedules.BINDINGS),
     home=__name__,
 )

@@ -25,11 +25,12 @@ class MultistepUpdate(NamedTuple):
         solver_type: ``bh1`` or ``bh2``, the two forms of B(h) in the UniPC paper.
         predict_x0: the outputs are predictions of the clean sample; otherwise of the noise.
         schedule: how a sigma gives alpha and sigma: ``flow`` (1 - s, s) or ``vp`` (1 / sqrt(s^2 + 1), s * alpha).
-        sigmas: ``[steps + 1]`` float32 or float64, on the host or the device; the scheduler's own tensor, which must stay
+        sigmas: ``[steps + 1]`` float32 or float64, on the host or the device; the scheduler's own tensor, which stays
             where it is, because pipelines read it.
         index: host integer, the position in ``sigmas`` where the update starts.
         scalars_follow: where upstream does the arithmetic of the scalars: on the device of ``sigmas`` or of ``sample``.
-            It is part of the result: a kernel reads a host scalar in float32 but casts a device scalar to the sample's dtype.
+            It is part of the result: a kernel reads a host scalar in float32, but casts a device scalar to the sample's
+            dtype.
         history: ``order`` outputs ``[B, C, ...]``, newest (the one at ``sigmas[index]``) last, on the sample's device.
         sample: ``[B, C, ...]``, the sample at ``sigmas[index]``.
         model_output: ``[B, C, ...]``, the output at ``sigmas[index + 1]``; None for the predictor.

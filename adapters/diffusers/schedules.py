@@ -1,0 +1,141 @@
+"""Every diffusers scheduler whose steps or requests wait for the value of a timestep that the host once had.
+
+`scheduler_step` (UniPC's solver) is bound apart from this, in `unipc`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from syncfree.adapters.host_timesteps import (
+    back_on_the_device,
+    index_on_the_host,
+    on_the_host,
+    schedule_made_on_the_host,
+)
+from syncfree.adapting import Binding, Compose, Form
+
+from .flow_match_heun import without_churn
+
+RELEASES = ">=0.35.0,<=0.42.1"
+
+
+class Scheduler(NamedTuple):
+    """One scheduler class.
+
+    Attributes:
+        name: ``module:Class`` below ``diffusers.schedulers``.
+        methods: methods that wait, with how each is replaced.
+        helpers: methods that these call and that read ``self.timesteps`` or a timestep.
+        why: what waits.
+    """
+
+    name: str
+    methods: dict[str, Compose]
+    helpers: tuple[str, ...] = ()
+    why: str = "2 host syncs per request: the index of the first timestep"
+
+
+_INDEX = {"index_for_timestep": index_on_the_host}
+_STEP = {"step": on_the_host("timestep")}
+
+SCHEDULERS = (
+    Scheduler("scheduling_consistency_models:CMStochasticIterativeScheduler", _INDEX),
+    Scheduler("scheduling_deis_multistep:DEISMultistepScheduler", _INDEX),
+    Scheduler("scheduling_dpmsolver_multistep:DPMSolverMultistepScheduler", _INDEX),
+    Scheduler("scheduling_dpmsolver_singlestep:DPMSolverSinglestepScheduler", _INDEX),
+    Scheduler("scheduling_dpmsolver_sde:DPMSolverSDEScheduler", _INDEX),
+    Scheduler("scheduling_euler_ancestral_discrete:EulerAncestralDiscreteScheduler", _INDEX),
+    Scheduler("scheduling_euler_discrete:EulerDiscreteScheduler", _INDEX),
+    Scheduler("scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler", _INDEX),
+    Scheduler(
+        "scheduling_flow_match_heun_discrete:FlowMatchHeunDiscreteScheduler",
+        {**_INDEX, "step": without_churn},
+        ("_init_step_index",),
+        "2 host syncs per step",
+    ),
+    Scheduler("scheduling_flow_match_lcm:FlowMatchLCMScheduler", _INDEX),
+    Scheduler("scheduling_helios:HeliosScheduler", _INDEX),
+    Scheduler("scheduling_heun_discrete:HeunDiscreteScheduler", _INDEX),
+    Scheduler("scheduling_ipndm:IPNDMScheduler", _INDEX),
+    Scheduler("scheduling_k_dpm_2_ancestral_discrete:KDPM2AncestralDiscreteScheduler", _INDEX),
+    Scheduler("scheduling_k_dpm_2_discrete:KDPM2DiscreteScheduler", _INDEX),
+    Scheduler("scheduling_lms_discrete:LMSDiscreteScheduler", _INDEX),
+    Scheduler("scheduling_ltx_euler_ancestral_rf:LTXEulerAncestralRFScheduler", _INDEX),
+    Scheduler("scheduling_minimax_h3:MiniMaxH3Scheduler", {"index_for_timestep": on_the_host("timestep")}),
+    Scheduler("scheduling_unipc_multistep:UniPCMultistepScheduler", _INDEX),
+    Scheduler(
+        "scheduling_flow_map_euler_discrete:FlowMapEulerDiscreteScheduler",
+        {"index_for_timestep": on_the_host("timestep")},
+        ("step",),
+        "3 host syncs per step",
+    ),
+    Scheduler(
+        "scheduling_dpmsolver_multistep_inverse:DPMSolverMultistepInverseScheduler",
+        {"_init_step_index": on_the_host("timestep")},
+    ),
+    Scheduler("scheduling_ddpm:DDPMScheduler", _STEP, ("previous_timestep", "_get_variance"), "13 host syncs per step"),
+    Scheduler(
+        "scheduling_ddpm_parallel:DDPMParallelScheduler",
+        _STEP,
+        ("previous_timestep", "_get_variance"),
+        "13 host syncs per step",
+    ),
+    Scheduler("scheduling_ddim:DDIMScheduler", _STEP, ("_get_variance",), "6 host syncs per step"),
+    Scheduler("scheduling_ddim_parallel:DDIMParallelScheduler", _STEP, ("_get_variance",), "6 host syncs per step"),
+    Scheduler("scheduling_ddim_inverse:DDIMInverseScheduler", _STEP, (), "4 host syncs per step"),
+    Scheduler("scheduling_ddim_cogvideox:CogVideoXDDIMScheduler", _STEP, (), "3 host syncs per step"),
+    Scheduler(
+        "scheduling_dpm_cogvideox:CogVideoXDPMScheduler",
+        {"step": on_the_host("timestep", "timestep_back")},
+        ("get_variables", "get_mult"),
+        "5 host syncs per step",
+    ),
+    Scheduler(
+        "scheduling_unclip:UnCLIPScheduler",
+        {"step": on_the_host("timestep", "prev_timestep")},
+        ("_get_variance",),
+        "12 host syncs per step",
+    ),
+    Scheduler(
+        "scheduling_pndm:PNDMScheduler",
+        _STEP,
+        ("step_prk", "step_plms", "_get_prev_sample"),
+        "3 host syncs per step",
+    ),
+    Scheduler("scheduling_repaint:RePaintScheduler", _STEP, ("_get_variance",), "host syncs in each step"),
+    Scheduler(
+        "scheduling_lcm:LCMScheduler",
+        {**_INDEX, **_STEP, "get_scalings_for_boundary_condition_discrete": back_on_the_device},
+        ("_init_step_index",),
+        "3 host syncs per step",
+    ),
+    Scheduler("scheduling_tcd:TCDScheduler", {**_INDEX, **_STEP}, ("_init_step_index",), "4 host syncs per step"),
+    Scheduler("scheduling_sasolver:SASolverScheduler", {**_INDEX, **_STEP}, ("_init_step_index",), "4 host syncs per step"),
+)
+
+
+def _target(scheduler: Scheduler, method: str) -> str:
+    return f"diffusers.schedulers.{scheduler.name}.{method}"
+
+
+def _host_timestep(scheduler: Scheduler) -> Binding:
+    return Binding(
+        hook="host_timestep",
+        targets=tuple(_target(scheduler, method) for method in scheduler.methods),
+        depends=tuple(_target(scheduler, helper) for helper in scheduler.helpers),
+        forms=(Form(RELEASES, "needed", scheduler.why, tuple(scheduler.methods.values())),),
+        note="answers only for schedules whose upload schedule_upload saw",
+    )
+
+
+def _schedule_upload(scheduler: Scheduler) -> Binding:
+    return Binding(
+        hook="schedule_upload",
+        targets=(_target(scheduler, "set_timesteps"),),
+        forms=(Form(RELEASES, "needed", "1 to 3 pageable uploads per request", (schedule_made_on_the_host,)),),
+    )
+
+
+BINDINGS = tuple(make(scheduler) for scheduler in SCHEDULERS for make in (_schedule_upload, _host_timestep))
+"""Those of one class side by side: judging parses each source file once then."""

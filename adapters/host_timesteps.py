@@ -1,0 +1,113 @@
+"""Replacements that let a scheduler's own code find the values of its timesteps on the host.
+
+They serve any class with ``timesteps``, ``set_timesteps`` and the methods that diffusers' schedulers have, so a copy in
+another project is bound with a few lines, too. Torch is imported when a binding is made.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from syncfree.adapting import Compose
+from syncfree.hooks.host_timestep import position
+
+
+def schedule_made_on_the_host(upload: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
+    """Compose ``set_timesteps``: upstream's, with its uploads watched and ``self.timesteps`` given a twin."""
+    from syncfree.adapters.host_twins import Uploads, remember
+
+    @functools.wraps(upstream)
+    def set_timesteps(self: Any, *arguments: Any, **more: Any) -> Any:
+        with Uploads(upload) as uploads:
+            result = upstream(self, *arguments, **more)
+        schedule = self.timesteps
+        host = uploads.shadow(schedule)
+        if host is not schedule:
+            remember(schedule, host)
+        return result
+
+    return set_timesteps
+
+
+def index_on_the_host(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
+    """Compose ``index_for_timestep(timestep, schedule_timesteps=None)``: upstream's search, over the twin."""
+    import torch
+
+    from syncfree.adapters.host_twins import twin_of
+
+    @functools.wraps(upstream)
+    def index_for_timestep(self: Any, timestep: Any, schedule_timesteps: Any = None) -> Any:
+        schedule = self.timesteps if schedule_timesteps is None else schedule_timesteps
+        host = twin_of(schedule)
+        if host is None:
+            return NotImplemented
+        if isinstance(timestep, torch.Tensor):
+            timestep = host_timestep(timestep, schedule, host)
+            if timestep is NotImplemented:
+                return NotImplemented
+        return upstream(self, timestep, host)
+
+    return index_for_timestep
+
+
+def on_the_host(*timesteps: str) -> Compose:
+    """Compose a method that uses timesteps as indices and in conditions, not in arithmetic with samples.
+
+    Upstream's method runs with the host values of the parameters named here, and with the twin as ``self.timesteps``
+    until it returns.
+    """
+
+    def compose(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
+        import torch
+
+        from syncfree.adapters.host_twins import twin_of
+
+        parameters = list(inspect.signature(upstream).parameters)
+        places = [parameters.index(name) - 1 for name in timesteps]
+
+        @functools.wraps(upstream)
+        def method(self: Any, *arguments: Any) -> Any:
+            schedule = self.timesteps
+            host = twin_of(schedule)
+            if host is None:
+                return NotImplemented
+            translated = list(arguments)
+            for place in places:
+                if isinstance(translated[place], torch.Tensor):
+                    translated[place] = host_timestep(translated[place], schedule, host)
+                    if translated[place] is NotImplemented:
+                        return NotImplemented
+            self.timesteps = host
+            try:
+                return upstream(self, *translated)
+            finally:
+                if self.timesteps is host:
+                    self.timesteps = schedule
+
+        return method
+
+    return compose
+
+
+def back_on_the_device(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
+    """Compose a method ``(timestep)`` that does arithmetic with samples: it gets the device's timestep back.
+
+    A kernel reads a host scalar in another precision than a device scalar, so the two are not the same number to it.
+    """
+    import torch
+
+    from syncfree.adapters.host_twins import original_of
+
+    @functools.wraps(upstream)
+    def method(self: Any, timestep: Any) -> Any:
+        host = self.timesteps
+        schedule = original_of(host)
+        if schedule is None or not isinstance(timestep, torch.Tensor):
+            return upstream(self, timestep)
+        index = position(timestep, host)
+        return upstream(self, timestep if index is None else schedule[index])
+
+    return method

@@ -1,0 +1,113 @@
+"""Schedules on the host beside the ones on the device.
+
+Nothing of a scheduler moves: ``timesteps`` and ``sigmas`` stay what and where they were. What is kept here is weak, so it
+dies with the tensor, and guarded by the tensor's version, so a schedule that is written to has no twin any more.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+_twins: dict[int, tuple[weakref.ref[torch.Tensor], int, torch.Tensor]] = {}
+_originals: dict[int, tuple[weakref.ref[torch.Tensor], weakref.ref[torch.Tensor]]] = {}
+
+_SHADOWED = frozenset(
+    {"__getitem__", "cat", "flatten", "flip", "full", "mul", "ones", "repeat_interleave", "reshape", "stack", "to", "zeros"}
+)
+"""Operations whose results are the same bits on every device: a copy, or one rounding that IEEE 754 prescribes."""
+
+
+def remember(schedule: torch.Tensor, host: torch.Tensor) -> None:
+    """Keep ``host`` as the twin of a schedule on the device."""
+    if schedule.is_inference():
+        return  # has no version, so a change could not be noticed
+    key, host_key = id(schedule), id(host)
+    _twins[key] = (weakref.ref(schedule, lambda _: _twins.pop(key, None)), schedule._version, host)
+    reference = weakref.ref(host, lambda _: _originals.pop(host_key, None))
+    _originals[host_key] = (reference, weakref.ref(schedule))
+
+
+def twin_of(schedule: Any) -> torch.Tensor | None:
+    """The schedule's values on the host; itself when it is there; None when they are not known."""
+    if not isinstance(schedule, torch.Tensor):
+        return None
+    if schedule.device.type == "cpu":
+        return schedule
+    found = _twins.get(id(schedule))
+    if found is None or found[0]() is not schedule or found[1] != schedule._version:
+        return None
+    return found[2]
+
+
+def original_of(host: torch.Tensor) -> torch.Tensor | None:
+    """The schedule on the device that a tensor is the twin of."""
+    found = _originals.get(id(host))
+    return found[1]() if found is not None and found[0]() is host else None
+
+
+class Uploads(TorchFunctionMode):
+    """Routes uploads through `schedule_upload`, and computes on the host what is computed from them on the device."""
+
+    def __init__(self, upload: Callable[..., Any]) -> None:
+        super().__init__()
+        self._upload = upload
+        self._shadows: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # the result is kept, so its id stays its own
+
+    def shadow(self, value: Any) -> Any:
+        """What a value is on the host; itself when it is not a tensor of the device that is known here."""
+        if isinstance(value, (list, tuple)):
+            return type(value)(self.shadow(item) for item in value)
+        known = self._shadows.get(id(value))
+        return value if known is None else known[1]
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.Tensor.to and args[0].device.type == "cpu" and "copy" not in kwargs:
+            return self._to(func, args, kwargs)
+        if func is torch.Tensor.to and self._is_download(args, kwargs):
+            return self.shadow(args[0]).clone()
+        result = func(*args, **kwargs)
+        if self._shadows and isinstance(result, torch.Tensor) and result.device.type != "cpu":
+            if getattr(func, "__name__", "") in _SHADOWED:
+                self._follow(func, args, kwargs, result)
+        return result
+
+    def _to(self, func: Any, args: Any, kwargs: Any) -> Any:
+        source = args[0]
+        device, dtype, _, layout = torch._C._nn._parse_to(*args[1:], **kwargs)
+        if device is None or device.type == "cpu" or layout is not None:
+            return func(*args, **kwargs)
+        dtype = dtype or source.dtype
+        result = self._upload(source, device, dtype)
+        if result is NotImplemented:
+            result = func(*args, **kwargs)
+        self._shadows[id(result)] = (result, source.to(dtype, copy=True))
+        return result
+
+    def _is_download(self, args: Any, kwargs: Any) -> bool:
+        """Whether a tensor whose values are known here is asked for on the host, as it is."""
+        if id(args[0]) not in self._shadows:
+            return False
+        device, dtype, _, layout = torch._C._nn._parse_to(*args[1:], **{k: v for k, v in kwargs.items() if k != "copy"})
+        return device is not None and device.type == "cpu" and dtype in (None, args[0].dtype) and layout is None
+
+    def _follow(self, func: Any, args: Any, kwargs: Any, result: torch.Tensor) -> None:
+        host_args = [self.shadow(value) for value in args]
+        if any(isinstance(value, torch.Tensor) and value.device.type != "cpu" for value in _flat(host_args)):
+            return  # made of something that was not uploaded
+        host_kwargs = {**kwargs, "device": "cpu"} if "device" in kwargs else kwargs
+        if func is torch.Tensor.to:
+            _, dtype, *_ = torch._C._nn._parse_to(*args[1:], **kwargs)
+            host_args, host_kwargs = [host_args[0], dtype or host_args[0].dtype], {}
+        host = func(*host_args, **host_kwargs)
+        if host.device.type == "cpu":
+            self._shadows[id(result)] = (result, host)
+
+
+def _flat(values: list[Any]) -> list[Any]:
+    return [item for value in values for item in (value if isinstance(value, (list, tuple)) else (value,))]

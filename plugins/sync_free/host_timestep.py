@@ -1,0 +1,17 @@
+"""A timestep's host value, found by its place in the schedule's memory."""
+
+from __future__ import annotations
+
+import torch
+
+from syncfree.hooks.host_timestep import position
+
+
+def host_timestep(timestep: torch.Tensor, schedule: torch.Tensor, host: torch.Tensor) -> torch.Tensor:
+    """Implement the contract of `syncfree.hooks.host_timestep`; declines what is not one element of the schedule."""
+    if timestep.device.type == "cpu":
+        return timestep
+    index = position(timestep, schedule)
+    if index is None:
+        return NotImplemented  # type: ignore[no-any-return]
+    return host[index]
