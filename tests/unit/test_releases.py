@@ -7,7 +7,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -19,7 +19,11 @@ from syncfree._releases import FILE_NAME, ReleaseDataError, Releases, load_relea
 from syncfree.adapting import Adapter, Binding, Form
 
 SHIPPED = sorted(Adapters(), key=lambda adapter: adapter.framework)
-BINDINGS = [(adapter, binding) for adapter in SHIPPED for binding in adapter.bindings]
+BINDINGS = [
+    pytest.param(adapter, binding, id=f"{adapter.framework}-{binding.label}")
+    for adapter in SHIPPED
+    for binding in adapter.bindings
+]
 RECORDS = st.builds(FunctionRecord, st.sampled_from(["()", "(x)"]), st.sampled_from(["sha256:0", "sha256:1"]))
 VERSIONS = st.sampled_from(["0.9", "0.10.0", "0.10.0.post1", "1.0rc1", "1.0"])
 
@@ -29,6 +33,7 @@ def example() -> Releases:
     return Releases("made_up", ("0.9", "0.10", "0.10.post1"), {"made_up.a:f": {"0.9": old, "0.10": new}, "made_up.a:g": {}})
 
 
+@settings(deadline=None)
 @given(st.sets(VERSIONS), st.dictionaries(st.sampled_from(["a:f", "a:C.g"]), st.dictionaries(VERSIONS, RECORDS)))
 def test_what_was_written_is_read(
     tmp_path_factory: pytest.TempPathFactory, names: set[str], seen: dict[str, dict[str, FunctionRecord]]
@@ -109,13 +114,13 @@ def test_no_recorded_function_is_in_no_release(adapter: Adapter) -> None:
     assert [target for target in recorded.targets() if not recorded.seen[target]] == []
 
 
-@pytest.mark.parametrize(("adapter", "binding"), BINDINGS, ids=lambda given: getattr(given, "label", ""))
+@pytest.mark.parametrize(("adapter", "binding"), BINDINGS)
 def test_every_form_has_a_release_with_all_its_functions(adapter: Adapter, binding: Binding) -> None:
     for form in binding.forms:
         assert _bodies(adapter, binding, form), f"no release of {form.releases} was recorded"
 
 
-@pytest.mark.parametrize(("adapter", "binding"), BINDINGS, ids=lambda given: getattr(given, "label", ""))
+@pytest.mark.parametrize(("adapter", "binding"), BINDINGS)
 def test_no_code_is_both_needed_and_upstreamed(adapter: Adapter, binding: Binding) -> None:
     """The same code on both sides would say that the ranges of two forms meet at the wrong release."""
     for one, other in combinations(binding.forms, 2):
