@@ -56,7 +56,7 @@ def unipc_binding(scheduler: str, *forms: UniPCForm, depends: tuple[str, ...] = 
 
 def _predictor(scalars_follow: Literal["sigmas", "sample"]) -> Compose:
     def compose(step: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-        translate = _translation(upstream, scalars_follow)
+        translate = translation(upstream, scalars_follow)
 
         def multistep_uni_p_bh_update(
             self: Any, model_output: Any, *args: Any, sample: Any = None, order: Any = None, **kwargs: Any
@@ -73,7 +73,7 @@ def _predictor(scalars_follow: Literal["sigmas", "sample"]) -> Compose:
 
 def _corrector(scalars_follow: Literal["sigmas", "sample"]) -> Compose:
     def compose(step: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-        translate = _translation(upstream, scalars_follow)
+        translate = translation(upstream, scalars_follow)
 
         def multistep_uni_c_bh_update(
             self: Any,
@@ -96,10 +96,18 @@ def _corrector(scalars_follow: Literal["sigmas", "sample"]) -> Compose:
     return compose
 
 
-def _translation(
-    upstream: Callable[..., Any], scalars_follow: Literal["sigmas", "sample"]
+def translation(
+    upstream: Callable[..., Any],
+    scalars_follow: Literal["sigmas", "sample"],
+    flow: Literal["flow", "clamped_flow"] = "flow",
 ) -> Callable[[Any, int, Any, Any, Any], MultistepUpdate | None]:
-    """Make the function that reads an update off a scheduler; None where upstream must run, and raise what it raises."""
+    """Make the function that reads an update off a scheduler; None where upstream must run, and raise what it raises.
+
+    Args:
+        upstream: the update method, whose class has the ``_sigma_to_alpha_sigma_t`` that the binding depends on.
+        scalars_follow: see `MultistepUpdate`.
+        flow: what that method does with flow sigmas.
+    """
     import torch
 
     owner = upstream.__globals__[upstream.__qualname__.split(".")[0]]
@@ -122,7 +130,7 @@ def _translation(
             order=order,
             solver_type=config.solver_type,
             predict_x0=scheduler.predict_x0,
-            schedule="flow" if config.use_flow_sigmas else "vp",
+            schedule=flow if config.use_flow_sigmas else "vp",
             sigmas=sigmas,
             index=index - steps_back,
             scalars_follow=scalars_follow,

@@ -93,11 +93,13 @@ def apply(update: MultistepUpdate, scalars: Coefficients) -> torch.Tensor:
 
 def _point(update: MultistepUpdate, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Alpha, sigma and half the log-SNR at one sigma of the schedule."""
-    if update.schedule == "flow":
-        alpha = 1 - sigma
-    else:
+    if update.schedule == "vp":
         alpha = 1 / ((sigma**2 + 1) ** 0.5)
         sigma = sigma * alpha
+    else:
+        alpha = 1 - sigma
+        if update.schedule == "clamped_flow":
+            sigma = torch.clamp(sigma, min=1e-8)
     return alpha, sigma, torch.log(alpha) - torch.log(sigma)
 
 

@@ -24,7 +24,8 @@ class MultistepUpdate(NamedTuple):
         order: 1 or more; ``order - 1`` older outputs take part.
         solver_type: ``bh1`` or ``bh2``, the two forms of B(h) in the UniPC paper.
         predict_x0: the outputs are predictions of the clean sample; otherwise of the noise.
-        schedule: how a sigma gives alpha and sigma: ``flow`` (1 - s, s) or ``vp`` (1 / sqrt(s^2 + 1), s * alpha).
+        schedule: how a sigma gives alpha and sigma: ``flow`` (1 - s, s), ``clamped_flow`` (1 - s, max(s, 1e-8)) or ``vp``
+            (1 / sqrt(s^2 + 1), s * alpha).
         sigmas: ``[steps + 1]`` float32 or float64, on the host or the device; the scheduler's own tensor, which stays
             where it is, because pipelines read it.
         index: host integer, the position in ``sigmas`` where the update starts.
@@ -40,7 +41,7 @@ class MultistepUpdate(NamedTuple):
     order: int
     solver_type: Literal["bh1", "bh2"]
     predict_x0: bool
-    schedule: Literal["flow", "vp"]
+    schedule: Literal["flow", "clamped_flow", "vp"]
     sigmas: torch.Tensor
     index: int
     scalars_follow: Literal["sigmas", "sample"]
@@ -75,8 +76,8 @@ def reference(update: MultistepUpdate) -> torch.Tensor:
 
     def point(i: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         sigma = sigmas[i]
-        alpha = 1 - sigma if u.schedule == "flow" else 1 / ((sigma**2 + 1) ** 0.5)
-        sigma = sigma if u.schedule == "flow" else sigma * alpha
+        alpha = 1 / ((sigma**2 + 1) ** 0.5) if u.schedule == "vp" else 1 - sigma
+        sigma = {"flow": sigma, "clamped_flow": torch.clamp(sigma, min=1e-8), "vp": sigma * alpha}[u.schedule]
         return alpha, sigma, torch.log(alpha) - torch.log(sigma)
 
     alpha_0, sigma_0, lambda_0 = point(u.index)
@@ -120,8 +121,8 @@ def inputs() -> Any:
         steps = draw(st.integers(4, 12))
         order = draw(st.integers(1, 3))
         index = draw(st.integers(order - 1, steps - (1 if order == 1 else 2)))  # the last sigma is 0
-        schedule = draw(st.sampled_from(("flow", "vp")))
-        if schedule == "flow":
+        schedule = draw(st.sampled_from(("flow", "clamped_flow", "vp")))
+        if schedule != "vp":
             line = torch.linspace(1 - 1e-6, 1e-3, steps)
             shift = draw(st.floats(1, 8))
             sigmas = shift * line / (1 + (shift - 1) * line)

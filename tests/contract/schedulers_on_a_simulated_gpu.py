@@ -1,4 +1,4 @@
-"""Every bound scheduler of one diffusers release on a simulated GPU: upstream against ours, bit for bit, syncs counted.
+"""Every bound scheduler of a diffusers release on a simulated GPU: upstream against ours, bit for bit, syncs counted.
 
 ``python -m tests.contract.schedulers_on_a_simulated_gpu RELEASE`` prints a JSON object by class. A process of its own, because
 a simulated GPU is installed for good.
@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from syncfree.adapters.diffusers import schedules, unipc
+from syncfree.adapters.diffusers import helios, schedules, unipc
 from syncfree.adapting import Binding
 from syncfree.audit import audit, step
 from syncfree.hooks import HOOKS
@@ -24,7 +24,6 @@ from syncfree.plugins.coefficient_table.scheduler_step import scheduler_step as 
 from syncfree.plugins.sync_free.host_timestep import host_timestep
 from syncfree.plugins.sync_free.schedule_upload import schedule_upload
 from syncfree.plugins.sync_free.scheduler_step import scheduler_step
-
 from tests.environments import unpacked
 
 from .bound_class import bound, calls_and_declines, form_of
@@ -111,7 +110,9 @@ def all_bound(
 
 
 def bindings_of(name: str) -> list[Binding]:
-    return [b for b in (unipc.BINDING, *schedules.BINDINGS) if b.targets[0].split(":")[1].split(".")[0] == name]
+    return [
+        b for b in (unipc.BINDING, helios.BINDING, *schedules.BINDINGS) if b.targets[0].split(":")[1].split(".")[0] == name
+    ]
 
 
 def classes(release: str) -> Iterator[type]:
@@ -139,7 +140,7 @@ def examine(owner: type, release: str) -> dict[str, Any]:
     """Upstream against ours, for every dtype, with and without a generator; the syncs are those of float32."""
     found: dict[str, Any] = {"equal": {}, "forms": [form_of(b, release).why for b in bindings_of(owner.__name__)]}
     variants = {"": FUNCTIONS}
-    if owner.__name__ == "UniPCMultistepScheduler":
+    if any(binding.hook == "scheduler_step" for binding in bindings_of(owner.__name__)):
         variants["coefficient_table"] = {**FUNCTIONS, "scheduler_step": coefficient_table}
     for number, options in enumerate(options_of(owner.__name__)):
         for dtype_name, dtype in DTYPES.items():

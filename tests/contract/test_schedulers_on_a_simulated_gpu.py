@@ -1,0 +1,49 @@
+"""Every scheduler that the diffusers adapter binds: 30 steps bit for bit as upstream, and no host sync left."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STALLS_LEFT = {"LTXEulerAncestralRFScheduler": 1}
+"""Host syncs per step that no replacement avoids: LTX asks a device sigma whether it is 0 to choose its formula."""
+
+
+@pytest.fixture(scope="module", params=["0.37.0", "0.42.1"])
+def found(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
+    command = [sys.executable, "-m", "tests.contract.schedulers_on_a_simulated_gpu", request.param]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=1500)
+    assert finished.returncode == 0, finished.stderr
+    return json.loads(finished.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+
+
+def test_thirty_steps_equal_upstream_in_every_dtype_with_and_without_a_generator(found: dict[str, dict[str, Any]]) -> None:
+    assert len(found) >= 33
+    differing = {name: [run for run, equal in one["equal"].items() if not equal] for name, one in found.items()}
+    assert {name: runs for name, runs in differing.items() if runs} == {}
+    assert all(len(one["equal"]) >= 6 for one in found.values())
+
+
+def test_no_step_makes_the_host_wait(found: dict[str, dict[str, Any]]) -> None:
+    left = {name: max(one["ours"]["steps"]) for name, one in found.items() if any(one["ours"]["steps"])}
+    assert left == STALLS_LEFT
+
+
+def test_upstream_makes_the_host_wait_in_each_of_them(found: dict[str, dict[str, Any]]) -> None:
+    assert [name for name, one in found.items() if not sum(one["upstream"]["steps"])] == []
+
+
+def test_making_a_schedule_waits_no_more_often_than_upstream(found: dict[str, dict[str, Any]]) -> None:
+    assert [name for name, one in found.items() if one["ours"]["schedule"] >= one["upstream"]["schedule"]] == []
+
+
+def test_nothing_was_declined(found: dict[str, dict[str, Any]]) -> None:
+    assert {name: one["declines"] for name, one in found.items() if one["declines"]} == {}
