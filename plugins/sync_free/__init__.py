@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
     import torch.distributed as dist
 
+    from syncfree.hooks.lora_mapping import LoRATensors
     from syncfree.hooks.scheduler_step import MultistepUpdate
 
 _HERE = "syncfree.plugins.sync_free"
@@ -114,4 +115,10 @@ def bad_words_mask(
     logits: torch.Tensor, words: Mapping[int, Sequence[list[int]]], past: Sequence[list[int]]
 ) -> None:
     """Tokens that would complete a bad word; see `syncfree.hooks.bad_words_mask`."""
+    raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.lora_mapping:lora_mapping")
+def lora_mapping(adapter_of_token: Sequence[int], tensors: LoRATensors) -> int:
+    """Tokens by LoRA adapter; see `syncfree.hooks.lora_mapping`."""
     raise NotImplementedError

@@ -9,6 +9,7 @@ from . import (
     draft_reorder,
     fast_prefill_padding,
     host_timestep,
+    lora_mapping,
     penalty_state_reset,
     pooling_token_types,
     progress_reporting,
@@ -33,6 +34,7 @@ HOOKS: dict[str, Hook] = {
         draft_reorder,
         penalty_state_reset,
         bad_words_mask,
+        lora_mapping,
     )
 }
 """Every hook by name."""

@@ -1,0 +1,59 @@
+"""``PunicaWrapperGPU.update_metadata``, which prepares two mappings whenever the batch of LoRA requests changes."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
+from itertools import repeat
+from typing import Any
+
+from syncfree.adapting import Binding, Form
+from syncfree.hooks.lora_mapping import LoRATensors
+
+
+def _compose(lora_mapping: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
+    def prepare(meta: Any, lora_ids: Iterable[int], slot_of: Mapping[int, int]) -> None:
+        """What `LoRAKernelMeta.prepare_tensors` does, from host data."""
+        tensors = LoRATensors(
+            meta.token_lora_mapping,
+            meta.token_indices_sorted_by_lora_ids,
+            meta.active_lora_ids,
+            meta.num_tokens_per_lora,
+            meta.lora_token_start_loc,
+        )
+        used = lora_mapping(list(map(slot_of.get, lora_ids, repeat(-1))), tensors)
+        captured = meta.captured_lora_counts
+        if used and captured:
+            # CUDA graphs were captured for these counts only.
+            place = bisect_left(captured, used)
+            used = captured[place] if place < len(captured) else used
+        meta.no_lora_flag_cpu.fill_(used == 0)
+        meta.num_active_loras_cpu.fill_(used)
+
+    def update_metadata(
+        self: Any, mapping: Any, lora_index_to_id: list[int | None], max_loras: int, vocab_size: int, **kwargs: Any
+    ) -> None:
+        self.is_prefill = mapping.is_prefill
+        self._update_base_metadata(mapping, lora_index_to_id, max_loras, vocab_size)
+        slot_of = {lora_id: slot for slot, lora_id in enumerate(lora_index_to_id) if lora_id is not None and lora_id > 0}
+        prepare(self.token_mapping_meta, mapping.index_mapping, slot_of)
+        prepare(self.prompt_mapping_meta, mapping.prompt_mapping, slot_of)
+
+    return update_metadata
+
+
+_META = "vllm.lora.ops.triton_ops.lora_kernel_metadata:LoRAKernelMeta"
+BINDING = Binding(
+    hook="lora_mapping",
+    targets=("vllm.lora.punica_wrapper.punica_gpu:PunicaWrapperGPU.update_metadata",),
+    depends=(f"{_META}.prepare_tensors", f"{_META}._reset", "vllm.lora.punica_wrapper.utils:convert_mapping"),
+    forms=(
+        Form(
+            releases=">=0.18.1,<=0.33.0",
+            status="needed",
+            why="the mapping, which the host knows, is sorted and counted on the device and read back, twice per change",
+            compose=(_compose,),
+        ),
+    ),
+    note="up to 0.21 vLLM's convert_mapping still waits for two uploads of its own",
+)

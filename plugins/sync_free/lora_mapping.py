@@ -1,0 +1,43 @@
+"""``lora_mapping`` sorted and counted on the host and sent in asynchronous copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from syncfree.hooks.lora_mapping import LoRATensors
+
+
+def lora_mapping(adapter_of_token: Sequence[int], tensors: LoRATensors) -> int:
+    """See the contract.
+
+    The pinned buffer is a fresh allocation: PyTorch's caching host allocator keeps it until the copies are done.
+    """
+    # int16 because NumPy sorts that by radix; slots are far fewer than 32768.
+    mapping = np.asarray(adapter_of_token, np.int16)
+    tokens, slots = len(mapping), len(tensors.counts)
+    counts = np.bincount(mapping + 1, minlength=slots)
+    (present,) = counts.nonzero()
+    used = len(present)
+    if used == 1 and present[0] == 0:
+        tensors.adapters.fill_(-1)
+        tensors.counts.fill_(0)
+        tensors.starts.fill_(0)
+        return 0
+    host = torch.zeros(2 * tokens + 3 * slots + 1, dtype=torch.int32, pin_memory=tensors.counts.is_cuda)
+    parts = host.split([tokens, tokens, slots, slots, slots + 1])
+    of_token, by_adapter, adapters, of_adapter, starts = (part.numpy() for part in parts)
+    of_token[:] = mapping
+    by_adapter[:] = np.argsort(mapping, kind="stable")
+    adapters[:used] = present - 1
+    adapters[used:] = -1
+    of_adapter[:used] = counts[present]
+    np.cumsum(of_adapter[:used], out=starts[1 : 1 + used])
+    tensors.adapter_of_token[:tokens].copy_(parts[0], non_blocking=True)
+    tensors.tokens_by_adapter[:tokens].copy_(parts[1], non_blocking=True)
+    tensors.adapters.copy_(parts[2], non_blocking=True)
+    tensors.counts.copy_(parts[3], non_blocking=True)
+    tensors.starts.copy_(parts[4], non_blocking=True)
+    return used
