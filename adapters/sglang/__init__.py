@@ -11,14 +11,22 @@ import sys
 from syncfree import SyncfreeError, load
 from syncfree.adapting import Adapter
 
-from . import progress_bar, unipc, usp
+from . import attention, progress_bar, unipc, usp
 from ._early_log import early_logger
 
 ADAPTER = Adapter(
     framework="sglang",
     package="sglang",
     distributions=("sglang",),
-    bindings=(usp.BINDING, unipc.BINDING, progress_bar.DENOISING, progress_bar.MOVA, progress_bar.ALL_STAGES),
+    bindings=(
+        usp.BINDING,
+        attention.FORWARD,
+        attention.REPLICATED_KV_PREFIX,
+        unipc.BINDING,
+        progress_bar.DENOISING,
+        progress_bar.MOVA,
+        progress_bar.ALL_STAGES,
+    ),
     home=__name__,
     logger=early_logger("sglang.multimodal_gen.syncfree"),
     loads_plugins_since="0.5.21",

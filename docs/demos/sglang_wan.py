@@ -13,6 +13,7 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -61,61 +62,48 @@ def exchanges(release: str, console: Console) -> dict[int, Comparison]:
 
 
 def print_processes(console: Console, run: Run) -> None:
-    table = Table(title="What was bound in each process, and why", title_justify="left", show_lines=True)
-    for column in ("process", "hook", "verdict", "choice", "state", "calls of ours / of upstream", "why"):
-        table.add_column(column, overflow="fold")
-    for said in [*run.reports[-1].values(), run.parent]:
-        process = f"parent {said['pid']}" if said["rank"] is None else f"rank {said['rank']}, {said['pid']}"
-        for binding in said["plan"]["bindings"]:
-            if binding["framework"] != "sglang" or binding["verdict"] == "absent":
-                continue
-            counts = list(binding["counts"].values())
-            ours = sum(c["calls"] for by_choice in counts for name, c in by_choice.items() if name != "upstream")
-            theirs = sum(by_choice["upstream"]["calls"] for by_choice in counts)
-            table.add_row(
-                process,
-                f"{binding['hook']}\n{binding['targets'][0].rpartition(':')[2]}",
-                binding["verdict"],
-                f"{binding['choice']}\n({binding['source']})",
-                binding["state"],
-                f"{ours} / {theirs}" if counts else "",
-                escape(binding["reason"]),
-            )
-            process = ""
+    processes = [*(run.reports[-1][rank] for rank in range(RANKS)), run.parent]
+    table = Table(title="What was bound in each process: calls of ours / of upstream", title_justify="left", show_lines=True)
+    table.add_column("hook and target", overflow="fold")
+    for column in ("verdict", *(f"rank {rank}" for rank in range(RANKS)), "parent"):
+        table.add_column(column)
+    reasons = []
+    for here in zip(*(sglang_bindings(said) for said in processes), strict=True):
+        first = here[0]
+        if first["verdict"] != "absent":
+            target = first["targets"][0].rpartition(":")[2]
+            table.add_row(f"{first['hook']}\n{target}", first["verdict"], *map(state, here))
+            reasons.append(f"{target}: {first['choice']} by {first['source']}; {first['reason']}")
     console.print(table)
+    for reason in reasons:
+        console.print(f"  {escape(reason)}")
+
+
+def sglang_bindings(said: dict[str, Any]) -> list[dict[str, Any]]:
+    return [binding for binding in said["plan"]["bindings"] if binding["framework"] == "sglang"]
+
+
+def state(binding: dict[str, Any]) -> str:
+    counts = list(binding["counts"].values())
+    ours = sum(c["calls"] for by_choice in counts for name, c in by_choice.items() if name != "upstream")
+    theirs = sum(by_choice["upstream"]["calls"] for by_choice in counts)
+    return f"{binding['state']}\n{ours} / {theirs}" if counts else str(binding["state"])
 
 
 def print_videos(console: Console, runs: dict[str, Run]) -> bool:
     """Print the hashes of every step; return whether all videos are the same."""
     (reference,) = runs["off"].made
     table = Table(title=f"Latents after each step and frames, {RANKS} ranks", title_justify="left")
-    for column in (
-        "engine",
-        "video",
-        "exchange",
-        *(f"step {n + 1}" for n in range(len(reference["latents"]))),
-        "frames",
-        "",
-    ):
+    for column in ("exchange", *(f"step {n + 1}" for n in range(len(reference["latents"]))), "frames", "bits"):
         table.add_column(column)
-    rows = [("SYNCFREE=off", "1", "upstream", reference)]
-    names = (runs["toggled"].entries(0)[0]["choice"], "upstream", "sync_free")
-    rows += [
-        ("on", str(n + 1), name, video) for n, (name, video) in enumerate(zip(names, runs["toggled"].made, strict=True))
-    ]
-    equal = True
-    for engine, number, name, video in rows:
-        equal = equal and video == reference
-        word = "reference" if video is reference else ("equal, bit for bit" if video == reference else "DIFFERENT")
-        table.add_row(engine, number, name, *(h[:8] for h in video["latents"]), video["frames"][:8], word)
+    choices = (runs["toggled"].entries(0)[0][0]["choice"], "upstream", "sync_free")
+    rows = [("SYNCFREE=off", reference)]
+    rows += [(f"{n + 1}: {name}", video) for n, (name, video) in enumerate(zip(choices, runs["toggled"].made, strict=True))]
+    for name, video in rows:
+        word = "reference" if video is reference else ("equal" if video == reference else "DIFFERENT")
+        table.add_row(name, *(h[:6] for h in video["latents"]), video["frames"][:6], word)
     console.print(table)
-    calls = [
-        [f"rank {rank}: {ours} ours, {theirs} upstream" for rank, (ours, theirs) in enumerate(zip(*both, strict=True))]
-        for both in ((runs["toggled"].calls(n, "sync_free"), runs["toggled"].calls(n, "upstream")) for n in range(3))
-    ]
-    for number, said in enumerate(calls):
-        console.print(f"exchanges counted by the end of video {number + 1}: {'; '.join(said)}")
-    return equal
+    return all(video == reference for _, video in rows)
 
 
 def print_exchanges(console: Console, release: str, found: dict[int, Comparison]) -> None:

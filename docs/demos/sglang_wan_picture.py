@@ -38,7 +38,7 @@ def draw(release: str, runs: dict[str, Run], found: Mapping[int, Comparison], fo
 
 
 def _calls(axes: Any, run: Run) -> None:
-    axes.set_title("exchanges per video, counted in each worker", fontsize=11)
+    axes.set_title("calls of the hook per video, counted in each worker", fontsize=11)
     before = [[0] * RANKS, [0] * RANKS]
     for video in range(3):
         for side, choice in enumerate(("sync_free", "upstream")):

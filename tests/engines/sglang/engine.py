@@ -38,25 +38,32 @@ class Run:
     log: str
     code: int
 
-    def entries(self, generation: int, hook: str = EXCHANGE) -> list[dict[str, Any]]:
-        """The bound plan entry of a hook of SGLang in each worker, by rank, at the end of a generation."""
-        found = []
-        for rank in range(RANKS):
-            bindings = self.reports[generation][rank]["plan"]["bindings"]
-            (entry,) = (b for b in bindings if b["framework"] == "sglang" and b["hook"] == hook and b["state"] == "bound")
-            found.append(entry)
-        return found
+    def entries(self, generation: int, hook: str = EXCHANGE) -> list[list[dict[str, Any]]]:
+        """The bound plan entries of a hook of SGLang in each worker, by rank, at the end of a generation."""
+        return [
+            [b for b in self.reports[generation][rank]["plan"]["bindings"] if _is_bound(b, hook)] for rank in range(RANKS)
+        ]
 
     def calls(self, generation: int, choice: str, hook: str = EXCHANGE) -> list[int]:
-        """How often each worker had called a choice by the end of a generation, by rank."""
+        """How often each worker had called a choice by the end of a generation, by rank, declined calls left out."""
         return [
-            sum(counts[choice]["calls"] for counts in entry["counts"].values()) for entry in self.entries(generation, hook)
+            sum(
+                by_choice[choice]["calls"] - by_choice[choice]["declines"]
+                for entry in entries
+                for by_choice in entry["counts"].values()
+                if choice in by_choice
+            )
+            for entries in self.entries(generation, hook)
         ]
 
     @property
     def lines(self) -> list[str]:
         """The lines that say what a process binds in SGLang."""
         return [line for line in self.log.splitlines() if "syncfree" in line and " in sglang: " in line]
+
+
+def _is_bound(binding: dict[str, Any], hook: str) -> bool:
+    return binding["framework"] == "sglang" and binding["hook"] == hook and binding["state"] == "bound"
 
 
 def generate(

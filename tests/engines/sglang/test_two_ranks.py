@@ -39,17 +39,26 @@ def test_the_latents_of_every_step_and_the_frames_are_the_same_on_off_and_toggle
 
 
 def test_both_workers_ran_the_implementation_whenever_it_was_chosen(toggled: Run) -> None:
-    (per_video,) = {*toggled.calls(0, "sync_free")}
-    assert per_video > 0
     ours = [toggled.calls(generation, "sync_free") for generation in range(3)]
     theirs = [toggled.calls(generation, "upstream") for generation in range(3)]
+    per_video, upstream_per_video = ours[0][0], theirs[1][0]
+    assert per_video > 0
+    assert upstream_per_video > 0
     assert ours == [[per_video] * RANKS, [per_video] * RANKS, [2 * per_video] * RANKS]
-    assert theirs == [[0] * RANKS, [per_video] * RANKS, [per_video] * RANKS]
+    assert theirs == [[0] * RANKS, [upstream_per_video] * RANKS, [upstream_per_video] * RANKS]
 
 
-def test_nothing_was_declined(toggled: Run) -> None:
-    for entry in toggled.entries(2):
-        assert [counts["sync_free"]["declines"] for counts in entry["counts"].values()] == [0]
+def test_every_exchange_between_ranks_goes_through_what_was_chosen(version: str, toggled: Run) -> None:
+    targets = [
+        sorted(target.rpartition(":")[2] for e in entries for target in e["targets"]) for entries in toggled.entries(2)
+    ]
+    attention = ["USPAttention.forward"] if version == "0.5.11" else []
+    assert targets == [[*attention, "_usp_all_to_all_single"]] * RANKS
+    for entries in toggled.entries(2):
+        for entry in entries:
+            for target, counts in entry["counts"].items():
+                # Cross attention is not exchanged at all; its calls of the attention layer are upstream's.
+                assert (counts["sync_free"]["declines"] > 0) == target.endswith("USPAttention.forward")
 
 
 def test_the_workers_agree_on_the_manifest(toggled: Run) -> None:
