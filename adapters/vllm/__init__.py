@@ -9,6 +9,7 @@ from syncfree.adapting import Adapter
 
 from . import (
     bad_words_mask,
+    conv_metadata,
     dp_all_reduce,
     draft_reorder,
     fast_prefill_padding,
@@ -17,6 +18,7 @@ from . import (
     pooling_token_types,
     sampler_logprob_gather,
 )
+from ._early_log import early_logger
 
 ADAPTER = Adapter(
     framework="vllm",
@@ -30,10 +32,11 @@ ADAPTER = Adapter(
         draft_reorder.BINDING,
         penalty_state_reset.BINDING,
         bad_words_mask.BINDING,
+        conv_metadata.BINDING,
         lora_mapping.BINDING,
     ),
     home=__name__,
-    logger="vllm.syncfree",
+    logger=early_logger("vllm.syncfree"),
 )
 
 

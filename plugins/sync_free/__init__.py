@@ -85,9 +85,7 @@ def progress_reporting(
 
 
 @hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.pooling_token_types:pooling_token_types")
-def pooling_token_types(
-    lengths: Sequence[int], second: Mapping[int, tuple[int, int]], device: torch.device
-) -> torch.Tensor:
+def pooling_token_types(lengths: Sequence[int], second: Mapping[int, tuple[int, int]], device: torch.device) -> torch.Tensor:
     """Token types of text pairs; see `syncfree.hooks.pooling_token_types`."""
     raise NotImplementedError
 
@@ -111,9 +109,7 @@ def penalty_state_reset(states: tuple[torch.Tensor, ...], rows: torch.Tensor) ->
 
 
 @hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.bad_words_mask:bad_words_mask")
-def bad_words_mask(
-    logits: torch.Tensor, words: Mapping[int, Sequence[list[int]]], past: Sequence[list[int]]
-) -> None:
+def bad_words_mask(logits: torch.Tensor, words: Mapping[int, Sequence[list[int]]], past: Sequence[list[int]]) -> None:
     """Tokens that would complete a bad word; see `syncfree.hooks.bad_words_mask`."""
     raise NotImplementedError
 
@@ -121,4 +117,32 @@ def bad_words_mask(
 @hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.lora_mapping:lora_mapping")
 def lora_mapping(adapter_of_token: Sequence[int], tensors: LoRATensors) -> int:
     """Tokens by LoRA adapter; see `syncfree.hooks.lora_mapping`."""
+    raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.conv_metadata:conv_metadata")
+def conv_metadata(offsets: torch.Tensor, known: Iterable[tuple[torch.Tensor, Any]]) -> Any:
+    """Launch metadata made once per step; see `syncfree.hooks.conv_metadata`."""
+    raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.rotary_embedding:rotary_embedding")
+def rotary_embedding(
+    q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Queries and keys rotated; see `syncfree.hooks.rotary_embedding`."""
+    raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.vae_decode:vae_decode")
+def vae_decode(
+    decode_chunk: Callable[[int], torch.Tensor], chunks: int, finish: Callable[[torch.Tensor], torch.Tensor] | None
+) -> torch.Tensor:
+    """A clip from its chunks; see `syncfree.hooks.vae_decode`."""
+    raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.postprocess:postprocess")
+def postprocess(decoded: torch.Tensor) -> torch.Tensor:
+    """Frames scaled to [0, 1]; see `syncfree.hooks.postprocess`."""
     raise NotImplementedError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._hook import Hook
 from . import (
     bad_words_mask,
+    conv_metadata,
     dp_all_reduce,
     draft_reorder,
     fast_prefill_padding,
@@ -12,11 +13,14 @@ from . import (
     lora_mapping,
     penalty_state_reset,
     pooling_token_types,
+    postprocess,
     progress_reporting,
+    rotary_embedding,
     sampler_logprob_gather,
     schedule_upload,
     scheduler_step,
     sequence_parallel_all_to_all,
+    vae_decode,
 )
 
 HOOKS: dict[str, Hook] = {
@@ -29,11 +33,15 @@ HOOKS: dict[str, Hook] = {
         sampler_logprob_gather,
         dp_all_reduce,
         progress_reporting,
+        rotary_embedding,
+        vae_decode,
+        postprocess,
         pooling_token_types,
         fast_prefill_padding,
         draft_reorder,
         penalty_state_reset,
         bad_words_mask,
+        conv_metadata,
         lora_mapping,
     )
 }
