@@ -11,7 +11,7 @@ import sys
 from syncfree import SyncfreeError, load
 from syncfree.adapting import Adapter
 
-from . import attention, progress_bar, unipc, usp
+from . import attention, progress_bar, rotary, unipc, usp, vae
 from ._early_log import early_logger
 
 ADAPTER = Adapter(
@@ -23,6 +23,9 @@ ADAPTER = Adapter(
         attention.FORWARD,
         attention.REPLICATED_KV_PREFIX,
         unipc.BINDING,
+        rotary.BINDING,
+        vae.DECODE,
+        vae.POSTPROCESS,
         progress_bar.DENOISING,
         progress_bar.MOVA,
         progress_bar.ALL_STAGES,

@@ -1,0 +1,68 @@
+"""SGLang's Wan decoder and Cosmos3's post-processing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from syncfree.adapting import Binding, Form
+
+if TYPE_CHECKING:
+    import torch
+
+Function = Callable[..., Any]
+
+_STAGES = "sglang.multimodal_gen.runtime.pipelines_core.stages"
+
+
+def _compose_decode(assemble: Function, upstream: Function) -> Function:
+    """To 0.5.12.post1, the causal decoding with cached features; tiled decoding stays upstream's."""
+    module = upstream.__globals__
+
+    def decode(self: Any, z: torch.Tensor) -> Any:
+        if not self.use_feature_cache:
+            return NotImplemented
+        self.clear_cache()
+        x = self.post_quant_conv(z)
+
+        def decode_chunk(index: int) -> Any:
+            module["feat_idx"].set(0)
+            module["first_chunk"].set(index == 0)
+            return self.decoder(x[:, :, index : index + 1, :, :])
+
+        patch_size = self.config.patch_size
+        finish = None
+        if patch_size is not None:
+
+            def finish(clip: torch.Tensor) -> Any:
+                return module["unpatchify"](clip, patch_size=patch_size)
+
+        with module["forward_context"](feat_cache_arg=self._feat_map, feat_idx_arg=self._conv_idx):
+            clip = assemble(decode_chunk, z.shape[2], finish)
+        if clip is not NotImplemented:
+            self.clear_cache()
+        return clip
+
+    return decode
+
+
+def _compose_postprocess(scale: Function, upstream: Function) -> Function:
+    def _postprocess_tensor(decoded: torch.Tensor) -> Any:
+        return scale(decoded)
+
+    return _postprocess_tensor
+
+
+DECODE = Binding(
+    hook="vae_decode",
+    targets=("sglang.multimodal_gen.runtime.models.vaes.wanvae:AutoencoderKLWan.decode",),
+    forms=(
+        Form(">=0.5.9,<0.5.13", "needed", "the clip is copied again for every chunk", (_compose_decode,)),
+        Form(">=0.5.13,<=0.5.23", "upstreamed", "SGLang #27041", None),
+    ),
+)
+POSTPROCESS = Binding(
+    hook="postprocess",
+    targets=(f"{_STAGES}.model_specific_stages.cosmos3:Cosmos3DecodingStage._postprocess_tensor",),
+    forms=(Form(">=0.5.13,<=0.5.23", "upstreamed", "SGLang #27041", (_compose_postprocess,)),),
+)
