@@ -17,6 +17,7 @@ from . import (
     penalty_state_reset,
     pooling_token_types,
     sampler_logprob_gather,
+    sampler_staged_writes,
 )
 from ._early_log import early_logger
 
@@ -34,6 +35,7 @@ ADAPTER = Adapter(
         bad_words_mask.BINDING,
         conv_metadata.BINDING,
         lora_mapping.BINDING,
+        sampler_staged_writes.BINDING,
     ),
     home=__name__,
     logger=early_logger("vllm.syncfree"),

@@ -146,3 +146,9 @@ def vae_decode(
 def postprocess(decoded: torch.Tensor) -> torch.Tensor:
     """Frames scaled to [0, 1]; see `syncfree.hooks.postprocess`."""
     raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, implementation=f"{_HERE}.sampler_staged_writes:sampler_staged_writes")
+def sampler_staged_writes(changed: bool, write: Callable[[], None], always: Sequence[Callable[[], None]]) -> None:
+    """Sampling parameters that changed; see `syncfree.hooks.sampler_staged_writes`."""
+    raise NotImplementedError

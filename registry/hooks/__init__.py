@@ -17,6 +17,7 @@ from . import (
     progress_reporting,
     rotary_embedding,
     sampler_logprob_gather,
+    sampler_staged_writes,
     schedule_upload,
     scheduler_step,
     sequence_parallel_all_to_all,
@@ -43,6 +44,7 @@ HOOKS: dict[str, Hook] = {
         bad_words_mask,
         conv_metadata,
         lora_mapping,
+        sampler_staged_writes,
     )
 }
 """Every hook by name."""
