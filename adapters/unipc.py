@@ -132,7 +132,7 @@ def translation(
             predict_x0=scheduler.predict_x0,
             schedule=flow if config.use_flow_sigmas else "vp",
             sigmas=sigmas,
-            index=index - steps_back,
+            start=index - steps_back,
             scalars_follow=scalars_follow,
             history=tuple(outputs[-order:]),
             sample=sample,

@@ -17,7 +17,7 @@ from syncfree.adapting import Binding, Compose, Form
 
 from .flow_match_heun import without_churn
 
-RELEASES = ">=0.35.0,<=0.42.1"
+NEWEST = "0.42.1"
 
 
 class Scheduler(NamedTuple):
@@ -28,16 +28,23 @@ class Scheduler(NamedTuple):
         methods: methods that wait, with how each is replaced.
         helpers: methods that these call and that read ``self.timesteps`` or a timestep.
         why: what waits.
+        since: the first release that is covered; older ones than 0.35.0 are not, others do not have the class.
     """
 
     name: str
     methods: dict[str, Compose]
     helpers: tuple[str, ...] = ()
     why: str = "2 host syncs per request: the index of the first timestep"
+    since: str = "0.35.0"
+
+    @property
+    def releases(self) -> str:
+        """The version specifier."""
+        return f">={self.since},<={NEWEST}"
 
 
-_INDEX = {"index_for_timestep": index_on_the_host}
-_STEP = {"step": on_the_host("timestep")}
+_INDEX: dict[str, Compose] = {"index_for_timestep": index_on_the_host}
+_STEP: dict[str, Compose] = {"step": on_the_host("timestep")}
 
 SCHEDULERS = (
     Scheduler("scheduling_consistency_models:CMStochasticIterativeScheduler", _INDEX),
@@ -55,20 +62,21 @@ SCHEDULERS = (
         "2 host syncs per step",
     ),
     Scheduler("scheduling_flow_match_lcm:FlowMatchLCMScheduler", _INDEX),
-    Scheduler("scheduling_helios:HeliosScheduler", _INDEX),
+    Scheduler("scheduling_helios:HeliosScheduler", _INDEX, since="0.37.0"),
     Scheduler("scheduling_heun_discrete:HeunDiscreteScheduler", _INDEX),
     Scheduler("scheduling_ipndm:IPNDMScheduler", _INDEX),
     Scheduler("scheduling_k_dpm_2_ancestral_discrete:KDPM2AncestralDiscreteScheduler", _INDEX),
     Scheduler("scheduling_k_dpm_2_discrete:KDPM2DiscreteScheduler", _INDEX),
     Scheduler("scheduling_lms_discrete:LMSDiscreteScheduler", _INDEX),
-    Scheduler("scheduling_ltx_euler_ancestral_rf:LTXEulerAncestralRFScheduler", _INDEX),
-    Scheduler("scheduling_minimax_h3:MiniMaxH3Scheduler", {"index_for_timestep": on_the_host("timestep")}),
+    Scheduler("scheduling_ltx_euler_ancestral_rf:LTXEulerAncestralRFScheduler", _INDEX, since="0.37.0"),
+    Scheduler("scheduling_minimax_h3:MiniMaxH3Scheduler", {"index_for_timestep": on_the_host("timestep")}, since="0.40.0"),
     Scheduler("scheduling_unipc_multistep:UniPCMultistepScheduler", _INDEX),
     Scheduler(
         "scheduling_flow_map_euler_discrete:FlowMapEulerDiscreteScheduler",
         {"index_for_timestep": on_the_host("timestep")},
         ("step",),
         "3 host syncs per step",
+        since="0.39.0",
     ),
     Scheduler(
         "scheduling_dpmsolver_multistep_inverse:DPMSolverMultistepInverseScheduler",
@@ -124,7 +132,7 @@ def _host_timestep(scheduler: Scheduler) -> Binding:
         hook="host_timestep",
         targets=tuple(_target(scheduler, method) for method in scheduler.methods),
         depends=tuple(_target(scheduler, helper) for helper in scheduler.helpers),
-        forms=(Form(RELEASES, "needed", scheduler.why, tuple(scheduler.methods.values())),),
+        forms=(Form(scheduler.releases, "needed", scheduler.why, tuple(scheduler.methods.values())),),
         note="answers only for schedules whose upload schedule_upload saw",
     )
 
@@ -133,7 +141,7 @@ def _schedule_upload(scheduler: Scheduler) -> Binding:
     return Binding(
         hook="schedule_upload",
         targets=(_target(scheduler, "set_timesteps"),),
-        forms=(Form(RELEASES, "needed", "1 to 3 pageable uploads per request", (schedule_made_on_the_host,)),),
+        forms=(Form(scheduler.releases, "needed", "1 to 3 pageable uploads per request", (schedule_made_on_the_host,)),),
     )
 
 

@@ -19,10 +19,10 @@ def scheduler_step(update: MultistepUpdate) -> torch.Tensor:
     """Implement the contract of `syncfree.hooks.scheduler_step`; declines what ``sync_free`` declines."""
     sigmas, sample = update.sigmas, update.sample
     if sigmas.requires_grad:
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]
     table = table_of(sigmas, sample.device)
     key = (
-        update.index,
+        update.start,
         update.order,
         update.model_output is None,
         update.solver_type,
@@ -34,7 +34,7 @@ def scheduler_step(update: MultistepUpdate) -> torch.Tensor:
     scalars = None if table is None else table.get(key)
     if scalars is None:
         if not is_covered(update):
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]
         with torch.inference_mode(False):  # an inference tensor kept for later would break a caller who needs gradients
             scalars = coefficients(update)
         if table is not None:

@@ -42,7 +42,7 @@ def scheduler_step(update: MultistepUpdate) -> torch.Tensor:
     Declines sigmas that require gradients, and systems that sigmas on the host show to be singular: upstream raises there.
     """
     if not is_covered(update):
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]
     return apply(update, coefficients(update))
 
 
@@ -56,21 +56,21 @@ def is_covered(update: MultistepUpdate) -> bool:
         return False
     if order + (update.model_output is not None) < 3 or sigmas.device == update.sample.device:
         return True
-    used = sigmas[max(update.index - order + 1, 0) : update.index + 2].tolist()
+    used = sigmas[max(update.start - order + 1, 0) : update.start + 2].tolist()
     return len(set(used)) == order + 1 and 0.0 not in used
 
 
 def coefficients(update: MultistepUpdate) -> Coefficients:
     """Compute the scalars of an update where upstream computes them, without reading any of them back."""
     sigmas = _placed_sigmas(update)
-    index, order = update.index, update.order
-    alpha_t, sigma_t, lambda_t = _point(update, sigmas[index + 1])
-    alpha_0, sigma_0, lambda_0 = _point(update, sigmas[index])
+    start, order = update.start, update.order
+    alpha_t, sigma_t, lambda_t = _point(update, sigmas[start + 1])
+    alpha_0, sigma_0, lambda_0 = _point(update, sigmas[start])
     h = lambda_t - lambda_0
     hh = -h if update.predict_x0 else h
     h_phi_1 = torch.expm1(hh)
     b_h = hh if update.solver_type == "bh1" else h_phi_1
-    ratios = tuple((_point(update, sigmas[index - i])[2] - lambda_0) / h for i in range(1, order))
+    ratios = tuple((_point(update, sigmas[start - i])[2] - lambda_0) / h for i in range(1, order))
     ratio, kept = (sigma_t / sigma_0, alpha_t) if update.predict_x0 else (alpha_t / alpha_0, sigma_t)
     return Coefficients(ratio, kept * h_phi_1, kept * b_h, ratios, _weights(update, ratios, hh, h_phi_1, b_h))
 
@@ -127,9 +127,12 @@ def _weights(
     else:
         knots_there, right_there = _upload(torch.stack(knots + right), x.device).split(size)
     left = torch.stack([torch.pow(knots_there, i) for i in range(size)])
+    solution: torch.Tensor
     if x.device.type == "cpu":
-        return torch.linalg.solve(left, right_there).to(x.dtype)
-    return torch.linalg.solve_ex(left, right_there).result.to(x.dtype)
+        solution = torch.linalg.solve(left, right_there)
+    else:
+        solution = torch.linalg.solve_ex(left, right_there).result
+    return solution.to(x.dtype)
 
 
 def _placed_sigmas(update: MultistepUpdate) -> torch.Tensor:

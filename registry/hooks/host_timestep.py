@@ -34,7 +34,7 @@ def position(timestep: torch.Tensor, schedule: torch.Tensor) -> int | None:
         return None
     if timestep.untyped_storage().data_ptr() != schedule.untyped_storage().data_ptr():
         return None
-    index, between = divmod(timestep.storage_offset() - schedule.storage_offset(), schedule.stride(0))
+    index, between = divmod(int(timestep.storage_offset()) - int(schedule.storage_offset()), schedule.stride(0))
     return None if between or not 0 <= index < len(schedule) else index
 
 

@@ -19,7 +19,7 @@ class MultistepUpdate(NamedTuple):
     """Everything that one UniPC update reads. No field may be changed.
 
     Attributes:
-        phase: ``predictor`` (UniP) goes from ``sigmas[index]`` to ``sigmas[index + 1]``; ``corrector`` (UniC) does the
+        phase: ``predictor`` (UniP) goes from ``sigmas[start]`` to ``sigmas[start + 1]``; ``corrector`` (UniC) does the
             same step again, with the model's output at its end.
         order: 1 or more; ``order - 1`` older outputs take part.
         solver_type: ``bh1`` or ``bh2``, the two forms of B(h) in the UniPC paper.
@@ -28,13 +28,13 @@ class MultistepUpdate(NamedTuple):
             (1 / sqrt(s^2 + 1), s * alpha).
         sigmas: ``[steps + 1]`` float32 or float64, on the host or the device; the scheduler's own tensor, which stays
             where it is, because pipelines read it.
-        index: host integer, the position in ``sigmas`` where the update starts.
+        start: host integer, the position in ``sigmas`` where the update starts.
         scalars_follow: where upstream does the arithmetic of the scalars: on the device of ``sigmas`` or of ``sample``.
             It is part of the result: a kernel reads a host scalar in float32, but casts a device scalar to the sample's
             dtype.
-        history: ``order`` outputs ``[B, C, ...]``, newest (the one at ``sigmas[index]``) last, on the sample's device.
-        sample: ``[B, C, ...]``, the sample at ``sigmas[index]``.
-        model_output: ``[B, C, ...]``, the output at ``sigmas[index + 1]``; None for the predictor.
+        history: ``order`` outputs ``[B, C, ...]``, newest (the one at ``sigmas[start]``) last, on the sample's device.
+        sample: ``[B, C, ...]``, the sample at ``sigmas[start]``.
+        model_output: ``[B, C, ...]``, the output at ``sigmas[start + 1]``; None for the predictor.
     """
 
     phase: Literal["predictor", "corrector"]
@@ -43,7 +43,7 @@ class MultistepUpdate(NamedTuple):
     predict_x0: bool
     schedule: Literal["flow", "clamped_flow", "vp"]
     sigmas: torch.Tensor
-    index: int
+    start: int
     scalars_follow: Literal["sigmas", "sample"]
     history: tuple[torch.Tensor, ...]
     sample: torch.Tensor
@@ -52,7 +52,7 @@ class MultistepUpdate(NamedTuple):
 
 @hookspec
 def scheduler_step(update: MultistepUpdate) -> torch.Tensor:  # type: ignore[empty-body]
-    """Return the sample ``[B, C, ...]`` at ``sigmas[index + 1]``, in the dtype and on the device of ``update.sample``.
+    """Return the sample ``[B, C, ...]`` at ``sigmas[start + 1]``, in the dtype and on the device of ``update.sample``.
 
     With ``x`` the sample, ``m0`` the newest output, ``h`` the step in log-SNR and ``D1s`` the scaled differences of older
     outputs to ``m0``, the result is evaluated in this order (``predict_x0``; otherwise alpha and sigma change places)::
@@ -80,13 +80,13 @@ def reference(update: MultistepUpdate) -> torch.Tensor:
         sigma = {"flow": sigma, "clamped_flow": torch.clamp(sigma, min=1e-8), "vp": sigma * alpha}[u.schedule]
         return alpha, sigma, torch.log(alpha) - torch.log(sigma)
 
-    alpha_0, sigma_0, lambda_0 = point(u.index)
-    alpha_t, sigma_t, lambda_t = point(u.index + 1)
+    alpha_0, sigma_0, lambda_0 = point(u.start)
+    alpha_t, sigma_t, lambda_t = point(u.start + 1)
     h = lambda_t - lambda_0
     hh = -h if u.predict_x0 else h
     b_h = hh if u.solver_type == "bh1" else torch.expm1(hh)
 
-    ratios = [(point(u.index - i)[2] - lambda_0) / h for i in range(1, u.order)]
+    ratios = [(point(u.start - i)[2] - lambda_0) / h for i in range(1, u.order)]
     differences = [(m - m0) / r for m, r in zip(reversed(u.history[:-1]), ratios, strict=True)]
     if u.model_output is not None:
         differences.append(u.model_output - m0)
@@ -120,8 +120,8 @@ def inputs() -> Any:
     def updates(draw: st.DrawFn) -> dict[str, object]:
         steps = draw(st.integers(4, 12))
         order = draw(st.integers(1, 3))
-        index = draw(st.integers(order - 1, steps - (1 if order == 1 else 2)))  # the last sigma is 0
-        schedule = draw(st.sampled_from(("flow", "clamped_flow", "vp")))
+        start = draw(st.integers(order - 1, steps - (1 if order == 1 else 2)))  # the last sigma is 0
+        schedule: Any = draw(st.sampled_from(("flow", "clamped_flow", "vp")))
         if schedule != "vp":
             line = torch.linspace(1 - 1e-6, 1e-3, steps)
             shift = draw(st.floats(1, 8))
@@ -140,7 +140,7 @@ def inputs() -> Any:
             predict_x0=draw(st.booleans()),
             schedule=schedule,
             sigmas=torch.cat([sigmas, torch.zeros(1)]),
-            index=index,
+            start=start,
             scalars_follow=draw(st.sampled_from(("sigmas", "sample"))),
             history=tuple(noise[:order]),
             sample=noise[order],

@@ -1,7 +1,7 @@
 """Every bound scheduler of a diffusers release on a simulated GPU: upstream against ours, bit for bit, syncs counted.
 
-``python -m tests.contract.schedulers_on_a_simulated_gpu RELEASE`` prints a JSON object by class. A process of its own, because
-a simulated GPU is installed for good.
+``python -m tests.contract.schedulers_on_a_simulated_gpu RELEASE`` prints a JSON object by class. It is a process of its
+own, because a simulated GPU is installed for good.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import Any
 
 from . import tiny
 
+HOOKS = ("scheduler_step", "host_timestep", "schedule_upload")
 METHODS = ("multistep_uni_p_bh_update", "multistep_uni_c_bh_update")
 
 
@@ -71,6 +72,57 @@ def restored() -> dict[str, Any]:
     }
 
 
+def pipelines_on_a_simulated_gpu() -> dict[str, Any]:
+    """Whole requests of many pipelines and schedulers: upstream against ours, syncs counted, what is left named."""
+    import diffusers
+    import torch
+
+    import syncfree
+    from syncfree.audit import audit
+
+    from . import pipelines
+
+    made = {name: pipelines.make(name) for name in pipelines.PIPELINES}
+    with audit(backend="simulated"):
+        pass  # from here on there is a GPU
+    found = {}
+    for name, pipeline in made.items():
+        pipeline.to("cuda")
+        inputs = {k: v.to("cuda") for k, v in pipelines.PIPELINES[name].call().items() if isinstance(v, torch.Tensor)}
+        for scheduler in pipelines.PIPELINES[name].schedulers:
+            if type(pipeline.scheduler).__name__ != scheduler:
+                pipeline.scheduler = getattr(diffusers, scheduler).from_config(pipeline.scheduler.config)
+            with syncfree.use(**dict.fromkeys(HOOKS, "upstream")), audit() as before:
+                expected = pipelines.generate(name, pipeline, **inputs)
+            with audit() as after:
+                result = pipelines.generate(name, pipeline, **inputs)
+            found[f"{name} {scheduler}"] = {
+                "equal": torch.equal(result.cpu(), expected.cpu()),
+                "upstream": before.count,
+                "ours": after.count,
+                "left": sorted({f"{site.where.file}:{site.where.line}" for site in after.sites()}),
+            }
+    return found
+
+
+def compiled() -> dict[str, Any]:
+    """A transformer compiled by Dynamo, between scheduler steps with and without our hooks."""
+    import torch
+
+    import syncfree
+
+    from . import pipelines
+
+    pipeline = pipelines.make("flux")
+    plain = pipelines.generate("flux", pipeline)
+    pipeline.transformer = torch.compile(pipeline.transformer, backend="aot_eager", fullgraph=True)
+    ours = pipelines.generate("flux", pipeline)
+    with syncfree.use(**dict.fromkeys(HOOKS, "upstream")):
+        upstream = pipelines.generate("flux", pipeline)
+    entry = next(e for e in syncfree.plan() if e.hook == "host_timestep" and "FlowMatchEuler" in e.targets[0])
+    return {"equal": torch.equal(ours, upstream), "near": torch.allclose(ours, plain, atol=1e-4), "state": entry.state}
+
+
 def _syncfree_state() -> dict[str, Any]:
     if "syncfree" not in sys.modules:
         return {"syncfree": False}
@@ -92,7 +144,9 @@ def _syncfree_state() -> dict[str, Any]:
     }
 
 
-SCENARIOS: dict[str, Callable[[], dict[str, Any]]] = {f.__name__: f for f in (plain, toggled, auto, restored)}
+SCENARIOS: dict[str, Callable[[], dict[str, Any]]] = {
+    f.__name__: f for f in (plain, toggled, auto, restored, compiled, pipelines_on_a_simulated_gpu)
+}
 
 if __name__ == "__main__":
     print(json.dumps(SCENARIOS[sys.argv[1]]()))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.environments import release, wheel
 
-ROOT = Path(__file__).parents[3]
+from .process import process, run
+
 STEPS = 10
 RELEASES = ("0.37.0", "0.42.1")
 
@@ -21,25 +18,6 @@ RELEASES = ("0.37.0", "0.42.1")
 def python(request: pytest.FixtureRequest) -> Path:
     """The interpreter of an environment with this diffusers and the wheel of the working tree."""
     return release("diffusers", request.param, wheel())
-
-
-def process(python: Path, scenario: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SYNCFREE")}
-    return subprocess.run(
-        [python, "-W", "ignore", "-m", "tests.engines.diffusers.scenarios", scenario],
-        env={**inherited, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **environment},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
-def run(python: Path, scenario: str, **environment: str) -> dict[str, Any]:
-    finished = process(python, scenario, **environment)
-    assert finished.returncode == 0, finished.stderr
-    return json.loads(finished.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 
 def test_frames_are_equal_on_off_toggled_and_restored(python: Path) -> None:
