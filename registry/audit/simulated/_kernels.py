@@ -10,8 +10,23 @@ from .._record import is_active
 from . import _forge, _kernel_syncs, _ordering, _state
 
 aten = torch.ops.aten
-# Composites whose C++ picks a CUDA-only kernel or dispatch stub: they run whole on the host.
-WHOLE = (aten.convolution.default, aten.convolution_backward.default)
+# CUDA has kernels of its own for these, but a composite stands in for them where there is none: it computes differently,
+# or picks a CUDA-only stub. They run whole on the host.
+WHOLE = (
+    aten.convolution.default,
+    aten.convolution_backward.default,
+    aten.native_layer_norm.default,
+    aten.native_group_norm.default,
+    aten.silu_backward.default,
+    aten.mish_backward.default,
+    aten.addr.default,
+    aten.addr.out,
+    aten.any.dims,
+    aten.any.dims_out,
+    aten.all.dims,
+    aten.all.dims_out,
+    aten.linalg__powsum.default,
+)
 _MAY_TAKE_HOST_TENSORS = {"index", "_index_put_impl_", "_unsafe_index", "set_", "_local_scalar_dense"}
 
 

@@ -19,16 +19,17 @@ from .._errors import AuditError
 def install() -> None:
     """Put the refusals in place, in modules that are imported later too."""
     for name in ("CUDAGraph", "graph", "make_graphed_callables"):
-        setattr(torch.cuda, name, _refuse_graphs)
+        setattr(torch.cuda, name, _NoGraphs)
     after_import("torch._inductor.compile_fx", _refuse_inductor)
     after_import("triton.runtime.jit", _refuse_triton)
     after_import("triton.runtime.interpreter", _refuse_triton_interpreter)
 
 
-def _refuse_graphs(*args: Any, **kwargs: Any) -> NoReturn:
-    raise AuditError(
-        "CUDA graphs do not exist on the simulated CUDA device: audit the code without graph capture"
-    )
+class _NoGraphs:
+    """A class, because annotations name it."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AuditError("CUDA graphs do not exist on the simulated CUDA device: audit without graph capture")
 
 
 def _refuse_inductor(module: ModuleType) -> None:

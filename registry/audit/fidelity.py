@@ -1,0 +1,150 @@
+"""How much of PyTorch computes the same on the simulated device as on the CPU: ``python -m syncfree.audit.fidelity``.
+
+For every operator of PyTorch's own test database (OpInfo) its float32 samples run on both devices, forward and, where the
+operator has one, backward. An operator counts as equal when all its results and gradients are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from . import simulated
+from ._fidelity_exceptions import EXCEPTIONS
+
+_SAMPLES = 4
+_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Result of one operator; ``backward`` is None where it has none, problems are empty where all was equal."""
+
+    name: str
+    forward: str
+    backward: str | None
+
+
+def sweep(names: Iterable[str] = (), samples: int = _SAMPLES) -> list[Outcome]:
+    """Compare every operator, or those named, on the first ``samples`` samples of each."""
+    from torch.testing._internal.common_methods_invocations import op_db
+
+    wanted = set(names)
+    # An operator that has no CPU kernel has nothing to be compared with.
+    return [_compare(op, samples) for op in op_db if op.dtypes and (not wanted or _name(op) in wanted)]
+
+
+def _name(op: Any) -> str:
+    return f"{op.name}.{op.variant_test_name}" if op.variant_test_name else str(op.name)
+
+
+def _compare(op: Any, samples: int) -> Outcome:
+    dtype = torch.float32 if torch.float32 in op.dtypes else sorted(op.dtypes, key=str)[0]
+    differentiable = bool(op.supports_autograd and dtype.is_floating_point)
+    forward: str = ""
+    backward: str | None = "" if differentiable else None
+    for number, sample in enumerate(_sample_inputs(op, dtype, differentiable)):
+        if number == samples:
+            break
+        forward, gradient = _compare_sample(op, sample, differentiable)
+        if forward or gradient:
+            backward = gradient if differentiable else None
+            break
+    return Outcome(_name(op), forward, backward)
+
+
+def _sample_inputs(op: Any, dtype: torch.dtype, requires_grad: bool) -> Iterable[Any]:
+    torch.manual_seed(_SEED)
+    return list(op.sample_inputs("cpu", dtype, requires_grad=requires_grad))
+
+
+def _compare_sample(op: Any, sample: Any, differentiable: bool) -> tuple[str, str]:
+    """Problems of forward and backward on one sample; empty strings where everything is equal."""
+    try:
+        expected = _run(op, sample, differentiable)
+    except (RuntimeError, NotImplementedError, ValueError, TypeError, AttributeError):
+        return "", ""  # the CPU itself refuses this sample: nothing to compare
+    try:
+        found = _run(op, sample.transform(_upload), differentiable)
+    except Exception as error:  # every failure of the simulated device is a result to report
+        return _first_line(error), ""
+    return _difference(expected[0], found[0]), _difference(expected[1], found[1])
+
+
+def _run(op: Any, sample: Any, differentiable: bool) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Results and gradients on the CPU."""
+    torch.manual_seed(_SEED)
+    result = op(sample.input, *sample.args, **sample.kwargs)
+    results = _tensors(sample.output_process_fn_grad(result) if differentiable else result)
+    outputs = [tensor for tensor in results if tensor.requires_grad]
+    inputs = [tensor for tensor in _tensors([sample.input, *sample.args, *sample.kwargs.values()]) if tensor.requires_grad]
+    gradients: list[torch.Tensor] = []
+    if differentiable and outputs and inputs:
+        found = torch.autograd.grad(
+            outputs, inputs, [torch.ones_like(output) for output in outputs], allow_unused=True
+        )
+        gradients = [gradient for gradient in found if gradient is not None]
+    return [tensor.detach().cpu() for tensor in results], [gradient.cpu() for gradient in gradients]
+
+
+def _upload(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        moved = value.detach().to("cuda")
+        return moved.requires_grad_(value.requires_grad)
+    return torch.device("cuda") if isinstance(value, torch.device) or value == "cpu" else value
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    from torch.utils._pytree import tree_leaves
+
+    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]
+
+
+def _difference(expected: list[torch.Tensor], found: list[torch.Tensor]) -> str:
+    if len(expected) != len(found):
+        return f"{len(found)} tensors instead of {len(expected)}"
+    try:
+        torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+    except AssertionError as error:
+        return _first_line(error)
+    return ""
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:150]
+
+
+def main() -> int:
+    """Print the shares and every exception; status 1 when an exception is not one of the known ones."""
+    parser = argparse.ArgumentParser(prog="python -m syncfree.audit.fidelity", description=__doc__)
+    parser.add_argument("operators", nargs="*", help="names of OpInfo entries; all without")
+    parser.add_argument("--samples", type=int, default=_SAMPLES, help="samples per operator")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")  # deprecations inside PyTorch's test database
+    simulated.install()
+    outcomes = sweep(options.operators, options.samples)
+    unknown = 0
+    for outcome in outcomes:
+        for phase, problem in (("forward", outcome.forward), ("backward", outcome.backward)):
+            if problem:
+                reason = EXCEPTIONS.get(outcome.name)
+                unknown += reason is None
+                print(f"{outcome.name} {phase}: {problem}\n    {reason or 'NOT EXPECTED'}")
+    for phase, problems in (
+        ("forward", [outcome.forward for outcome in outcomes]),
+        ("backward", [outcome.backward for outcome in outcomes if outcome.backward is not None]),
+    ):
+        equal = problems.count("")
+        print(f"{phase}: {equal} of {len(problems)} equal, {100 * equal / max(len(problems), 1):.2f} % (torch {torch.__version__})")
+    return 1 if unknown else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
