@@ -1,0 +1,29 @@
+"""What the tests ask of the worker processes; vLLM mixes it into their class (``worker_extension_cls``)."""
+
+from __future__ import annotations
+
+import gc
+import os
+from typing import Any
+
+import syncfree
+
+
+class Registry:
+    """The registry of a worker process, through `collective_rpc`."""
+
+    def syncfree_report(self) -> dict[str, Any]:
+        """Its plan with the counters, and who else holds the original of a bound target."""
+        plan = syncfree.plan()
+        gc.collect()  # what is only waiting to be collected holds nothing
+        bound = [target for entry in plan if entry.state == "bound" for target in entry.targets]
+        copies = {target: syncfree.holders(target) for target in bound}
+        return {"pid": os.getpid(), "plan": plan.as_dict(), "copies": copies}
+
+    def syncfree_use(self, hook: str, choice: str, all_ranks: bool = False) -> str:
+        """Switch a hook; returns the message of a refusal, or nothing."""
+        try:
+            syncfree.use(all_ranks=all_ranks, **{hook: choice})
+        except syncfree.SelectionError as error:
+            return str(error)
+        return ""

@@ -1,0 +1,63 @@
+"""Two data-parallel ranks of a tiny mixture of experts: `_run_ar` replaced, and switched on both ranks together."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from . import run
+
+TARGET = "vllm.v1.worker.dp_utils:_run_ar"
+SIZE = 2
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("ranks")
+    python, model = run.python(run.NEWEST, run.HERE / "dp_shim"), run.model("qwen3moe")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    logs = [folder / f"{rank}.log" for rank in range(SIZE)]
+    started = [
+        run.start(
+            *(python, "data_parallel", model, folder / f"{rank}.json", rank, SIZE, port),
+            log=log,
+            SYNCFREE_DP_ALL_REDUCE="sync_free",
+            VLLM_CPU_OMP_THREADS_BIND="nobind",
+        )
+        for rank, log in enumerate(logs)
+    ]
+    try:
+        for process, log in zip(started, logs, strict=True):
+            run.finish(process, log)
+    finally:
+        for process in started:
+            run.kill(process)
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(SIZE)]
+
+
+def test_both_choices_generate_the_same_tokens_on_every_rank(ranks: list[dict[str, Any]]) -> None:
+    tokens = {json.dumps(of_one) for rank in ranks for choice in rank["tokens"].values() for of_one in choice}
+    assert len(tokens) == 1
+    assert len(json.loads(tokens.pop())) == 6
+
+
+def test_counters_prove_that_both_choices_ran_on_every_rank(ranks: list[dict[str, Any]]) -> None:
+    for rank in ranks:
+        (report,) = rank["workers"]
+        entry = run.binding(report, "dp_all_reduce")
+        assert entry["state"] == "bound"
+        assert report["copies"] == {TARGET: []}
+        for choice in ("sync_free", "upstream"):
+            assert entry["counts"][TARGET][choice]["calls"] >= 6
+            assert entry["counts"][TARGET][choice]["declines"] == 0
+
+
+def test_one_rank_alone_is_not_switched(ranks: list[dict[str, Any]]) -> None:
+    for rank in ranks:
+        (message,) = rank["alone"]
+        assert f"must switch on all {SIZE} ranks" in message

@@ -1,0 +1,91 @@
+"""A tiny Llama in real vLLM engines: the same tokens, logprobs and ranks, whichever choice, and proof of which one ran."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import run
+
+HOOK = "sampler_logprob_gather"
+TARGET = "vllm.v1.sample.sampler:Sampler.gather_specific_token_logprobs"
+ONE_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+EXPLICIT = {"SYNCFREE_SAMPLER_LOGPROB_GATHER": "sync_free"}
+
+
+@pytest.fixture(scope="module")
+def off(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return run.generate(tmp_path_factory.mktemp("off"), run.NEWEST, SYNCFREE="off")
+
+
+@pytest.fixture(scope="module")
+def one_process(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("one")
+    return run.generate(folder, run.NEWEST, "sync_free", "upstream", **ONE_PROCESS, **EXPLICIT)
+
+
+@pytest.fixture(scope="module")
+def three_processes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return run.generate(tmp_path_factory.mktemp("three"), run.NEWEST, "sync_free", "upstream", **EXPLICIT)
+
+
+def test_switched_off_nothing_is_loaded_and_the_requests_get_what_they_ask_for(off: dict[str, Any]) -> None:
+    (report,) = off["workers"]
+    assert report["plan"]["enabled"] is False
+    assert report["plan"]["bindings"] == []
+    first, _, _, last = off["generated"]["as started"]
+    assert len(first["tokens"]) == 6
+    for token, step in zip(first["tokens"], first["logprobs"], strict=True):
+        assert {token, 5, 7, 11, 300} == {asked for asked, _, _ in step}
+    assert {2, 9} <= {asked for asked, _, _ in last["logprobs"][0]}
+
+
+@pytest.mark.parametrize("processes", ["one_process", "three_processes"])
+@pytest.mark.parametrize("choice", ["sync_free", "upstream", "switched"])
+def test_generates_the_same_as_switched_off(
+    processes: str, choice: str, off: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    assert request.getfixturevalue(processes)["generated"][choice] == off["generated"]["as started"]
+
+
+@pytest.mark.parametrize("processes", ["one_process", "three_processes"])
+def test_counters_prove_that_both_choices_ran_in_the_worker(processes: str, request: pytest.FixtureRequest) -> None:
+    answer = request.getfixturevalue(processes)
+    (report,) = answer["workers"]
+    assert (report["pid"] == answer["pid"]) is (processes == "one_process")
+    found = run.binding(report, HOOK)
+    assert (found["verdict"], found["state"]) == ("upstreamed", "bound")
+    steps = 8  # of the longest request
+    counts = found["counts"][TARGET]
+    assert counts["sync_free"]["calls"] >= steps
+    assert counts["upstream"]["calls"] >= steps
+    assert counts["sync_free"]["declines"] == 0
+
+
+@pytest.mark.parametrize("processes", ["one_process", "three_processes"])
+def test_nobody_keeps_a_copy_of_the_original(processes: str, request: pytest.FixtureRequest) -> None:
+    (report,) = request.getfixturevalue(processes)["workers"]
+    assert report["copies"] == {TARGET: []}
+
+
+def test_every_process_with_a_log_says_what_was_bound(three_processes: dict[str, Any]) -> None:
+    lines = [line for line in three_processes["log"].splitlines() if "] syncfree " in line]
+    assert {line.split(" pid=")[0].lstrip("(") for line in lines} >= {"EngineCore", "VllmWorker-0"}
+
+
+@pytest.mark.parametrize("version", ["0.20.2", "0.21.0"])
+def test_hybrids_that_stall_are_bound_by_default_and_generate_the_same(version: str, tmp_path: Path) -> None:
+    """The Python of these releases with the C extensions of 0.28.0, and a PyTorch function for one Triton kernel.
+
+    They ignore the seed of a request that shares its batch with one without on the CPU, so only greedy ones are compared.
+    """
+    answer = run.generate(tmp_path, version, "default", "upstream", **ONE_PROCESS)
+    first, second, third = [[requests[0], requests[3]] for requests in answer["generated"].values()]
+    assert first == second == third
+    (report,) = answer["workers"]
+    found = run.binding(report, HOOK)
+    assert (found["verdict"], found["state"], found["version"].split("+")[0]) == ("needed", "bound", version)
+    assert found["counts"][TARGET]["sync_free"]["calls"] >= 8
+    assert found["counts"][TARGET]["sync_free"]["declines"] == 0
