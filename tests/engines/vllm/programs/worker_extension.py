@@ -15,7 +15,8 @@ class Registry:
     def syncfree_report(self) -> dict[str, Any]:
         """Its plan with the counters, and who else holds the original of a bound target."""
         plan = syncfree.plan()
-        gc.collect()  # what is only waiting to be collected holds nothing
+        gc.unfreeze()  # vLLM freezes the heap, after which dead cycles from before would stay and be taken for holders
+        gc.collect()
         bound = [target for entry in plan if entry.state == "bound" for target in entry.targets]
         copies = {target: syncfree.holders(target) for target in bound}
         return {"pid": os.getpid(), "plan": plan.as_dict(), "copies": copies}
