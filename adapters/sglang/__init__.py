@@ -11,7 +11,7 @@ import sys
 from syncfree import SyncfreeError, load
 from syncfree.adapting import Adapter
 
-from . import attention, progress_bar, rotary, unipc, usp, vae
+from . import attention, progress_bar, rotary, schedules, unipc, usp, vae
 from ._early_log import early_logger
 
 ADAPTER = Adapter(
@@ -26,6 +26,7 @@ ADAPTER = Adapter(
         rotary.BINDING,
         vae.DECODE,
         vae.POSTPROCESS,
+        *schedules.BINDINGS,
         progress_bar.DENOISING,
         progress_bar.MOVA,
         progress_bar.ALL_STAGES,

@@ -1,0 +1,38 @@
+"""SGLang's own schedulers where a stage does not set their begin index, as Cosmos3's does not.
+
+The first step of a request then looks its timestep up on the device, and the host waits twice. SGLang's DPM++ keeps
+diffusers' scheduler inside, which the diffusers adapter binds.
+"""
+
+from __future__ import annotations
+
+from syncfree.adapters.host_timesteps import index_on_the_host, schedule_made_on_the_host
+from syncfree.adapting import Binding, Form
+
+RELEASES = ">=0.5.9,<=0.5.23"
+_SCHEDULERS = "sglang.multimodal_gen.runtime.models.schedulers"
+_CLASSES = (
+    f"{_SCHEDULERS}.scheduling_flow_unipc_multistep:FlowUniPCMultistepScheduler",
+    f"{_SCHEDULERS}.scheduling_unipc_multistep:UniPCMultistepScheduler",
+)
+
+
+def _host_timestep(scheduler: str) -> Binding:
+    why = "2 host syncs per request without a begin index: the index of the first timestep"
+    return Binding(
+        hook="host_timestep",
+        targets=(f"{scheduler}.index_for_timestep",),
+        forms=(Form(RELEASES, "needed", why, (index_on_the_host,)),),
+        note="answers only for schedules whose upload schedule_upload saw",
+    )
+
+
+def _schedule_upload(scheduler: str) -> Binding:
+    return Binding(
+        hook="schedule_upload",
+        targets=(f"{scheduler}.set_timesteps",),
+        forms=(Form(RELEASES, "needed", "1 to 2 pageable uploads per request", (schedule_made_on_the_host,)),),
+    )
+
+
+BINDINGS = tuple(make(scheduler) for scheduler in _CLASSES for make in (_schedule_upload, _host_timestep))
