@@ -53,6 +53,9 @@ def engines(console: Console) -> dict[str, dict[str, Any]]:
             folder.mkdir()
             with console.status(f"vLLM {title}"):
                 found[title] = run.generate(folder, version, *choices, **variables)
+    for generated in found["0.21.0 (hybrid), default"]["generated"].values():
+        # On the CPU 0.21.0 ignores the seed of a request that shares its batch with one without, so these are random.
+        generated[:] = [generated[0], generated[3]]
     return found
 
 
@@ -75,7 +78,7 @@ def print_processes(console: Console, found: dict[str, dict[str, Any]]) -> None:
 
 def print_generated(console: Console, found: dict[str, dict[str, Any]]) -> bool:
     """Print what every engine and choice generated; return whether all of one release are the same."""
-    table = Table(title="Four requests: tokens, logprobs and ranks", title_justify="left")
+    table = Table(title="Four requests (0.21.0: the two greedy ones): tokens, logprobs and ranks", title_justify="left")
     for column in ("engine", "choice", "tokens of the first request", "logprob of token 300 there", ""):
         table.add_column(column)
     references: dict[str, Any] = {}

@@ -99,7 +99,7 @@ def _ratios(axes: Any, times: Mapping[str, Mapping[int, Comparison]]) -> None:
 
 def _tokens(axes: Any, found: Mapping[str, dict[str, Any]]) -> None:
     """One row per engine and choice: the tokens of the first request, shaded by the logprob of a token asked for."""
-    axes.set_title("first request: tokens generated, shaded by the logprob of token 300 at each step", fontsize=11)
+    axes.set_title("tokens of the first request, shaded by the logprob of token 300; compared: all requests", fontsize=11)
     rows, labels, references = [], [], {}
     for title, told in found.items():
         for choice, generated in told["generated"].items():
@@ -109,10 +109,12 @@ def _tokens(axes: Any, found: Mapping[str, dict[str, Any]]) -> None:
             first = generated[0]
             shades = [next(p for token, p, _ in step if token == 300) for step in first["logprobs"]]
             rows.append((first["tokens"], shades))
-    axes.imshow([shades for _, shades in rows], aspect="auto", cmap="Blues", alpha=0.75)
+    darkest, lightest = max(rows[0][1]), min(rows[0][1])
+    axes.imshow([shades for _, shades in rows], aspect="auto", cmap="Blues", vmax=darkest + 0.3)
     for y, (tokens, _) in enumerate(rows):
         for x, token in enumerate(tokens):
-            axes.text(x, y, str(token), ha="center", va="center", fontsize=9)
+            dark = rows[y][1][x] > (darkest + lightest) / 2
+            axes.text(x, y, str(token), ha="center", va="center", fontsize=9, color="white" if dark else "black")
     axes.set_yticks(range(len(labels)), labels)
     axes.set_xticks(range(len(rows[0][0])), [f"step {n + 1}" for n in range(len(rows[0][0]))])
     axes.tick_params(length=0)
@@ -121,7 +123,7 @@ def _tokens(axes: Any, found: Mapping[str, dict[str, Any]]) -> None:
 
 
 def _calls(axes: Any, found: Mapping[str, dict[str, Any]]) -> None:
-    axes.set_title("calls counted in the worker", fontsize=11)
+    axes.set_title("calls in the worker: sync_free (blue) + upstream", fontsize=11)
     names, ours, theirs = [], [], []
     for title, told in found.items():
         for report in told["workers"]:
@@ -131,8 +133,8 @@ def _calls(axes: Any, found: Mapping[str, dict[str, Any]]) -> None:
             ours.append(counts.get("sync_free", {}).get("calls", 0))
             theirs.append(counts.get("upstream", {}).get("calls", 0))
     y = range(len(names))
-    axes.barh(y, ours, 0.55, color=BLUE, label="sync_free")
-    axes.barh(y, theirs, 0.55, left=ours, color=GREY, label="upstream, after a switch")
+    axes.barh(y, ours, 0.55, color=BLUE)
+    axes.barh(y, theirs, 0.55, left=ours, color=GREY)
     for place, (a, b) in enumerate(zip(ours, theirs, strict=True)):
         text = f"  {a} + {b}" if a or b else "  nothing bound, nothing counted"
         axes.text(a + b, place, text, va="center", fontsize=9)
@@ -141,7 +143,6 @@ def _calls(axes: Any, found: Mapping[str, dict[str, Any]]) -> None:
     axes.set_xlim(0, max(a + b for a, b in zip(ours, theirs, strict=True)) * 1.7)
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
-    axes.legend(frameon=False, loc="lower right", fontsize=9)
 
 
 def run_binding(entries: list[dict[str, Any]]) -> dict[str, Any]:
