@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from bisect import bisect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from pathlib import Path
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from ._errors import SelectionError, SyncfreeError, nearest
+from ._errors import SelectionError, SyncfreeError
 
 
 class FetchError(SyncfreeError):
@@ -126,7 +127,9 @@ class Index:
             if release in self._list(name):
                 return self._download(name, release)
         known = self.releases()
-        raise SelectionError(f"{' and '.join(self.distributions)}: no release {release!r}{nearest(release, known)}")
+        at = bisect(known, Version(release), key=Version)
+        around = ", ".join(known[max(at - 2, 0) : at + 2])
+        raise SelectionError(f"{' and '.join(self.distributions)}: no release {release!r}; the nearest are {around}")
 
     def _list(self, name: str) -> list[str]:
         if name not in self._listed:

@@ -189,7 +189,7 @@ def test_an_unknown_framework_suggests_the_nearest(shell: Shell) -> None:
 
 
 def test_an_unknown_release_suggests_the_nearest(shell: Shell) -> None:
-    assert "no release '2.11'; did you mean '2.1'?" in shell.refused("made_up", "--release", "2.11")
+    assert "no release '1.5'; the nearest are 1.0, 1.1, 2.0, 2.1" in shell.refused("made_up", "--release", "1.5")
 
 
 def test_an_unknown_distribution_suggests_the_nearest(shell: Shell) -> None:
