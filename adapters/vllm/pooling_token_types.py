@@ -31,7 +31,7 @@ def _model_kwargs(runner: Any, token_types: Callable[..., Any], lengths: Callabl
     of_requests = lengths(runner, runner.input_batch.num_reqs)
     second = {request: _range(start, of_requests[request]) for request, start in starts.items()}
     types = token_types(of_requests, second, runner.device)
-    return NotImplemented if types is NotImplemented else {"token_type_ids": types}  # type: ignore[return-value]
+    return NotImplemented if types is NotImplemented else {"token_type_ids": types}
 
 
 def _range(start: int | tuple[int, int], length: int) -> tuple[int, int]:

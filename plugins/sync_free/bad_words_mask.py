@@ -14,7 +14,7 @@ def bad_words_mask(logits: torch.Tensor, words: Mapping[int, Sequence[list[int]]
     vocabulary = logits.shape[1]
     matches = [(row, word[-1]) for row, forbidden in words.items() for word in forbidden if is_complete(word, past[row])]
     if any(not 0 <= token < vocabulary for _, token in matches):
-        return NotImplemented  # type: ignore[return-value]
+        return NotImplemented  # type: ignore[no-any-return]
     if len(matches) == 1:
         ((row, token),) = matches
         logits[row, token : token + 1] = float("-inf")  # a fill: nothing is uploaded

@@ -62,7 +62,7 @@ def reference(adapter_of_token: Sequence[int], tensors: LoRATensors) -> int:
     tensors.adapter_of_token[:count].copy_(mapping)
     tensors.tokens_by_adapter[:count].copy_(torch.sort(mapping, stable=True).indices)
     adapters, counts = torch.unique(mapping, sorted=True, return_counts=True)
-    used = adapters.size(0)
+    used = int(adapters.size(0))
     tensors.adapters[:used].copy_(adapters)
     tensors.counts[:used].copy_(counts)
     tensors.starts[1 : 1 + used].copy_(torch.cumsum(counts, dim=0))
