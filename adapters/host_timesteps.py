@@ -17,11 +17,11 @@ from syncfree.hooks.host_timestep import position
 
 def schedule_made_on_the_host(upload: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
     """Compose ``set_timesteps``: upstream's, with its uploads watched and ``self.timesteps`` given a twin."""
-    from syncfree.adapters.host_twins import Uploads, remember
+    from syncfree.adapters.host_twins import Uploads, remember, with_versions
 
     @functools.wraps(upstream)
     def set_timesteps(self: Any, *arguments: Any, **more: Any) -> Any:
-        with Uploads(upload) as uploads:
+        with with_versions(), Uploads(upload) as uploads:
             result = upstream(self, *arguments, **more)
         schedule = self.timesteps
         host = uploads.shadow(schedule)

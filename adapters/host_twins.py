@@ -7,7 +7,8 @@ dies with the tensor, and guarded by the tensor's version, so a schedule that is
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -22,10 +23,20 @@ _SHADOWED = frozenset(
 """Operations whose results are the same bits on every device: a copy, or one rounding that IEEE 754 prescribes."""
 
 
+@contextmanager
+def with_versions() -> Iterator[None]:
+    """Make ordinary tensors: those of inference mode have no version, so that a change could not be noticed."""
+    if torch.is_inference_mode_enabled():
+        with torch.inference_mode(False), torch.no_grad():
+            yield
+    else:
+        yield
+
+
 def remember(schedule: torch.Tensor, host: torch.Tensor) -> None:
     """Keep ``host`` as the twin of a schedule on the device."""
     if schedule.is_inference():
-        return  # has no version, so a change could not be noticed
+        return  # handed in by the caller of set_timesteps
     key, host_key = id(schedule), id(host)
     _twins[key] = (weakref.ref(schedule, lambda _: _twins.pop(key, None)), schedule._version, host)
     reference = weakref.ref(host, lambda _: _originals.pop(host_key, None))
