@@ -46,7 +46,10 @@ def denoise(owner: Any) -> tuple[Report, Report]:
 def _set_timesteps(scheduler: Any) -> None:
     name = type(scheduler).__name__
     extra = {"stage_index": 0} if name.startswith("Helios") else {}
-    scheduler.set_timesteps(num_inference_steps=STEPS, device="cuda", **extra)
+    steps = 2 if name == "SCMScheduler" else STEPS  # its default schedule has two
+    scheduler.set_timesteps(num_inference_steps=steps, device="cuda", **extra)
+    if name == "ScoreSdeVeScheduler":
+        scheduler.set_sigmas(steps)
 
 
 def _timesteps(scheduler: Any) -> torch.Tensor:
@@ -70,6 +73,9 @@ def _step(
     if name == "RePaintScheduler":
         mask = torch.ones_like(sample)
         return scheduler.step(output, timestep, sample, sample, mask).prev_sample, {}
+    if name == "ScoreSdeVeScheduler":
+        corrected = scheduler.step_correct(output, sample).prev_sample
+        return scheduler.step_pred(output, timestep, corrected).prev_sample, {}
     if name == "DDPMWuerstchenScheduler":
         return scheduler.step(output, timestep.expand(sample.shape[0]), sample).prev_sample, {}
     if name == "KarrasVeScheduler":

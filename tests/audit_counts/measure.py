@@ -47,7 +47,7 @@ def main(framework: str, cases: Callable[[], Iterable[Case]]) -> None:
     warnings.simplefilter("ignore")  # deprecations of old releases under a new torch
     simulated.install()
     found = [count(name, run) for name, run in _loaded(framework, cases)]
-    json.dump([asdict(one) for one in found], sys.stdout)
+    print("\n" + json.dumps([asdict(one) for one in found]))
 
 
 def _loaded(framework: str, cases: Callable[[], Iterable[Case]]) -> list[Case]:

@@ -1,0 +1,105 @@
+"""The same operations on both back ends: ``python -m syncfree.audit.calibration``.
+
+Runs every case on the back end of this machine, and prints where it differs from the rule table and from the kept result of
+the other back end. ``--keep`` writes the result into the package, where the rule table's page finds it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import _backend, simulated
+from ._calibration_cases import CASES
+from ._context import audit
+
+DATA = Path(__file__).with_name("data")
+
+
+def kept(backend: str) -> dict[str, Any] | None:
+    """The kept result of ``cuda`` or ``simulated``; None where there is none."""
+    path = DATA / f"calibration-{backend}.json"
+    if not path.exists():
+        return None
+    result: dict[str, Any] = json.loads(path.read_text())
+    return result
+
+
+def measure() -> dict[str, Any]:
+    """Run every case twice, and count the second time: the first may initialise libraries."""
+    backend = _backend.select("auto").name
+    counts: dict[str, Any] = {}
+    for case in CASES:
+        try:
+            case.run(*case.prepare())
+            operands = case.prepare()
+            if backend == "cuda":
+                torch.cuda.synchronize()
+            with audit() as report:
+                case.run(*operands)
+            counts[case.code] = [report.count, len(report.soft)]
+        except RuntimeError as error:
+            counts[case.code] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    return {
+        "backend": backend,
+        "device": torch.cuda.get_device_name(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "torch": torch.__version__,
+        "date": datetime.date.today().isoformat(),
+        "counts": counts,
+    }
+
+
+def differences(result: dict[str, Any], other: dict[str, Any] | None) -> list[str]:
+    """Where a result differs from the rule table and from the other back end's; one sentence each."""
+    found: list[str] = []
+    for case in CASES:
+        count = result["counts"].get(case.code)
+        if count != [case.syncs, case.soft]:
+            found.append(f"{case.code}: {count} on {result['backend']}, {[case.syncs, case.soft]} in the rule table")
+        if other is not None and other["counts"].get(case.code) != count:
+            found.append(f"{case.code}: {count} on {result['backend']}, {other['counts'].get(case.code)} on {other['backend']}")
+    return found
+
+
+def confirmed(rule: str) -> str:
+    """What the kept GPU result says of one row of the rule table."""
+    result = kept("cuda")
+    cases = [case for case in CASES if case.rule == rule]
+    if result is None or not cases:
+        return "not yet"
+    agree = all(result["counts"].get(case.code) == [case.syncs, case.soft] for case in cases)
+    where = f"{result['device']}, torch {result['torch']}, {result['date']}"
+    return f"yes: {where}" if agree else f"**no**: {where}"
+
+
+def main() -> int:
+    """Measure, print the differences; status 1 when there are any."""
+    parser = argparse.ArgumentParser(prog="python -m syncfree.audit.calibration", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="write the result into the package")
+    options = parser.parse_args()
+    if not torch.cuda.is_available():
+        simulated.install()
+    result = measure()
+    other_name = "simulated" if result["backend"] == "cuda" else "cuda"
+    other = kept(other_name)
+    print(f"{result['backend']} back end, {result['device']}, torch {result['torch']}: {len(CASES)} operations")
+    if other is None:
+        print(f"there is no kept result of the {other_name} back end: run this there with --keep")
+    found = differences(result, other)
+    print("\n".join(found) or "no difference")
+    if options.keep:
+        DATA.mkdir(exist_ok=True)
+        (DATA / f"calibration-{result['backend']}.json").write_text(json.dumps(result, indent=1) + "\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
