@@ -118,9 +118,7 @@ def print_exchanges(console: Console, release: str, found: dict[int, Comparison]
             f"{result.ratio:.2f}x ({result.low:.2f} to {result.high:.2f})",
         )
     console.print(table)
-    console.print(
-        "Wall time on this CPU. On a GPU the exchange itself is asynchronous and only the host's part is paid per call."
-    )
+    console.print("Wall time on this CPU, with whatever else runs on it.")
 
 
 def middle(seconds: tuple[float, ...]) -> float:
