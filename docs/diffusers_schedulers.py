@@ -20,8 +20,8 @@ HEAD = """# Host syncs of diffusers schedulers
 
 Written by `python -m docs.diffusers_schedulers`; do not edit. Counted on a simulated GPU: 30 steps (RePaint: 10) through
 `set_timesteps`, `step` and, where there is one, `scale_model_input`, without `set_begin_index`, noise drawn on the device.
-*schedule* is `set_timesteps`, *first* the first step, *step* the median over all steps. A pair is upstream → ours. In every row
-all samples were equal to upstream's, bit for bit, in float32, bfloat16 and float16, with and without a generator.
+*schedule* is `set_timesteps`, *first* the first step, *step* the median over all steps. A pair is upstream → ours. In every
+row all samples were equal to upstream's, bit for bit, in float32, bfloat16 and float16, with and without a generator.
 """
 
 

@@ -135,12 +135,17 @@ def print_plan(console: Console) -> None:
     table = Table(title="What was bound in this process, and why", title_justify="left", show_lines=True)
     for column in ("hook", "target", "verdict", "choice", "state", "why"):
         table.add_column(column, overflow="fold")
-    for entry in syncfree.plan():
+    plan = syncfree.plan()
+    for entry in plan:
+        if entry.state != "bound":
+            continue
         targets = "\n".join(target.rpartition(":")[2] for target in entry.targets)
         table.add_row(
             entry.hook, targets, entry.verdict, f"{entry.choice} ({entry.source})", entry.state, escape(entry.reason)
         )
     console.print(table)
+    waiting = sum(entry.state == "waiting" for entry in plan)
+    console.print(f"{waiting} more bindings wait for their modules: the schedulers that this pipeline does not import.")
 
 
 def print_results(console: Console, found: dict[str, Measured]) -> None:
@@ -192,7 +197,7 @@ def main() -> int:
         print(json.dumps(count_syncs_here(options.count_syncs)))
         return 0
     torch.set_num_threads(1)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 140)
     found = measure(console)
     print_plan(console)
     print_results(console, found)

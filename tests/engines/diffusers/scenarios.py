@@ -128,7 +128,7 @@ def _syncfree_state() -> dict[str, Any]:
         return {"syncfree": False}
     import syncfree
 
-    entry = syncfree.plan().entry("scheduler_step", "diffusers")
+    entry = next(e for e in syncfree.plan() if e.hook == "scheduler_step" and "UniPCMultistepScheduler" in e.targets[0])
     counts = {
         name: {choice: [c.calls, c.declines] for choice, c in by.items() if c.calls} for name, by in entry.counts.items()
     }
