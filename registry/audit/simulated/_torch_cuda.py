@@ -72,12 +72,26 @@ def install() -> None:
         setattr(torch.cuda.nvtx, name, lambda *args: None)
     torch.accelerator.synchronize = _streams.synchronize
     torch.Generator = _streams.Generator  # type: ignore[misc]
-    clone = torch.UntypedStorage.clone
+    _patch_storages()
 
-    def clone_storage(storage: torch.UntypedStorage) -> torch.UntypedStorage:
+
+def _patch_storages() -> None:
+    """Let storages be cloned on the device and moved to it, as ``torch.load(map_location="cuda")`` does."""
+    storage_class: Any = torch.UntypedStorage
+    storage_module: Any = torch.storage
+    clone, move = storage_class.clone, storage_module._to
+
+    def clone_storage(storage: torch.UntypedStorage) -> Any:
         return _copies.clone_storage(storage) if storage.device.type == "cuda" else clone(storage)
 
-    torch.UntypedStorage.clone = clone_storage  # type: ignore[method-assign]
+    def move_storage(storage: torch.UntypedStorage, device: torch.device, non_blocking: bool = False) -> Any:
+        if device.type == "cuda" and storage.device.type == "cpu":
+            elements = torch.empty(0, dtype=torch.uint8).set_(storage)  # type: ignore[call-overload]
+            return elements.to("cuda", non_blocking=non_blocking).untyped_storage()
+        return move(storage, device, non_blocking)
+
+    storage_class.clone = clone_storage
+    storage_module._to = move_storage
 
 
 def zeros_without_memory(size: Any, dtype: torch.dtype | None = None, **_: Any) -> torch.Tensor:

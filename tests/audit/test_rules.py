@@ -1,0 +1,123 @@
+"""The rule table: each row with a case holds on the simulated device, and its page is what is generated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from syncfree.audit import Kind, Report
+from syncfree.audit._rules import RULES, find, replacement
+
+if TYPE_CHECKING:
+    from syncfree.audit._calibration_cases import Case
+
+ROOT = Path(__file__).parents[2]
+
+
+def _cases() -> list[Case]:
+    from syncfree.audit._calibration_cases import CASES
+
+    return list(CASES)
+
+
+@pytest.mark.parametrize("case", _cases(), ids=lambda case: case.code)
+def test_an_operation_waits_as_often_as_the_table_says(case: Case, sync_audit: Report) -> None:
+    import torch
+
+    from syncfree.audit import audit
+
+    operands = case.prepare()
+    with audit() as report:
+        case.run(*operands)
+    assert (report.count, len(report.soft)) == (case.syncs, case.soft)
+    assert torch.cuda.is_available()
+
+
+@pytest.mark.parametrize("case", [case for case in _cases() if case.syncs + case.soft], ids=lambda case: case.code)
+def test_what_an_operation_records_is_explained_by_a_row_that_waits(case: Case, sync_audit: Report) -> None:
+    from syncfree.audit import audit
+
+    operands = case.prepare()
+    with audit() as report:
+        case.run(*operands)
+    for sync in report:
+        rule = find(sync.kind, sync.op, hard=sync.hard, source="")
+        assert rule.waits == ("yes" if sync.hard else "driver")
+        assert rule.replacement
+
+
+def test_every_row_has_a_case() -> None:
+    assert {rule.name for rule in RULES} == {case.rule for case in _cases()}
+
+
+def test_rows_that_wait_say_what_to_do_instead_and_others_do_not() -> None:
+    for rule in RULES:
+        assert bool(rule.replacement) == (rule.waits != "no"), rule.name
+        assert bool(rule.kinds) == (rule.waits != "no"), rule.name
+
+
+def test_every_kind_has_a_replacement_for_any_operator() -> None:
+    for kind in Kind:
+        assert replacement(kind, "aten::never_heard_of", hard=True)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("y = torch.tensor([1, 2], device=device)", "tensor-from-host-data"),
+        ("index = index.to(device)", "upload"),
+        ("logits[last] = -inf", "store-into-0-dim"),
+    ],
+)
+def test_the_line_of_code_tells_uploads_apart(source: str, expected: str) -> None:
+    assert find(Kind.H2D, "aten::copy_", hard=True, source=source).name == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("for _ in range(x.item()):", "item"),
+        ("x = torch.linalg.solve(R, b)", "solve"),
+        ("s = self.sigmas[index]", "index-with-device-scalar"),
+        ("if done:", "implicit-item"),
+    ],
+)
+def test_the_line_of_code_tells_reads_apart(source: str, expected: str) -> None:
+    assert find(Kind.ITEM, "aten::_local_scalar_dense", hard=True, source=source).name == expected
+
+
+def test_the_page_is_what_the_table_generates() -> None:
+    from syncfree.audit.rules_page import render
+
+    assert (ROOT / "docs" / "sync-rules.md").read_text() == render(), "run python -m syncfree.audit.rules_page"
+
+
+def test_the_page_claims_no_confirmation_without_a_gpu_result() -> None:
+    from syncfree.audit import calibration
+
+    if calibration.kept("cuda") is None:
+        assert {calibration.confirmed(rule.name) for rule in RULES} == {"not yet"}
+
+
+def test_the_kept_simulated_result_is_of_today_s_cases() -> None:
+    from syncfree.audit import calibration
+
+    result: Any = calibration.kept("simulated")
+    assert set(result["counts"]) == {case.code for case in _cases()}
+    assert calibration.differences(result, None) == []
+
+
+def test_calibration_reports_each_difference() -> None:
+    from syncfree.audit import calibration
+
+    result: Any = calibration.kept("simulated")
+    code = _cases()[0].code
+    changed = result | {"backend": "cuda", "counts": result["counts"] | {code: [7, 0]}}
+    assert calibration.differences(changed, result) == [
+        f"{code}: [7, 0] on cuda, [1, 0] in the rule table",
+        f"{code}: [7, 0] on cuda, [1, 0] on simulated",
+    ]
+
+

@@ -1,0 +1,205 @@
+"""The simulated device computes what the CPU computes, and refuses what a GPU refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncfree.audit import Kind, Report, audit, step
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("sync_audit")
+
+
+def on_device(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0)).to("cuda")
+
+
+def test_tensors_are_plain_and_say_cuda() -> None:
+    x = torch.zeros(2, device="cuda")
+    assert type(x) is torch.Tensor
+    assert (x.is_cuda, x.device, str(x.device)) == (True, torch.device("cuda", 0), "cuda:0")
+    assert torch.cuda.is_available()
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x[1],
+        lambda x: x[:, 1:3],
+        lambda x: x.t(),
+        lambda x: x.view(-1),
+        lambda x: x.reshape(2, -1)[0],
+        lambda x: x.unsqueeze(0).expand(2, 4, 4)[0],
+        lambda x: x.diagonal(),
+        lambda x: x.as_strided((2, 2), (4, 1), 3),
+        lambda x: x.detach(),
+        lambda x: x.chunk(2)[1],
+    ],
+)
+def test_views_share_memory_both_ways(view: object) -> None:
+    base, reference = on_device(4, 4), on_device(4, 4).cpu()
+    view(base).mul_(3)  # type: ignore[operator]
+    view(reference).mul_(3)  # type: ignore[operator]
+    assert torch.equal(base.cpu(), reference)
+    alias = view(base)  # type: ignore[operator]
+    base.zero_()
+    assert not alias.cpu().any()
+
+
+def test_in_place_operations_keep_identity_and_bump_the_version() -> None:
+    x = on_device(3)
+    before, version = x.data_ptr(), x._version
+    y = x.add_(1)
+    assert y is x
+    assert (x.data_ptr(), x._version) == (before, version + 1)
+
+
+def test_out_arguments_are_filled_resized_and_returned() -> None:
+    a, b = on_device(3), on_device(3)
+    out = torch.empty(3, device="cuda")
+    assert torch.add(a, b, out=out) is out
+    assert torch.equal(out.cpu(), a.cpu() + b.cpu())
+    grown = torch.empty(0, device="cuda")
+    torch.add(a, b, out=grown)
+    assert torch.equal(grown.cpu(), out.cpu())
+    values, indices = torch.empty(0, device="cuda"), torch.empty(0, dtype=torch.int64, device="cuda")
+    torch.sort(a, out=(values, indices))
+    assert values.tolist() == sorted(a.tolist())
+
+
+def test_gradients_equal_those_of_the_cpu() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.LayerNorm(8), torch.nn.SiLU(), torch.nn.Linear(8, 2))
+    x = torch.randn(5, 4)
+    model(x).square().sum().backward()
+    expected = [parameter.grad.clone() for parameter in model.parameters()]
+    model.zero_grad()
+    model.cuda()
+    model(x.cuda()).square().sum().backward()
+    for parameter, gradient in zip(model.parameters(), expected, strict=True):
+        assert parameter.grad.is_cuda
+        assert torch.equal(parameter.grad.cpu(), gradient)
+
+
+def test_autograd_refuses_a_saved_tensor_that_was_changed_in_place() -> None:
+    x = on_device(3).requires_grad_()
+    y = x.exp()
+    y.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_autocast_casts_matrix_products() -> None:
+    a, b = on_device(4, 4), on_device(4, 4)
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        product = a @ b
+        total = product.sum()
+    assert (product.dtype, product.is_cuda, total.dtype) == (torch.bfloat16, True, torch.float32)
+    assert torch.equal(product.cpu(), a.cpu().bfloat16() @ b.cpu().bfloat16())
+
+
+@pytest.mark.parametrize(
+    "mix",
+    [
+        lambda gpu, cpu: gpu + cpu,
+        lambda gpu, cpu: cpu * gpu,
+        lambda gpu, cpu: gpu @ cpu.t(),
+        lambda gpu, cpu: torch.cat([gpu, cpu]),
+        lambda gpu, cpu: gpu.gather(0, torch.zeros(1, 4, dtype=torch.int64)),
+        lambda gpu, cpu: torch.nn.functional.linear(gpu, cpu),
+    ],
+)
+def test_mixed_devices_are_refused(mix: object) -> None:
+    with pytest.raises(RuntimeError, match="(?i)same device|two devices"):
+        mix(on_device(4, 4), torch.ones(4, 4))  # type: ignore[operator]
+
+
+def test_a_0_dim_cpu_operand_is_taken_as_a_number() -> None:
+    x = on_device(3).half()
+    with audit(budget=0):
+        y = x * torch.tensor(2.0)
+    assert (y.dtype, y.is_cuda) == (torch.float16, True)
+
+
+def test_numpy_of_a_device_tensor_is_refused() -> None:
+    with pytest.raises(TypeError, match="can't convert cuda"):
+        on_device(2).numpy()
+
+
+def test_scaled_dot_product_attention_runs_and_equals_the_cpu() -> None:
+    q = on_device(1, 2, 8, 16)
+    found = torch.nn.functional.scaled_dot_product_attention(q, q, q)
+    torch.testing.assert_close(found.cpu(), torch.nn.functional.scaled_dot_product_attention(*[q.cpu()] * 3))
+
+
+def test_a_device_generator_gives_reproducible_numbers() -> None:
+    first, second = (
+        torch.randn(4, device="cuda", generator=torch.Generator("cuda").manual_seed(5)).tolist() for _ in range(2)
+    )
+    assert first == second
+
+
+def test_syncs_of_backward_belong_to_the_audit_of_the_thread_that_called_it() -> None:
+    class Reads(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: object, x: torch.Tensor) -> torch.Tensor:
+            return x * 2
+
+        @staticmethod
+        def backward(ctx: object, gradient: torch.Tensor) -> torch.Tensor:
+            gradient.sum().item()
+            return gradient
+
+    x = on_device(3).requires_grad_()
+    with audit() as report:
+        Reads.apply(x).sum().backward()
+    (sync,) = report
+    assert (sync.kind, sync.where.function) == (Kind.ITEM, "backward")
+
+
+def test_recorded_are_kind_operator_shape_and_line() -> None:
+    x = on_device(2, 3)
+    with audit() as report:
+        x.cpu()
+    (sync,) = report
+    assert (sync.kind, sync.op, sync.shape, sync.hard) == (Kind.D2H, "aten::copy_", (2, 3), True)
+    assert sync.where.file == __file__
+
+
+def test_pinned_memory_is_told_from_pageable_memory() -> None:
+    assert torch.zeros(2, pin_memory=True).is_pinned()
+    assert torch.zeros(2).pin_memory().is_pinned()
+    assert not torch.zeros(2).is_pinned()
+    assert torch.zeros(4, pin_memory=True)[1:].is_pinned()
+    assert not torch.zeros(2, pin_memory=True).clone().is_pinned()
+    assert on_device(2).to("cpu", non_blocking=True).is_pinned()
+
+
+def test_a_transposed_pinned_source_is_staged() -> None:
+    pinned = torch.zeros(4, 4, pin_memory=True)
+    with audit() as report:
+        torch.empty(4, 4, device="cuda").copy_(pinned.t(), non_blocking=True)
+    assert [(sync.kind, sync.hard) for sync in report] == [(Kind.STAGED, False)]
+
+
+def test_state_dict_and_storage_round_trip(tmp_path: object) -> None:
+    model = torch.nn.Linear(3, 2).cuda()
+    torch.save(model.state_dict(), tmp_path / "model.pt")  # type: ignore[operator]
+    loaded = torch.load(tmp_path / "model.pt", map_location="cuda")  # type: ignore[operator]
+    assert all(torch.equal(loaded[name].cpu(), value.cpu()) for name, value in model.state_dict().items())
+
+
+def test_auto_uses_the_device_that_is_installed_and_cuda_is_refused() -> None:
+    from syncfree.audit import AuditError
+
+    with audit() as report:
+        step()
+    assert report.backend == "simulated"
+    with pytest.raises(AuditError, match="the simulated device is installed in this process"), audit(backend="cuda"):
+        pass
+
+
+def test_an_exception_of_the_audited_code_is_not_replaced_by_a_budget_error(sync_audit: Report) -> None:
+    with pytest.raises(KeyError), audit(budget=0):
+        on_device(2).tolist()
+        raise KeyError("mine")
+    assert sync_audit.count >= 1
