@@ -16,6 +16,8 @@ from ._slot import Counts
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from ._compare import Comparison
 
 
@@ -72,12 +74,10 @@ class Use:
         self._all_ranks = all_ranks
         self._before = RUNTIME.use(choices, all_ranks)
 
-    def __enter__(self) -> Use:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         RUNTIME.back_to(self._before, self._hooks, self._all_ranks)
 
 
@@ -132,9 +132,10 @@ def holders(target: str) -> list[str]:
     """
     site = RUNTIME.site(target)
     original = site.slot.upstream
+    own = (site, site.slot, *site.slot.prepared())
     found = []
     for holder in gc.get_referrers(original):
-        if holder is site or holder is site.slot or getattr(holder, "__name__", None) == "holders":
+        if any(holder is part for part in own) or getattr(holder, "__name__", None) == "holders":
             continue
         if isinstance(holder, dict) and holder.get("__wrapped__") is original:
             continue  # the bound function's own __wrapped__

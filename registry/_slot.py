@@ -104,6 +104,10 @@ class Slot:
 
         return switch
 
+    def prepared(self) -> list[Current]:
+        """What it keeps for each choice; one of them holds upstream."""
+        return list(self._prepared.values())
+
     def counts(self) -> dict[str, Counts]:
         """Calls and declines by choice."""
         return {name: Counts(c.value, d.value) for name, (c, d) in list(self._counters.items())}
