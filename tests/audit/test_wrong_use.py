@@ -1,0 +1,144 @@
+"""Wrong use gets one clear sentence, in a process of its own each time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .program import INSTALL, output, refusal, run
+
+
+def test_no_torch() -> None:
+    without = "import sys; sys.modules['torch'] = None\nfrom syncfree.audit import audit, simulated\n"
+    assert "this Python has no torch" in refusal(without + "simulated.install()")
+
+
+def test_audit_without_torch_says_so(tmp_path: Path) -> None:
+    program = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'torch' else f(n, *a)\n"
+    assert "an audit needs PyTorch" in refusal(program + "from syncfree.audit import audit\nwith audit(): pass")
+
+
+def test_unsupported_torch() -> None:
+    program = "import torch; torch.__version__ = '9.9.0'\nfrom syncfree.audit import simulated; simulated.install()"
+    assert refusal(program).endswith("was tested with 2.13, not with 9.9.0")
+
+
+def test_a_gpu_build_of_torch() -> None:
+    program = "import torch; torch.version.cuda = '13.0'\nfrom syncfree.audit import simulated; simulated.install()"
+    assert "is a GPU build" in refusal(program)
+
+
+def test_a_real_gpu() -> None:
+    program = (
+        "import torch; torch.cuda.is_available = lambda: True; torch.cuda.get_device_name = lambda: 'H200'\n"
+        "from syncfree.audit import simulated; simulated.install()"
+    )
+    assert "this process has a real GPU (H200): audit with backend='cuda'" in refusal(program)
+
+
+def test_another_platform() -> None:
+    program = "import platform; platform.machine = lambda: 'arm64'\nfrom syncfree.audit import simulated; simulated.install()"
+    assert "runs on Linux x86-64 only, this is Linux arm64" in refusal(program)
+
+
+@pytest.mark.parametrize("server", ["uvicorn.server", "vllm.entrypoints.openai.api_server"])
+def test_a_serving_process(server: str) -> None:
+    program = f"import sys, types; sys.modules[{server!r}] = types.ModuleType('s')\n" + INSTALL
+    assert "never where requests are served" in refusal(program)
+
+
+def test_second_install() -> None:
+    assert "already installed in this process" in refusal(INSTALL + "simulated.install()")
+
+
+def test_second_install_by_another_copy_of_the_package() -> None:
+    program = INSTALL + (
+        "import sys\nfor name in [n for n in sys.modules if n.startswith('syncfree')]: del sys.modules[name]\n"
+        "from syncfree.audit import simulated; simulated.install()"
+    )
+    assert "already installed in this process, by " in refusal(program)
+
+
+def test_no_device_at_all() -> None:
+    message = refusal("from syncfree.audit import audit\nwith audit(budget=0): pass")
+    assert "torch sees no CUDA device here, and the simulated device is not installed" in message
+    assert "syncfree.audit.simulated.install()" in message
+
+
+def test_an_unknown_back_end() -> None:
+    assert "no audit back end 'rocm'; there are auto, cuda and simulated" in refusal(
+        "from syncfree.audit import audit\nwith audit(backend='rocm'): pass"
+    )
+
+
+def test_poison_without_the_device() -> None:
+    assert "poison mode needs the simulated device" in refusal(
+        "from syncfree.audit import simulated\nwith simulated.poison(): pass"
+    )
+
+
+def test_fork_after_install_is_refused_as_cuda_refuses_it() -> None:
+    program = INSTALL + """
+import os
+pid = os.fork()
+if pid == 0:
+    try:
+        torch.ones(2, device="cuda")
+    except RuntimeError as error:
+        print(error, flush=True)
+    print(torch.ones(2).sum().item(), flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+print(torch.ones(2, device="cuda").sum().item())
+"""
+    lines = output(program).splitlines()
+    assert "installed before this process was forked" in lines[0]
+    assert lines[1:] == ["2.0", "2.0"]  # the CPU works in the child, the device still does in the parent
+
+
+def test_inductor() -> None:
+    program = INSTALL + "print(torch.compile(lambda x: x + 1)(torch.ones(2, device='cuda')))"
+    done = run(program)
+    assert done.returncode != 0
+    assert "Inductor has no code generator for the simulated CUDA device" in done.stderr
+
+
+@pytest.mark.parametrize("use", ["torch.cuda.CUDAGraph()", "torch.cuda.graph(None)", "torch.cuda.make_graphed_callables(1, 2)"])
+def test_cuda_graphs(use: str) -> None:
+    assert "CUDA graphs do not exist on the simulated CUDA device" in refusal(INSTALL + use)
+
+
+def test_cuda_graph_classes_can_be_named_in_annotations() -> None:
+    assert output(INSTALL + "print(torch.cuda.CUDAGraph | None)")
+
+
+_TRITON = """
+class JITFunction:
+    __name__ = "add_kernel"
+    def __getitem__(self, grid): return lambda *a: self.run(*a, grid=grid)
+    def run(self, *a, grid): pass
+"""
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_triton_kernels(tmp_path: Path, order: str) -> None:
+    runtime = tmp_path / "triton" / "runtime"
+    runtime.mkdir(parents=True)
+    (tmp_path / "triton" / "__init__.py").touch()
+    (runtime / "__init__.py").touch()
+    (runtime / "jit.py").write_text(_TRITON)
+    load = "from triton.runtime.jit import JITFunction\n"
+    program = load + INSTALL if order == "before" else INSTALL + load
+    message = refusal(program + "JITFunction()[(1,)](torch.ones(2, device='cuda'))", PYTHONPATH=str(tmp_path))
+    assert "the Triton kernel add_kernel cannot run on the simulated CUDA device" in message
+
+
+def test_a_failed_self_test_is_an_error() -> None:
+    program = """
+from syncfree.audit import simulated
+from syncfree.audit.simulated import _install, _selftest
+_selftest._first_problem = lambda: "a view does not share its base's memory"
+simulated.install()
+"""
+    assert "failed its self-test on torch" in refusal(program)
