@@ -22,7 +22,7 @@ def python_of(environment: Path) -> Path:
 
 def pip(python: Path | str, *arguments: str | Path) -> None:
     """Run pip under `python`; what it prints goes to standard error. Raises `CalledProcessError`."""
-    command = [os.fspath(python), "-m", "pip", "--disable-pip-version-check", "-qq", *map(os.fspath, arguments)]
+    command = [python, "-m", "pip", "--disable-pip-version-check", "-qq", *arguments]
     subprocess.run(command, check=True, stdout=sys.stderr)
 
 

@@ -44,7 +44,7 @@ def tiny_model(name: str) -> Path:
     environment = load(maker.environment)
 
     def make(target: Path) -> None:
-        command = [python_of(build(maker.environment)), "-m", f"tests.models.{maker.module}", name, target]
+        command: list[str | Path] = [python_of(build(maker.environment)), "-m", f"tests.models.{maker.module}", name, target]
         subprocess.run(command, check=True, cwd=ROOT, env=os.environ | {"HF_HUB_OFFLINE": "1"}, stdout=sys.stderr)
 
     key = content_key((HERE / f"{maker.module}.py", HERE / "_byte_tokenizer.py", environment.lock))

@@ -73,7 +73,7 @@ def from_sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sdist")
     copy_sources(folder / "tree")
     command = [python_of(build("dev")), "-m", "build", "--no-isolation", "--outdir", folder / "dist", folder / "tree"]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    finished = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     (built,) = (folder / "dist").glob("*.whl")
     return built

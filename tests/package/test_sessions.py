@@ -1,0 +1,34 @@
+"""No test is forgotten: every folder with tests belongs to a session that `make test` runs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def folders_of_sessions() -> dict[str, str]:
+    """The folder that each session of noxfile.py gives to pytest."""
+    functions = [node for node in ast.parse((ROOT / "noxfile.py").read_text()).body if isinstance(node, ast.FunctionDef)]
+    return {
+        function.name: str(ast.literal_eval(call.args[1]))
+        for function in functions
+        for call in ast.walk(function)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "_pytest"
+    }
+
+
+def test_every_folder_with_tests_has_a_session() -> None:
+    folders = {file.parent.relative_to(ROOT).as_posix() for file in (ROOT / "tests").rglob("test_*.py")}
+    run = set(folders_of_sessions().values())
+    assert {folder for folder in folders if not any(f"{folder}/".startswith(f"{session}/") for session in run)} == set()
+
+
+def test_every_session_with_tests_runs_by_default() -> None:
+    command = [sys.executable, "-m", "nox", "--list"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    default = {line.split()[1] for line in listed if line.startswith("* ")}
+    assert {*folders_of_sessions(), "lint", "types"} <= default
