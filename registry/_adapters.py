@@ -26,7 +26,7 @@ class Adapters:
             origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
             try:
                 self.add(point.load(), origin)
-            except Exception as error:  # third-party import code may raise anything; it is reported, not hidden
+            except Exception as error:  # noqa: BLE001 - third-party import code may raise anything; it is reported, not hidden
                 self.broken.append(f"adapter {point.name!r} of {origin}: {type(error).__name__}: {error}")
 
     def add(self, adapter: object, origin: str = "the program") -> None:
@@ -46,7 +46,9 @@ class Adapters:
             ours = f"{binding.hook} of {origin}"
             for target in binding.targets:
                 if target in taken:
-                    raise PluginError(f"two bindings on one target, {target}: {taken[target]} and {ours}; remove one of the two")
+                    raise PluginError(
+                        f"two bindings on one target, {target}: {taken[target]} and {ours}; remove one of the two"
+                    )
                 taken[target] = ours
         self._found[adapter.framework] = adapter
         self._origin[adapter.framework] = origin

@@ -65,8 +65,7 @@ def _location(package: str) -> Path | None:
 def _beside(location: Path, adapter: Adapter) -> tuple[str, str] | None:
     found = []
     for name in adapter.distributions:
-        for distribution in metadata.Distribution.discover(name=name, path=[str(location.parent)]):
-            found.append(distribution)
+        found += metadata.Distribution.discover(name=name, path=[str(location.parent)])
     if len({distribution.version for distribution in found}) > 1:
         # A metadata-only alias beside the real one: the one that owns the package's files counts.
         owners = [d for d in found if any(f.parts[:1] == (adapter.package,) for f in d.files or [])]

@@ -108,6 +108,7 @@ def hookimpl(
     """Mark a function as a plugin's implementation of the hook of its name.
 
     Args:
+        function: the function, when the marker is used without arguments.
         exact: bitwise equal to upstream on the same device. Only exact implementations are chosen by default.
         host_syncs: how often one call makes the host wait for the GPU; None says nothing about it.
         lockstep: all ranks must choose it together.

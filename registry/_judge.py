@@ -106,9 +106,7 @@ def _difference(target: str, found: FunctionRecord | None, form: Form, releases:
     return None
 
 
-def _same_body(
-    binding: Binding, target: str, found: FunctionRecord, releases: Releases, status: str
-) -> str | None:
+def _same_body(binding: Binding, target: str, found: FunctionRecord, releases: Releases, status: str) -> str | None:
     """The range of a form of this status that had exactly this code; None when there is none."""
     for form in binding.forms:
         if form.status == status and any(r.fingerprint == found.fingerprint for r in _recorded(target, form, releases)):
@@ -116,9 +114,7 @@ def _same_body(
     return None
 
 
-def _outside(
-    binding: Binding, installed: Installed, present: dict[str, FunctionRecord], releases: Releases
-) -> Judgement:
+def _outside(binding: Binding, installed: Installed, present: dict[str, FunctionRecord], releases: Releases) -> Judgement:
     ranges = " or ".join(form.releases for form in binding.forms)
     for status in ("upstreamed", "needed"):
         same = [_same_body(binding, target, present[target], releases, status) for target in binding.targets]
@@ -126,14 +122,14 @@ def _outside(
             if status == "upstreamed":
                 return Judgement("upstreamed", f"not seen before, but its code is that of {same[0]}")
             form = next(form for form in binding.forms if form.releases == same[0])
-            return Judgement("unknown", f"{installed} was not seen before (seen: {ranges}); its code is that of {same[0]}", form)
+            return Judgement(
+                "unknown", f"{installed} was not seen before (seen: {ranges}); its code is that of {same[0]}", form
+            )
     fits = (form for form in reversed(binding.forms) if _signatures_fit(binding, form, present, releases))
     return Judgement("unknown", f"{installed} was not seen before (seen: {ranges}), and its code is new", next(fits, None))
 
 
-def _signatures_fit(
-    binding: Binding, form: Form, present: dict[str, FunctionRecord], releases: Releases
-) -> bool:
+def _signatures_fit(binding: Binding, form: Form, present: dict[str, FunctionRecord], releases: Releases) -> bool:
     return all(
         present[target].signature in {record.signature for record in _recorded(target, form, releases)}
         for target in binding.targets

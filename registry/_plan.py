@@ -67,13 +67,17 @@ class Plan:
         """
         found = [e for e in self.entries if e.hook == hook and framework in (None, e.framework)]
         if len(found) != 1:
-            raise LookupError(f"{len(found)} entries for {hook!r} in {framework or 'any framework'}: {[e.targets for e in found]}")
+            raise LookupError(
+                f"{len(found)} entries for {hook!r} in {framework or 'any framework'}: {[e.targets for e in found]}"
+            )
         return found[0]
 
     @property
     def manifest(self) -> str:
         """A hash of what is chosen and where; equal on two ranks when they do the same. Counts and pids do not matter."""
-        what = sorted((e.framework, e.version, e.hook, e.targets, e.choice, e.verdict) for e in self.entries if e.state != "restored")
+        what = sorted(
+            (e.framework, e.version, e.hook, e.targets, e.choice, e.verdict) for e in self.entries if e.state != "restored"
+        )
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
 
     def as_dict(self) -> dict[str, Any]:
@@ -93,7 +97,13 @@ class Plan:
             return "switched off"
         parts = []
         for state in ("bound", "waiting", "refused", "restored"):
-            names = sorted({f"{e.hook}={e.choice}" if state in ("bound", "waiting") else e.hook for e in self.entries if e.state == state})
+            names = sorted(
+                {
+                    f"{e.hook}={e.choice}" if state in ("bound", "waiting") else e.hook
+                    for e in self.entries
+                    if e.state == state
+                }
+            )
             if names:
                 parts.append(f"{_WORDS[state]} {', '.join(names)}")
         return f"{'; '.join(parts) or 'nothing to bind'}; manifest {self.manifest}"

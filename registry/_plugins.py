@@ -108,7 +108,7 @@ class Plugins:
                     self.register(entry_point.load(), name, distribution)
                 except PluginError as error:
                     self._leave_out(name, distribution, str(error))
-                except Exception as error:  # third-party import code may raise anything; it is reported, not hidden
+                except Exception as error:  # noqa: BLE001 - third-party import code may raise anything; it is reported, not hidden
                     self._leave_out(name, distribution, f"{type(error).__name__}: {error}")
 
     def register(self, plugin: object, name: str, distribution: str | None = None) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
@@ -252,7 +251,9 @@ class Runtime:
             refused = [place for place in group if place.refused]
             problems += [f"{prefix}{place.refusal}" for place in refused]
             if not refused and not any(place.bindable for place in group):
-                problems.append(prefix + "; ".join(f"{p.installed}: {p.judgement.verdict}, {p.judgement.reason}" for p in group))
+                problems.append(
+                    prefix + "; ".join(f"{p.installed}: {p.judgement.verdict}, {p.judgement.reason}" for p in group)
+                )
         return problems
 
     def _settle(self, places: list[Place]) -> None:
@@ -305,7 +306,9 @@ class Runtime:
 
     def _switch(self, program: dict[str, Choice], all_ranks: bool, hooks: frozenset[str]) -> None:
         if is_off(os.environ) or not self.selection().enabled:
-            logging.getLogger("syncfree").warning("syncfree is switched off; the choice of %s does nothing", ", ".join(sorted(hooks)))
+            logging.getLogger("syncfree").warning(
+                "syncfree is switched off; the choice of %s does nothing", ", ".join(sorted(hooks))
+            )
             return
         places = [place for place in self._places if place.binding.hook in hooks and place.state != "restored"]
         lockstep = sorted({p.binding.hook for p in places if self._in_lockstep(p, program)})

@@ -119,9 +119,7 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
     )
 
 
-def check_plugin_names(
-    selection: Selection, installed: Iterable[str], implementations: Mapping[str, Iterable[str]]
-) -> None:
+def check_plugin_names(selection: Selection, installed: Iterable[str], implementations: Mapping[str, Iterable[str]]) -> None:
     """Raise `SelectionError` for a chosen, allowed or denied name that no plugin has.
 
     Args:

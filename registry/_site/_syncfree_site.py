@@ -27,7 +27,7 @@ class FirstImport:
                 print(f"syncfree: cannot be imported, so nothing of {framework} is bound: {error}", file=sys.stderr)
             else:
                 first_import(framework)
-        return None
+        return
 
 
 if environ.get("SYNCFREE", "on").strip().lower() not in ("off", "0", "false", "no"):

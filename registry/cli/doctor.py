@@ -34,7 +34,10 @@ def doctor_command(
     places = RUNTIME.survey()
     problems = RUNTIME.problems(places) if enabled else []
     rows = [_Row.of(place, enabled) for place in places]
-    notes = [*_notes(), *(f"plugin {b.name!r} of {b.distribution} was left out: {b.reason}" for b in RUNTIME.plugins().broken)]
+    notes = [
+        *_notes(),
+        *(f"plugin {b.name!r} of {b.distribution} was left out: {b.reason}" for b in RUNTIME.plugins().broken),
+    ]
     notes += RUNTIME.adapters().broken
     if as_json:
         bindings = [{**asdict(row.entry), "would_use": row.would_use} for row in rows]
@@ -88,8 +91,10 @@ def _print(rows: list[_Row], notes: list[str], problems: list[str], enabled: boo
 def _notes() -> list[str]:
     if importlib.util.find_spec("_syncfree_site") is None:
         return [
-            "syncfree.pth is missing (an editable install does not get it): diffusers and SGLang before 0.5.21 load "
-            "nothing by themselves here. Install the wheel, or import syncfree.auto first"
+            (
+                "syncfree.pth is missing (an editable install does not get it): diffusers and SGLang before 0.5.21 load "
+                "nothing by themselves here. Install the wheel, or import syncfree.auto first"
+            )
         ]
     if "_syncfree_site" not in sys.modules:
         return ["syncfree.pth is installed but did not run in this process (python -S or -I?)"]

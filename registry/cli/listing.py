@@ -34,7 +34,9 @@ def list_command(
             table.add_row(hook.name, "(only upstream)", "", "", "", "")
     console = Console()
     console.print(table)
-    console.print("Choose with SYNCFREE_<HOOK>=<implementation> or upstream; syncfree doctor says what fits what is installed.")
+    console.print(
+        "Choose with SYNCFREE_<HOOK>=<implementation> or upstream; syncfree doctor says what fits what is installed."
+    )
     for b in broken:
         console.print(f"left out: plugin {b['name']!r} of {b['distribution']}: {b['reason']}", style="red", markup=False)
 

@@ -9,9 +9,9 @@ import pytest
 
 import syncfree
 from syncfree import PluginError, SelectionError, hookimpl
+from syncfree.adapting import Binding, Form
 
 from .made_up import GATHER, REDUCE, SLOW, MadeUp, both_binding, compose_reduce, reduce_binding
-from syncfree.adapting import Binding, Form
 
 CALL = ([1, 2], 0, 1, None, "cpu")
 
@@ -216,7 +216,10 @@ def test_use_with_a_wrong_name_switches_nothing(ready: MadeUp) -> None:
     ("source", "reason"),
     [
         (SLOW.replace('["upstream"', '["changed"'), "the code of made_up.work:reduce changed: expected sha256:"),
-        (SLOW.replace("reduce(local,", "reduce(extra, local,"), "the signature of made_up.work:reduce changed: expected (local"),
+        (
+            SLOW.replace("reduce(local,", "reduce(extra, local,"),
+            "the signature of made_up.work:reduce changed: expected (local",
+        ),
         (SLOW.replace("def reduce(", "def reduce_v2("), "made_up.work:reduce is gone"),
         ("def broken(:\n", "its source cannot be read"),
     ],
@@ -297,10 +300,14 @@ def test_an_explicit_choice_that_cannot_be_met_is_an_error_and_nothing_is_bound(
 
 def test_two_bindings_on_one_target_are_refused_and_both_named(ready: MadeUp) -> None:
     other = Binding("progress_reporting", (REDUCE,), (Form(">=1.0,<2", "needed", "", (compose_reduce,)),))
-    with pytest.raises(PluginError, match="dp_all_reduce of the test's made_up and progress_reporting of the test's made_up;"):
+    with pytest.raises(
+        PluginError, match="dp_all_reduce of the test's made_up and progress_reporting of the test's made_up;"
+    ):
         ready.adapter(reduce_binding(), other)
     ready.adapter(reduce_binding())
-    with pytest.raises(PluginError, match="dp_all_reduce of the test's made_up and progress_reporting of the test's made_up_too"):
+    with pytest.raises(
+        PluginError, match="dp_all_reduce of the test's made_up and progress_reporting of the test's made_up_too"
+    ):
         ready.adapter(other, framework="made_up_too")
     assert {adapter.framework for adapter in ready.runtime.adapters()} == {"made_up"}
 

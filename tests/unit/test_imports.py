@@ -57,11 +57,13 @@ def test_the_loader_keeps_its_type_and_is_clean_afterwards(folder: Path, finder:
     finder.watch("watched", lambda module, imported: None)
     module = importlib.import_module("watched")
     assert type(module.__loader__) is SourceFileLoader
-    assert module.__spec__ is not None and module.__spec__.loader is module.__loader__
+    assert getattr(module.__spec__, "loader", None) is module.__loader__
     assert "exec_module" not in vars(module.__loader__)
 
 
-def test_a_loader_that_modules_share_is_left_alone(folder: Path, finder: PostImportFinder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loader_that_modules_share_is_left_alone(
+    folder: Path, finder: PostImportFinder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with zipfile.ZipFile(folder / "lib.zip", "w") as archive:
         archive.writestr("zipped.py", "value = 1\n")
         archive.writestr("neighbour.py", "value = 1\n")
@@ -73,7 +75,9 @@ def test_a_loader_that_modules_share_is_left_alone(folder: Path, finder: PostImp
     assert type(zipped.__loader__) is type(neighbour.__loader__)
 
 
-def test_a_module_that_fails_to_execute_raises_its_own_error_and_is_watched_on(folder: Path, finder: PostImportFinder) -> None:
+def test_a_module_that_fails_to_execute_raises_its_own_error_and_is_watched_on(
+    folder: Path, finder: PostImportFinder
+) -> None:
     (folder / "watched.py").write_text("raise ZeroDivisionError('its own')\n")
     seen: list[str] = []
     finder.watch("watched", lambda module, imported: seen.append(module.__name__))

@@ -61,13 +61,20 @@ def test_plugins_are_allowed_in_the_order_they_are_named_and_denied_with_a_minus
 
 
 def test_an_unknown_variable_is_an_error_with_the_nearest() -> None:
-    with pytest.raises(SelectionError, match="unknown variable SYNCFREE_SCHEDULER_STPE; did you mean 'SYNCFREE_SCHEDULER_STEP'"):
+    with pytest.raises(
+        SelectionError, match="unknown variable SYNCFREE_SCHEDULER_STPE; did you mean 'SYNCFREE_SCHEDULER_STEP'"
+    ):
         read_selection({"SYNCFREE_SCHEDULER_STPE": "sync_free"}, HOOKS)
 
 
 def test_every_mistake_is_named_in_one_message(tmp_path: Path) -> None:
     path = config(tmp_path, 'hoks = 1\nplugins = "a"\n[hooks]\nscheduler = "x"\ndp_all_reduce = 3\n')
-    environment = {"SYNCFREE_CONFIG": path, "SYNCFREE": "perhaps", "SYNCFREE_ALLOW_UNKNOWN": "nothing", "SYNCFREE_X": "1"}
+    environment = {
+        "SYNCFREE_CONFIG": path,
+        "SYNCFREE": "perhaps",
+        "SYNCFREE_ALLOW_UNKNOWN": "nothing",
+        "SYNCFREE_X": "1",
+    }
     with pytest.raises(SelectionError) as caught:
         read_selection(environment, HOOKS)
     message = str(caught.value)
@@ -92,7 +99,10 @@ def test_a_missing_or_malformed_file_is_an_error_that_names_it(tmp_path: Path) -
 
 def test_an_unknown_implementation_suggests_the_nearest() -> None:
     selection = read_selection({VARIABLE: "sync_fre"}, HOOKS)
-    with pytest.raises(SelectionError, match="SYNCFREE_SCHEDULER_STEP: 'sync_fre' does not implement scheduler_step; did you mean 'sync_free'"):
+    with pytest.raises(
+        SelectionError,
+        match="SYNCFREE_SCHEDULER_STEP: 'sync_fre' does not implement scheduler_step; did you mean 'sync_free'",
+    ):
         check_plugin_names(selection, ["sync_free"], {HOOK: ["sync_free"]})
 
 
@@ -109,13 +119,21 @@ def test_an_unknown_plugin_in_the_list_suggests_the_nearest() -> None:
 
 
 def test_the_switch_takes_the_usual_words_and_no_others() -> None:
-    assert [is_off({"SYNCFREE": word}) for word in ("off", "0", "False", "no", "on", "1", "true", "YES")] == [True] * 4 + [False] * 4
+    assert [is_off({"SYNCFREE": word}) for word in ("off", "0", "False", "no", "on", "1", "true", "YES")] == [True] * 4 + [
+        False
+    ] * 4
     with pytest.raises(SelectionError):
         is_off({"SYNCFREE": ""})
 
 
 def test_the_names_of_variables_and_hooks_are_a_promise() -> None:
     assert GENERAL_VARIABLES == ("SYNCFREE", "SYNCFREE_PLUGINS", "SYNCFREE_CONFIG", "SYNCFREE_ALLOW_UNKNOWN")
-    first = {"scheduler_step", "sequence_parallel_all_to_all", "sampler_logprob_gather", "dp_all_reduce", "progress_reporting"}
+    first = {
+        "scheduler_step",
+        "sequence_parallel_all_to_all",
+        "sampler_logprob_gather",
+        "dp_all_reduce",
+        "progress_reporting",
+    }
     assert first <= set(HOOKS)
     assert all(hook.variable == f"SYNCFREE_{name.upper()}" for name, hook in HOOKS.items())

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncfree import BindingError, hookimpl
+from syncfree import BindingError
 from syncfree._hook import Hook, Tolerance, declaration_of, hookspec
 from syncfree._plugins import Implementation
 from syncfree._slot import Counter, Counts, Slot
@@ -61,9 +61,7 @@ def test_a_bound_function_has_the_name_signature_and_documentation_of_its_target
     z=st.integers(),
     more=st.dictionaries(st.sampled_from(["p", "q"]), st.integers()),
 )
-def test_every_argument_reaches_upstream_and_the_replacement(
-    x: int, rest: list[int], z: int, more: dict[str, int]
-) -> None:
+def test_every_argument_reaches_upstream_and_the_replacement(x: int, rest: list[int], z: int, more: dict[str, int]) -> None:
     slot = Slot(upstream, compose, traced=False)
     assert slot.bound(x, *rest, z=z, **more) == upstream(x, *rest, z=z, **more)
     slot.prepare(implementation(lambda value: 2 * value))()
