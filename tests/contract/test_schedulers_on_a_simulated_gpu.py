@@ -26,7 +26,7 @@ def found(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
 
 
 def test_thirty_steps_equal_upstream_in_every_dtype_with_and_without_a_generator(found: dict[str, dict[str, Any]]) -> None:
-    assert len(found) >= 33
+    assert len(found) >= 30
     differing = {name: [run for run, equal in one["equal"].items() if not equal] for name, one in found.items()}
     assert {name: runs for name, runs in differing.items() if runs} == {}
     assert all(len(one["equal"]) >= 6 for one in found.values())
