@@ -96,7 +96,9 @@ class AuditProcess:
         self._to_child = os.fdopen(to_child, "w")
         self._from_child = os.fdopen(from_child)
         root = self._config.rootpath
-        start = {"options": _options(self._config), "args": [str(root / nodeid) for nodeid in self._nodeids]}
+        # Whole files: pytest gives up when one test that it is asked for by name cannot be collected.
+        files = dict.fromkeys(str(root / nodeid.partition("::")[0]) for nodeid in self._nodeids)
+        start = {"options": _options(self._config), "args": list(files)}
         self._to_child.write(json.dumps(start) + "\n")
         self._to_child.flush()
 
@@ -127,6 +129,7 @@ def _options(config: pytest.Config) -> dict[str, Any]:
     options["inifilename"] = str(config.inipath) if config.inipath else None
     options["rootdir"] = str(config.rootpath)
     options["usepdb"] = False
+    options.pop("file_or_dir", None)
     if options.get("basetemp"):
         options["basetemp"] = str(Path(options["basetemp"]) / "audited")  # pytest empties it at the start
     return options
