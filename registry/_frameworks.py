@@ -63,7 +63,7 @@ def _location(package: str) -> Path | None:
 
 
 def _beside(location: Path, adapter: Adapter) -> tuple[str, str] | None:
-    found = []
+    found: list[metadata.Distribution] = []
     for name in adapter.distributions:
         found += metadata.Distribution.discover(name=name, path=[str(location.parent)])
     if len({distribution.version for distribution in found}) > 1:

@@ -54,6 +54,7 @@ class PostImportFinder(importlib.abc.MetaPathFinder):
 
     def _hook(self, spec: ModuleSpec) -> None:
         loader: Any = spec.loader
+        hooked: Any = loader
         execute = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
@@ -67,7 +68,7 @@ class PostImportFinder(importlib.abc.MetaPathFinder):
 
         if isinstance(loader, (SourceFileLoader, SourcelessFileLoader)):
             # One loader per module: hook the instance, so that everything that asks for the loader's type still works.
-            loader.exec_module = exec_module
+            hooked.exec_module = exec_module
 
             def restore() -> None:
                 loader.__dict__.pop("exec_module", None)

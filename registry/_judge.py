@@ -14,6 +14,7 @@ Verdicts: ``needed`` (this release stalls here), ``upstreamed`` (it has the fix)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from packaging.specifiers import SpecifierSet
@@ -45,13 +46,16 @@ def judge(binding: Binding, installed: Installed, releases: Releases) -> Judgeme
     missing = [target for target in binding.targets if found[target] is None]
     form = _form_of(binding, installed.version)
     if missing:
-        if form is not None and form.status == "needed" and _recorded(missing[0], form, releases):
-            return Judgement("unknown", f"{missing[0]} is gone, although {form.releases} had it")
+        unexpected = [target for target in missing if not _known_without(target, installed.version, releases)]
+        if unexpected and form is not None and form.status == "needed" and _recorded(unexpected[0], form, releases):
+            return Judgement("unknown", f"{unexpected[0]} is gone, although {form.releases} had it")
         return Judgement("absent", f"{installed} has no {missing[0]}")
     present = {target: record for target, record in found.items() if record is not None}
     if form is None:
         return _outside(binding, installed, present, releases)
     for target in (*binding.targets, *binding.depends):
+        if target not in present and _known_without(target, installed.version, releases):
+            continue
         problem = _difference(target, present.get(target), form, releases)
         if problem:
             if target in present and _same_body(binding, target, present[target], releases, "upstreamed"):
@@ -86,9 +90,23 @@ def _covers(form: Form, version: Version) -> bool:
     return SpecifierSet(form.releases).contains(version, prereleases=True)
 
 
+@lru_cache
+def _within(form_releases: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    specifier = SpecifierSet(form_releases)
+    return tuple(name for name in names if specifier.contains(Version(name), prereleases=True))
+
+
 def _recorded(target: str, form: Form, releases: Releases) -> list[FunctionRecord]:
-    versions = (release for release in releases.releases() if _covers(form, Version(release)))
+    versions = _within(form.releases, releases.releases())
     return [record for release in versions if (record := releases.record(target, release)) is not None]
+
+
+def _known_without(target: str, version: Version | None, releases: Releases) -> bool:
+    """This very release was read, and does not have the target."""
+    if version is None:
+        return False
+    same = [name for name in releases.releases() if Version(name) == Version(version.public)]
+    return bool(same) and releases.record(target, same[0]) is None
 
 
 def _difference(target: str, found: FunctionRecord | None, form: Form, releases: Releases) -> str | None:
@@ -117,7 +135,7 @@ def _same_body(binding: Binding, target: str, found: FunctionRecord, releases: R
 def _outside(binding: Binding, installed: Installed, present: dict[str, FunctionRecord], releases: Releases) -> Judgement:
     ranges = " or ".join(form.releases for form in binding.forms)
     for status in ("upstreamed", "needed"):
-        same = [_same_body(binding, target, present[target], releases, status) for target in binding.targets]
+        same = [_same_body(binding, target, present[target], releases, status) for target in present]
         if all(same):
             if status == "upstreamed":
                 return Judgement("upstreamed", f"not seen before, but its code is that of {same[0]}")

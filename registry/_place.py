@@ -14,7 +14,7 @@ from ._frameworks import Installed
 from ._judge import Judgement, judge
 from ._plan import Entry, State
 from ._plugins import Implementation
-from ._releases import load_releases
+from ._releases import ReleaseDataError, load_releases
 from ._select import ALLOW_UNKNOWN, UPSTREAM, Choice, Selection
 from .adapting import Adapter, Binding
 from .hooks import HOOKS
@@ -39,7 +39,10 @@ class Place:
         if installed is None:
             judgement = Judgement("absent", f"{adapter.framework} is not installed")
         else:
-            judgement = judge(binding, installed, load_releases(adapter.home))
+            try:
+                judgement = judge(binding, installed, load_releases(adapter.home))
+            except ReleaseDataError as error:
+                judgement = Judgement("unknown", str(error))
         place = cls(adapter, installed, binding, judgement, binding.hook in selection.allow_unknown)
         if place.refused:
             place.refuse(place.refusal)

@@ -13,7 +13,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pluggy
@@ -92,7 +92,9 @@ class Plugins:
 
     def __post_init__(self) -> None:
         self.manager = pluggy.PluginManager(PROJECT)
-        self.manager.add_hookspecs(SimpleNamespace(**{name: hook.spec for name, hook in self.hooks.items()}))
+        specs = ModuleType(f"{PROJECT}.hookspecs")
+        vars(specs).update({name: hook.spec for name, hook in self.hooks.items()})
+        self.manager.add_hookspecs(specs)
 
     def permits(self, name: str) -> bool:
         """Whether the selection lets a plugin of this name in."""

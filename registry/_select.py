@@ -173,7 +173,7 @@ def _read_file(path: str, hooks: Mapping[str, Hook], problems: list[str]) -> dic
     else:
         import tomli as tomllib
     try:
-        data = tomllib.loads(Path(path).read_text("utf-8"))
+        data: dict[str, Any] = tomllib.loads(Path(path).read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         problems.append(f"{CONFIG}={path} cannot be read: {error}")
         return {}

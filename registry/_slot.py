@@ -189,6 +189,5 @@ def make({", ".join(names)}):
     plain: Any = inspect.unwrap(upstream)
     function.__defaults__ = plain.__defaults__
     function.__kwdefaults__ = plain.__kwdefaults__
-    bound = functools.update_wrapper(function, upstream)
-    bound._syncfree_slot = slot
-    return bound  # type: ignore[no-any-return]
+    function._syncfree_slot = slot
+    return functools.update_wrapper(function, upstream)

@@ -21,7 +21,7 @@ def sequence_parallel_all_to_all(
         return one_by_one(tensors, group)
     first = tensors[0]
     if any(tensor.dtype != first.dtype or tensor.device != first.device for tensor in tensors):
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]
     size = dist.get_world_size(group)
     for tensor in tensors:
         if tensor.shape[0] % size:

@@ -65,7 +65,8 @@ def inputs() -> SearchStrategy[dict[str, Any]]:
         decoded = [(torch.randn(batch, 4, t, height, 2, generator=generator) * 2).to(dtype) for t in frames]
 
         def finish(clip: torch.Tensor) -> torch.Tensor:
-            return clip.unflatten(1, (2, 2)).movedim(2, -1).flatten(-2)
+            finished: torch.Tensor = clip.unflatten(1, (2, 2)).movedim(2, -1).flatten(-2)
+            return finished
 
         return {
             "decode_chunk": lambda index: decoded[index].clone(),

@@ -9,6 +9,7 @@ import pytest
 
 import syncfree
 from syncfree import PluginError, SelectionError, hookimpl
+from syncfree._releases import read_releases
 from syncfree.adapting import Binding, Form
 
 from .made_up import GATHER, REDUCE, SLOW, MadeUp, both_binding, compose_reduce, reduce_binding
@@ -263,6 +264,44 @@ def test_a_release_that_was_not_seen_is_refused_and_the_override_binds_it(
     ready.runtime._plugins = None
     syncfree.load("made_up")
     assert ready.work().reduce(*CALL)[0] == "mine"
+
+
+def test_a_release_that_was_read_without_the_target_is_absent_and_not_refused(
+    made_up: MadeUp, only_mine: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    made_up.release("1.0", SLOW.replace("def reduce(", "def not_yet("))
+    made_up.release("1.1")
+    made_up.record(REDUCE)
+    made_up.install("1.0")
+    made_up.adapter(reduce_binding())
+    entry = syncfree.load("made_up").entry("dp_all_reduce")
+    assert (entry.verdict, entry.state) == ("absent", "not bound")
+    assert caplog.text == ""
+
+
+def test_an_unseen_release_is_upstreamed_only_if_what_the_replacement_relies_on_is_the_fixed_one_too(ready: MadeUp) -> None:
+    fixed = SLOW.replace('("upstream", logits, top)', '("fixed", logits, top)')
+    ready.release("2.0", fixed)
+    ready.record(REDUCE, GATHER)
+    forms = (Form(">=1.0,<2", "needed", "it stalls", (compose_reduce,)), Form(">=2.0,<=2.0", "upstreamed", "fixed", None))
+    ready.adapter(Binding("dp_all_reduce", (REDUCE,), forms, depends=(GATHER,)))
+    (ready.folder / "made_up-1.0.dist-info" / "METADATA").unlink()
+    (ready.folder / "made_up-1.0.dist-info").rmdir()
+    for source, verdict in ((SLOW, "unknown"), (fixed, "upstreamed")):
+        ready.install("3.0", source)
+        assert syncfree.load("made_up").entry("dp_all_reduce").verdict == verdict
+        syncfree.restore()
+
+
+def test_release_data_that_was_edited_by_hand_refuses_the_binding_and_raises_nothing(
+    ready: MadeUp, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = ready.folder / "made_up_adapter" / "releases.json"
+    data.write_text(data.read_text().replace("(local", "(lokal"))
+    read_releases.cache_clear()
+    ready.adapter(reduce_binding())
+    assert syncfree.load("made_up").entry("dp_all_reduce").state == "refused"
+    assert "was changed by hand" in caplog.text
 
 
 def test_a_changed_signature_cannot_be_overridden(ready: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
