@@ -57,7 +57,8 @@ def compare(
 
     Args:
         run: the work; it must leave things as they were, and wait for the device itself if it is to be counted.
-        a, b: plugin names, or ``"upstream"``.
+        a: the choice to compare with: a plugin name, or ``"upstream"``.
+        b: the other choice.
         hooks: the hooks to switch.
         pairs: how many pairs of blocks; the first of each side is not counted.
         runs_per_block: calls of ``run`` in a block.
