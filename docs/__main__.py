@@ -1,0 +1,67 @@
+"""Write the generated pages: ``python -m docs``, or ``make docs``. With ``--check``, exit with 1 when one is stale.
+
+What is measured is not written here, because that takes minutes: ``python -m docs.diffusers_schedulers`` writes
+``diffusers-schedulers.md``, and the demos draw their pictures.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from . import hooks_page
+
+ROOT = Path(__file__).parents[1]
+BEGIN, END = "<!-- begin: written by python -m docs -->\n", "<!-- end -->\n"
+
+
+def readme() -> str:
+    """The README with a new table of hooks between its markers."""
+    before, begin, rest = (ROOT / "README.md").read_text("utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise SystemExit(f"README.md has no table between {BEGIN.strip()} and {END.strip()}")
+    return before + begin + hooks_page.short_table() + end + after
+
+
+def rules() -> str:
+    """The page of the auditor's rules; importing them takes torch."""
+    from syncfree.audit import rules_page
+
+    return rules_page.render()
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "README.md": readme,
+    "docs/hooks.md": hooks_page.page,
+    "docs/sync-rules.md": rules,
+}
+
+
+def stale(names: Iterable[str] = PAGES) -> list[str]:
+    """Those of the generated pages that are not what would be written now."""
+    return [name for name in names if not _is_current(ROOT / name, PAGES[name]())]
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    if arguments not in ([], ["--check"]):
+        print("usage: python -m docs [--check]", file=sys.stderr)
+        return 2
+    found = stale()
+    for name in found:
+        if arguments:
+            print(f"{name} is stale; write it with `make docs`")
+        else:
+            (ROOT / name).write_text(PAGES[name](), "utf-8")
+            print(f"wrote {name}")
+    return 1 if arguments and found else 0
+
+
+def _is_current(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text("utf-8") == text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+"""The table of hooks, from the contracts, the plugins, the adapters' forms and their recorded releases.
+
+A verdict for a recorded release is what `syncfree doctor` says where that release is installed unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from packaging.specifiers import SpecifierSet
+
+from syncfree._hook import Hook
+from syncfree._plugins import Plugins
+from syncfree._releases import Releases, load_releases
+from syncfree.adapters import diffusers, sglang, vllm
+from syncfree.adapting import Adapter, Binding
+from syncfree.hooks import HOOKS
+from syncfree.plugins import coefficient_table, packed_all_to_all, sync_free
+
+NAMES = {"vllm": "vLLM", "sglang": "SGLang", "diffusers": "diffusers"}
+ADAPTERS = (vllm.ADAPTER, sglang.ADAPTER, diffusers.ADAPTER)
+PLUGINS = (sync_free, coefficient_table, packed_all_to_all)
+
+HEAD = """# Hooks
+
+Written by `python -m docs` (`make docs`); do not edit. Every verdict follows from code that was read: the functions of each release
+in `releases.json` beside the adapter, and the form of the adapter that covers it.
+
+* **needed**: this release stalls here, or does work that it could spare. An exact implementation is bound by default.
+* **upstreamed**: the release has the change, or does not stall. Bound only when you name an implementation; *stays upstream's* where it
+  cannot be replaced.
+* **absent**: the release does not have the function.
+* **unknown**: it has the function, but no form covers it. Refused, unless `SYNCFREE_ALLOW_UNKNOWN` names the hook and the parameters are known.
+
+A release that is not in the list is `unknown` unless its code is that of a release that has the fix. `syncfree doctor` says what holds for
+what is installed; [refusals](refusals.md) says why nothing is guessed.
+
+| framework | releases read |
+|---|---|
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive recorded releases with one verdict, for one reason."""
+
+    first: str
+    last: str
+    verdict: str
+    why: str
+    replaceable: bool
+
+    @property
+    def releases(self) -> str:
+        return self.first if self.first == self.last else f"{self.first} to {self.last}"
+
+
+def page() -> str:
+    """The page ``docs/hooks.md``."""
+    parts = [HEAD]
+    for adapter in ADAPTERS:
+        names = load_releases(adapter.home).names
+        parts.append(f"| {NAMES[adapter.framework]} | {', '.join(names)} |\n")
+    parts += [_section(hook, plugins()) for hook in HOOKS.values()]
+    return "".join(parts)
+
+
+def short_table() -> str:
+    """The table of the README: a row for each hook, a framework's bindings of it taken together."""
+    lines = ["| hook | what it does | bound by default in | bound when named in |", "|---|---|---|---|"]
+    for hook in HOOKS.values():
+        by_default, when_named = [], []
+        for adapter in ADAPTERS:
+            needed, upstreamed = _bound_somewhere(adapter, hook.name)
+            by_default += [f"{NAMES[adapter.framework]} {text}" for text in needed]
+            when_named += [f"{NAMES[adapter.framework]} {text}" for text in upstreamed]
+        link = f"[`{hook.name}`](docs/hooks.md#{hook.name})"
+        lines.append(f"| {link} | {hook.summary} | {', '.join(by_default)} | {', '.join(when_named)} |")
+    return "\n".join(lines) + "\n"
+
+
+def plugins() -> Plugins:
+    """The plugins of this distribution alone, whatever else is installed."""
+    found = Plugins(HOOKS)
+    for module in PLUGINS:
+        found.register(module, module.__name__.rpartition(".")[2])
+    return found
+
+
+def stretches(binding: Binding, recorded: Releases) -> list[Stretch]:
+    """The verdicts on a binding over the recorded releases, in order."""
+    judged = [(name, *_verdict(binding, name, recorded)) for name in recorded.names]
+    found: list[Stretch] = []
+    for (verdict, why, replaceable), group in groupby(judged, key=lambda one: one[1:]):
+        names = [name for name, *_ in group]
+        found.append(Stretch(names[0], names[-1], verdict, why, replaceable))
+    return found
+
+
+def _verdict(binding: Binding, release: str, recorded: Releases) -> tuple[str, str, bool]:
+    """Verdict, reason, and whether there is a replacement; see ``registry/_judge.py``."""
+    if any(recorded.record(target, release) is None for target in binding.targets):
+        return "absent", "", False
+    for form in binding.forms:
+        if SpecifierSet(form.releases).contains(release, prereleases=True):
+            return form.status, form.why, form.compose is not None
+    return "unknown", "no form of the adapter covers it", False
+
+
+def _section(hook: Hook, found: Plugins) -> str:
+    exact = "equal bit for bit" if hook.tolerance.rtol == hook.tolerance.atol == 0 else "close"
+    lockstep = " A lockstep hook: all ranks switch together." if hook.lockstep else ""
+    lines = [
+        f"\n## `{hook.name}`\n",
+        f"{hook.summary[0].upper()}{hook.summary[1:]}. `{hook.variable}=<plugin>` chooses.{lockstep}",
+        f"Contract: [registry/hooks/{hook.name}.py](../registry/hooks/{hook.name}.py). Results are {exact} to the reference "
+        f"({hook.tolerance.reason}).\n",
+    ]
+    for implementation in found.candidates(hook.name):
+        declared = implementation.declaration
+        words = ["exact" if declared.exact else "not exact", f"host syncs per call: {declared.host_syncs}"]
+        words += [f"needs {', '.join(declared.needs)}"] if declared.needs else []
+        words += ["lockstep"] if implementation.lockstep else []
+        lines.append(f"* `{implementation.plugin}` ({'; '.join(words)})")
+    lines += ["", "| where | releases | verdict | why |", "|---|---|---|---|"]
+    for adapter in ADAPTERS:
+        lines += _rows(adapter, hook.name)
+    return "\n".join(lines) + "\n"
+
+
+def _rows(adapter: Adapter, hook: str) -> Iterator[str]:
+    """The rows of one framework; bindings with the same verdicts for the same reasons share them."""
+    recorded = load_releases(adapter.home)
+    alike: dict[tuple[Stretch, ...], list[Binding]] = {}
+    for binding in _bindings(adapter, hook):
+        alike.setdefault(tuple(stretches(binding, recorded)), []).append(binding)
+    for verdicts, bindings in alike.items():
+        targets = ", ".join(f"`{target.split(':')[1]}`" for binding in bindings for target in binding.targets)
+        notes = dict.fromkeys(binding.note for binding in bindings if binding.note)
+        where = "; ".join([f"{NAMES[adapter.framework]}: {targets}", *notes])
+        for stretch in verdicts:
+            kept = stretch.verdict == "upstreamed" and not stretch.replaceable
+            verdict = f"{stretch.verdict}, stays upstream's" if kept else stretch.verdict
+            yield f"| {where} | {stretch.releases} | {verdict} | {stretch.why} |"
+            where = ""
+
+
+def _bound_somewhere(adapter: Adapter, hook: str) -> tuple[list[str], list[str]]:
+    """Releases in which a binding of a hook is bound by default; and those in which some are, when named, and none by default."""
+    recorded = load_releases(adapter.home)
+    verdicts: dict[str, set[str]] = {name: set() for name in recorded.names}
+    for binding in _bindings(adapter, hook):
+        for name in recorded.names:
+            verdict, _, replaceable = _verdict(binding, name, recorded)
+            if replaceable:
+                verdicts[name].add(verdict)
+    needed = [name for name in recorded.names if "needed" in verdicts[name]]
+    upstreamed = [name for name in recorded.names if verdicts[name] == {"upstreamed"}]
+    return _ranges(needed, recorded.names), _ranges(upstreamed, recorded.names)
+
+
+def _ranges(some: Iterable[str], names: tuple[str, ...]) -> list[str]:
+    wanted = set(some)
+    runs = [list(group) for inside, group in groupby(names, key=wanted.__contains__) if inside]
+    return [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
+
+
+def _bindings(adapter: Adapter, hook: str) -> list[Binding]:
+    return [binding for binding in adapter.bindings if binding.hook == hook]
