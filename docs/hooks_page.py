@@ -25,17 +25,19 @@ PLUGINS = (sync_free, coefficient_table, packed_all_to_all)
 
 HEAD = """# Hooks
 
-Written by `python -m docs` (`make docs`); do not edit. Every verdict follows from code that was read: the functions of each release
-in `releases.json` beside the adapter, and the form of the adapter that covers it.
+Written by `python -m docs` (`make docs`); do not edit. Every verdict follows from code that was read: the functions of
+each release in `releases.json` beside the adapter, and the form of the adapter that covers it.
 
 * **needed**: this release stalls here, or does work that it could spare. An exact implementation is bound by default.
-* **upstreamed**: the release has the change, or does not stall. Bound only when you name an implementation; *stays upstream's* where it
+* **upstreamed**: the release has the change. Bound only when you name an implementation; *stays upstream's* where it
   cannot be replaced.
 * **absent**: the release does not have the function.
-* **unknown**: it has the function, but no form covers it. Refused, unless `SYNCFREE_ALLOW_UNKNOWN` names the hook and the parameters are known.
+* **unknown**: it has the function, but no form covers it. Refused, unless `SYNCFREE_ALLOW_UNKNOWN` names the hook and
+  the parameters are known.
 
-A release that is not in the list is `unknown` unless its code is that of a release that has the fix. `syncfree doctor` says what holds for
-what is installed; [refusals](refusals.md) says why nothing is guessed.
+A release that is not in the list is `unknown`, unless it lies in the range of a form and its code is the recorded one,
+or its code is that of a release that has the fix. `syncfree doctor` says what holds for what is installed;
+[refusals](refusals.md) says why nothing is guessed.
 
 | framework | releases read |
 |---|---|
@@ -115,8 +117,8 @@ def _section(hook: Hook, found: Plugins) -> str:
     lines = [
         f"\n## `{hook.name}`\n",
         f"{hook.summary[0].upper()}{hook.summary[1:]}. `{hook.variable}=<plugin>` chooses.{lockstep}",
-        f"Contract: [registry/hooks/{hook.name}.py](../registry/hooks/{hook.name}.py). Results are {exact} to the reference "
-        f"({hook.tolerance.reason}).\n",
+        f"Contract: [registry/hooks/{hook.name}.py](../registry/hooks/{hook.name}.py).",
+        f"Results are {exact} to the reference ({hook.tolerance.reason}).\n",
     ]
     for implementation in found.candidates(hook.name):
         declared = implementation.declaration
@@ -148,7 +150,7 @@ def _rows(adapter: Adapter, hook: str) -> Iterator[str]:
 
 
 def _bound_somewhere(adapter: Adapter, hook: str) -> tuple[list[str], list[str]]:
-    """Releases in which a binding of a hook is bound by default; and those in which some are, when named, and none by default."""
+    """Releases in which some binding of a hook is bound by default, and those in which one is only when it is named."""
     recorded = load_releases(adapter.home)
     verdicts: dict[str, set[str]] = {name: set() for name in recorded.names}
     for binding in _bindings(adapter, hook):
