@@ -8,6 +8,7 @@ import typer
 
 from .._errors import SyncfreeError
 from .._version import __version__
+from ..audit._cli import audit_command
 from . import doctor, fingerprint, listing
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
 app.command("list")(listing.list_command)
 app.command("doctor")(doctor.doctor_command)
 app.command("fingerprint")(fingerprint.fingerprint_command)
+app.command("audit", context_settings={"allow_interspersed_args": False})(audit_command)
 
 
 @app.callback(invoke_without_command=True)
