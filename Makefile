@@ -1,5 +1,5 @@
 # Needs Python 3.11, make and g++; everything else is made by `python3.11 -m tests.environments` and cached in
-# $SYNCFREE_ENV_CACHE (default ~/.cache/syncfree/environments). pip must find a CPU build of the torch that the locks pin.
+# $TEST_ENVIRONMENTS_CACHE (default ~/.cache/syncfree/environments). pip must find a CPU build of the torch that the locks pin.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ENVIRONMENTS := $(PYTHON) -m tests.environments
 PICTURES := build/pictures

@@ -28,8 +28,6 @@ PLUGINS = "SYNCFREE_PLUGINS"
 CONFIG = "SYNCFREE_CONFIG"
 ALLOW_UNKNOWN = "SYNCFREE_ALLOW_UNKNOWN"
 GENERAL_VARIABLES = (SWITCH, PLUGINS, CONFIG, ALLOW_UNKNOWN)
-FOREIGN_PREFIXES = ("SYNCFREE_AUDIT_",)
-"""Variables that the auditor passes to the processes it watches; they choose nothing here."""
 
 UPSTREAM = "upstream"
 DEFAULT = "default"
@@ -92,8 +90,7 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
     known = (*GENERAL_VARIABLES, *variables)
     for name in environ:
         if (name == PREFIX or name.startswith(f"{PREFIX}_")) and name not in known:
-            if not name.startswith(FOREIGN_PREFIXES):
-                problems.append(f"unknown variable {name}{nearest(name, known)}")
+            problems.append(f"unknown variable {name}{nearest(name, known)}")
     try:
         enabled = not is_off(environ)
     except SelectionError as error:

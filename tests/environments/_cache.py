@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-CACHE_VARIABLE = "SYNCFREE_ENV_CACHE"
+CACHE_VARIABLE = "TEST_ENVIRONMENTS_CACHE"
 COMPLETE = ".complete"
 
 
 def cache_root() -> Path:
-    """`$SYNCFREE_ENV_CACHE`, or `~/.cache/syncfree/environments`."""
+    """`$TEST_ENVIRONMENTS_CACHE`, or `~/.cache/syncfree/environments`."""
     chosen = os.environ.get(CACHE_VARIABLE)
     root = Path(chosen) if chosen else Path.home() / ".cache" / "syncfree" / "environments"
     return root.absolute()
