@@ -20,13 +20,18 @@ def cases() -> Iterator[Case]:
     import diffusers
 
     for name in sorted(name for name in dir(diffusers) if name.endswith("Scheduler") and "Flax" not in name):
-        yield name, partial(denoise, getattr(diffusers, name))
+        owner = getattr(diffusers, name)
+        yield name, partial(denoise, owner)
+        if name == "UniPCMultistepScheduler":
+            yield f"{name}, solver_order=3", partial(denoise, owner, solver_order=3)
 
 
-def denoise(owner: Any) -> tuple[Report, Report]:
+def denoise(owner: Any, **options: Any) -> tuple[Report, Report]:
     """Count ``set_timesteps`` and each step."""
     torch.manual_seed(0)
-    scheduler = owner()
+    scheduler = owner(**options)
+    if _is_token_based(owner.__name__):
+        return _refine_tokens(scheduler)
     shape = (1, 3, *_SHAPE[1:]) if "CogVideoX" in owner.__name__ or "Helios" in owner.__name__ else _SHAPE
     with audit() as prepare:
         _set_timesteps(scheduler)
@@ -43,6 +48,26 @@ def denoise(owner: Any) -> tuple[Report, Report]:
     return prepare, report
 
 
+def _is_token_based(name: str) -> bool:
+    """Schedulers of discrete diffusion: logits in, token ids out."""
+    return name in ("BlockRefinementScheduler", "DiscreteDDIMScheduler", "EntropyBoundScheduler")
+
+
+def _refine_tokens(scheduler: Any) -> tuple[Report, Report]:
+    vocabulary = getattr(scheduler.config, "vocab_size", None) or 50
+    mask = {"mask_token_id": vocabulary - 1} if type(scheduler).__name__ == "BlockRefinementScheduler" else {}
+    with audit() as prepare:
+        scheduler.set_timesteps(STEPS, device="cuda")
+    tokens = torch.full((1, 16), vocabulary - 1, device="cuda")
+    outputs = [torch.randn(1, 16, vocabulary, device="cuda") for _ in range(STEPS)]
+    with audit() as report:
+        for number, output in enumerate(outputs):
+            step()
+            timestep = number if mask else scheduler.timesteps[number]
+            tokens = scheduler.step(output, timestep, tokens, **mask).prev_sample
+    return prepare, report
+
+
 def _set_timesteps(scheduler: Any) -> None:
     name = type(scheduler).__name__
     extra = {"stage_index": 0} if name.startswith("Helios") else {}
@@ -53,9 +78,10 @@ def _set_timesteps(scheduler: Any) -> None:
 
 
 def _timesteps(scheduler: Any) -> torch.Tensor:
-    """What the pipeline iterates over; Wuerstchen's last timestep is only the end of the one before."""
+    """What the pipeline iterates over; in two of them the last timestep is only the end of the one before."""
     timesteps: torch.Tensor = scheduler.timesteps
-    return timesteps[:-1] if type(scheduler).__name__ == "DDPMWuerstchenScheduler" else timesteps
+    has_end = type(scheduler).__name__ in ("DDPMWuerstchenScheduler", "SCMScheduler")
+    return timesteps[:-1] if has_end else timesteps
 
 
 def _step(
@@ -78,6 +104,12 @@ def _step(
         return scheduler.step_pred(output, timestep, corrected).prev_sample, {}
     if name == "DDPMWuerstchenScheduler":
         return scheduler.step(output, timestep.expand(sample.shape[0]), sample).prev_sample, {}
+    if name == "HeliosDMDScheduler":
+        distilled = {"dmd_noisy_tensor": sample, "dmd_sigmas": scheduler.sigmas, "dmd_timesteps": timesteps}
+        stepped = scheduler.step(
+            output, timestep, sample, cur_sampling_step=number, all_timesteps=timesteps, **distilled
+        )
+        return stepped.prev_sample, {}
     if name == "KarrasVeScheduler":
         return scheduler.step(output, scheduler.schedule[number], scheduler.schedule[number] * 0.9, sample).prev_sample, {}
     return scheduler.step(output, timestep, sample, return_dict=False)[0], {}
