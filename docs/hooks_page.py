@@ -93,16 +93,16 @@ def plugins() -> Plugins:
 
 def stretches(binding: Binding, recorded: Releases) -> list[Stretch]:
     """The verdicts on a binding over the recorded releases, in order."""
-    judged = [(name, *_verdict(binding, name, recorded)) for name in recorded.names]
+    judged = [(name, *verdict(binding, name, recorded)) for name in recorded.names]
     found: list[Stretch] = []
-    for (verdict, why, replaceable), group in groupby(judged, key=lambda one: one[1:]):
+    for (said, why, replaceable), group in groupby(judged, key=lambda one: one[1:]):
         names = [name for name, *_ in group]
-        found.append(Stretch(names[0], names[-1], verdict, why, replaceable))
+        found.append(Stretch(names[0], names[-1], said, why, replaceable))
     return found
 
 
-def _verdict(binding: Binding, release: str, recorded: Releases) -> tuple[str, str, bool]:
-    """Verdict, reason, and whether there is a replacement; see ``registry/_judge.py``."""
+def verdict(binding: Binding, release: str, recorded: Releases) -> tuple[str, str, bool]:
+    """Verdict on a recorded release, its reason, and whether there is a replacement there; see ``registry/_judge.py``."""
     if any(recorded.record(target, release) is None for target in binding.targets):
         return "absent", "", False
     for form in binding.forms:
@@ -144,8 +144,8 @@ def _rows(adapter: Adapter, hook: str) -> Iterator[str]:
         where = "; ".join([f"{NAMES[adapter.framework]}: {targets}", *notes])
         for stretch in verdicts:
             kept = stretch.verdict == "upstreamed" and not stretch.replaceable
-            verdict = f"{stretch.verdict}, stays upstream's" if kept else stretch.verdict
-            yield f"| {where} | {stretch.releases} | {verdict} | {stretch.why} |"
+            said = f"{stretch.verdict}, stays upstream's" if kept else stretch.verdict
+            yield f"| {where} | {stretch.releases} | {said} | {stretch.why} |"
             where = ""
 
 
@@ -155,9 +155,9 @@ def _bound_somewhere(adapter: Adapter, hook: str) -> tuple[list[str], list[str]]
     verdicts: dict[str, set[str]] = {name: set() for name in recorded.names}
     for binding in _bindings(adapter, hook):
         for name in recorded.names:
-            verdict, _, replaceable = _verdict(binding, name, recorded)
+            judged, _, replaceable = verdict(binding, name, recorded)
             if replaceable:
-                verdicts[name].add(verdict)
+                verdicts[name].add(judged)
     needed = [name for name in recorded.names if "needed" in verdicts[name]]
     upstreamed = [name for name in recorded.names if verdicts[name] == {"upstreamed"}]
     return _ranges(needed, recorded.names), _ranges(upstreamed, recorded.names)

@@ -1,0 +1,125 @@
+"""The documentation says what is so: generated pages, links, examples, names of variables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from packaging.version import Version
+
+import syncfree
+from docs import hooks_page
+from docs.__main__ import stale
+from syncfree import _judge, _select
+from syncfree._frameworks import Installed
+from syncfree._releases import load_releases
+from syncfree._runtime import Runtime
+from syncfree.adapting import Adapter
+from syncfree.hooks import HOOKS
+
+ROOT = Path(__file__).parents[2]
+WRITTEN = ("README.md", "CHANGELOG.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md")))
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+VARIABLE = re.compile(r"\bSYNCFREE_[A-Z_]*[A-Z]\b")
+
+
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text("utf-8")
+
+
+def examples(page: str) -> list[str]:
+    return PYTHON.findall(text_of(page))
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_generated_pages_are_current() -> None:
+    assert stale(["README.md", "docs/hooks.md"]) == [], "run `make docs`"
+
+
+@pytest.mark.parametrize("adapter", hooks_page.ADAPTERS, ids=lambda adapter: adapter.framework)
+def test_a_verdict_in_the_table_is_that_of_doctor(adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = load_releases(adapter.home)
+    for release in recorded.names:
+        installed = Installed(adapter, Version(release), adapter.package, ROOT)
+        # Instead of reading the release's source: what was recorded of it.
+        monkeypatch.setattr(_judge, "_find", lambda target, _, release=release: recorded.record(target, release))
+        for binding in adapter.bindings:
+            judged = _judge.judge(binding, installed, recorded)
+            verdict, why, replaceable = hooks_page.verdict(binding, release, recorded)
+            assert verdict == judged.verdict, f"{binding.label}, {release}"
+            if judged.verdict in ("needed", "upstreamed"):
+                assert judged.form is not None
+                assert (why, replaceable) == (judged.reason, judged.form.compose is not None)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_has_its_row_and_its_section(hook: str) -> None:
+    assert f"| [`{hook}`](docs/hooks.md#{hook}) |" in text_of("README.md")
+    assert f"\n## `{hook}`\n" in text_of("docs/hooks.md")
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_every_relative_link_leads_somewhere(page: str) -> None:
+    for link in LINK.findall(text_of(page)):
+        if not link.startswith("https://"):
+            path, _, anchor = link.partition("#")
+            target = (ROOT / page).parent / path if path else ROOT / page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_every_variable_that_a_page_names_exists(page: str) -> None:
+    known = {*_select.GENERAL_VARIABLES, *(hook.variable for hook in HOOKS.values())}
+    assert set(VARIABLE.findall(text_of(page))) <= known
+
+
+def test_choosing_names_every_general_variable_and_states_the_precedence_of_the_code() -> None:
+    page = text_of("docs/choosing.md")
+    assert all(f"`{variable}`" in page for variable in _select.GENERAL_VARIABLES)
+    assert _select.__doc__ is not None
+    order = re.findall(r"^\d\. ([^:;]*)", _select.__doc__, re.MULTILINE)
+    assert len(order) == 4
+    positions = [page.index(f". {step.replace('``', '`')}") for step in order]
+    assert positions == sorted(positions)
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_every_python_example_compiles(page: str) -> None:
+    for number, source in enumerate(examples(page)):
+        compile(source, f"{page}, example {number}", "exec")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/plugins.md"])
+def test_the_plugin_example_is_taken_in(page: str, runtime: Runtime) -> None:
+    (source,) = [example for example in examples(page) if example.startswith('"""kept_frames.py')]
+    module = ModuleType("kept_frames")
+    exec(source, vars(module))
+    syncfree.register(module)
+    assert runtime.plugins().implementations["postprocess"]["kept_frames"].declaration.exact
+    syncfree.use(postprocess="kept_frames")
+
+
+def test_the_lazy_example_declares_without_importing(runtime: Runtime) -> None:
+    (source,) = [example for example in examples("docs/plugins.md") if "implementation=" in example]
+    namespace: dict[str, object] = {}
+    exec(source, namespace)
+    syncfree.register(type("AcmeFrames", (), {"postprocess": staticmethod(namespace["postprocess"])}))
+    found = runtime.plugins().implementations["postprocess"]["AcmeFrames"]
+    with pytest.raises(syncfree.PluginError, match=r"acme_frames\.kernels:postprocess"):
+        found.function()
+
+
+def test_the_adapter_example_is_an_adapter() -> None:
+    namespace: dict[str, object] = {"__name__": "acme"}
+    exec(examples("docs/adapters.md")[0], namespace)
+    adapter = namespace["ADAPTER"]
+    assert isinstance(adapter, Adapter)
+    assert {binding.hook for binding in adapter.bindings} <= set(HOOKS)
