@@ -45,6 +45,8 @@ class Hook:
         summary: one line for the table of hooks.
         pure: the result depends on the arguments alone and no argument is changed, so a call can be repeated.
         lockstep: every rank of a job must make the same choice, because a mixed choice hangs.
+        writes: the arguments that a call changes; what they hold afterwards is part of the result.
+        on_host: the arguments whose tensors the contract keeps on the host, whatever the device.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Hook:
     summary: str
     pure: bool = True
     lockstep: bool = False
+    writes: tuple[str, ...] = ()
+    on_host: tuple[str, ...] = ()
 
     @property
     def variable(self) -> str:

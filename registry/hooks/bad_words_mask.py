@@ -67,4 +67,5 @@ HOOK = Hook(
     tolerance=Tolerance(0.0, 0.0, "only -inf is written"),
     summary="all tokens that would complete a bad word, masked in one write",
     pure=False,
+    writes=("logits",),
 )

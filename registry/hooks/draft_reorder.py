@@ -60,4 +60,5 @@ HOOK = Hook(
     tolerance=Tolerance(0.0, 0.0, "rows are moved, not computed"),
     summary="rows of draft state that move with their requests, by one asynchronous upload",
     pure=False,
+    writes=("states",),
 )

@@ -53,4 +53,5 @@ HOOK = Hook(
     tolerance=Tolerance(0.0, 0.0, "integers are copied, not computed"),
     summary="padding of a step's logits indices without reading the last one",
     pure=False,
+    writes=("buffer",),
 )

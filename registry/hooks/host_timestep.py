@@ -67,4 +67,5 @@ HOOK = Hook(
     inputs=inputs,
     tolerance=Tolerance(rtol=0.0, atol=0.0, reason="a copy of a value"),
     summary="a timestep's value on the host, without reading the device",
+    on_host=("host",),
 )

@@ -95,4 +95,5 @@ HOOK = Hook(
     tolerance=Tolerance(0.0, 0.0, "integers are sorted and counted"),
     summary="tokens sorted by LoRA adapter on the host, which knows the mapping, and uploaded without waiting",
     pure=False,
+    writes=("tensors",),
 )

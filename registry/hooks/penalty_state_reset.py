@@ -52,4 +52,5 @@ HOOK = Hook(
     tolerance=Tolerance(0.0, 0.0, "only zeros are written"),
     summary="penalty state of new requests, cleared without uploading a zero",
     pure=False,
+    writes=("states",),
 )

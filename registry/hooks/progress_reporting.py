@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._hook import Hook, Tolerance, hookspec
@@ -57,8 +58,6 @@ def reference(
 
 def inputs() -> SearchStrategy[dict[str, Any]]:
     """Loops with and without an iterable, on any rank, with a bar that records what it was made with."""
-    from types import SimpleNamespace
-
     from hypothesis import strategies as st
 
     options = st.fixed_dictionaries(
@@ -69,10 +68,17 @@ def inputs() -> SearchStrategy[dict[str, Any]]:
             "iterable": st.none() | st.lists(st.integers(), max_size=5),
             "total": st.none() | st.integers(0, 100),
             "rank": st.none() | st.integers(0, 15),
-            "bar": st.just(SimpleNamespace),
+            "bar": st.just(_Made),
             "options": options,
         }
     )
+
+
+class _Made(SimpleNamespace):
+    """A bar that records what it was made with; like tqdm's, it is shown unless it is told otherwise."""
+
+    def __init__(self, *, disable: bool = False, **options: Any) -> None:
+        super().__init__(disable=bool(disable), **options)
 
 
 HOOK = Hook(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from .._hook import Hook, Tolerance, hookspec
@@ -55,13 +56,10 @@ class _Sampler:
             processor()
 
     def processors(self) -> list[Callable[[], None]]:
-        def processor(index: int) -> Callable[[], None]:
-            def call() -> None:
-                self.called[index] += 1
+        return [partial(self.call, index) for index in range(len(self.called))]
 
-            return call
-
-        return [processor(index) for index in range(len(self.called))]
+    def call(self, processor: int) -> None:
+        self.called[processor] += 1
 
 
 HOOK = Hook(
@@ -72,4 +70,5 @@ HOOK = Hook(
     tolerance=Tolerance(0.0, 0.0, "values are copied, not computed"),
     summary="sampling parameters are copied in steps that add a request only",
     pure=False,
+    writes=("write",),
 )

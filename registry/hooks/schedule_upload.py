@@ -50,4 +50,5 @@ HOOK = Hook(
     inputs=inputs,
     tolerance=Tolerance(rtol=0.0, atol=0.0, reason="a copy of values"),
     summary="put a schedule that was made on the host on the device",
+    on_host=("values",),
 )

@@ -1,0 +1,228 @@
+"""The test kit of plugins: hold an implementation to its hook's contract and to what it declares.
+
+    from syncfree.testing import check_implementation
+
+    def test_my_scheduler_step():
+        check_implementation("scheduler_step", "acme.steps:scheduler_step")
+
+It needs the extra ``test`` and torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from hypothesis import given, settings
+
+from ._errors import PluginError, SelectionError, nearest
+from ._hook import Hook, declaration_of
+from ._plugins import Implementation, check_signature, describe
+from ._sameness import Mover, copied, difference
+from .hooks import HOOKS
+
+__all__ = ["check_implementation"]
+
+AUDIT_TIMEOUT_S = 600
+
+
+def check_implementation(
+    hook: str, implementation: str | Callable[..., Any], *, examples: int = 50, audited: bool = True
+) -> None:
+    """Call an implementation and the hook's reference with generated arguments, and compare.
+
+    Results must have the same types, dtypes, shapes and devices, and values that are equal bit for bit where the
+    implementation is declared exact, else within the hook's tolerance; NaN equals NaN. So must the arguments that the
+    contract says a call changes (`Hook.writes`). The arguments of a pure hook, and of a call that is declined, must be
+    unchanged. An implementation may decline some calls, not all that the reference accepts.
+
+    Where ``host_syncs`` is declared, the same is done again in a process of its own on `syncfree.audit`'s simulated
+    device, and no call may make the host wait more often. Lockstep hooks are not audited: their process groups exchange
+    in host memory here. They are called in a group of one rank (of the default process group, where there is one), which
+    shows nothing of the exchange between ranks: test that in real processes.
+
+    Args:
+        hook: the hook's name.
+        implementation: a plugin's name, ``"package.module:function"``, or the function.
+        examples: how many calls to generate.
+        audited: False leaves the simulated device out.
+
+    Raises:
+        AssertionError: the first wrong call, made as small as possible: hook, plugin, arguments, both results.
+        SelectionError: no such hook or plugin, or its needs are not met here.
+        PluginError: it cannot be imported, or its signature is not the contract's.
+        AuditError: there is no simulated device for this torch or platform.
+        ValueError: a function that another process cannot import is to be audited; name it, or say ``audited=False``.
+    """
+    if hook not in HOOKS:
+        raise SelectionError(f"syncfree: unknown hook {hook!r}{nearest(hook, HOOKS)}")
+    found = _find(HOOKS[hook], implementation)
+    if found.missing():
+        raise SelectionError(f"syncfree: {describe_(found)} needs {', '.join(found.missing())}, which this process lacks")
+    with _group_of_one() if HOOKS[hook].lockstep else nullcontext():
+        _check(found, examples, None)
+    if audited and found.declaration.host_syncs is not None and not HOOKS[hook].lockstep:
+        _check_audited(found, examples)
+
+
+def describe_(found: Implementation) -> str:
+    """An implementation, for messages."""
+    return f"{found.hook.name} of plugin {describe(found.plugin, found.distribution)}"
+
+
+def _find(hook: Hook, given_: str | Callable[..., Any]) -> Implementation:
+    if callable(given_):
+        name = f"{given_.__module__}:{given_.__qualname__}"
+        return Implementation(hook, name, None, declaration_of(given_), given_)
+    if ":" in given_:
+        return _find(hook, _imported(given_))
+    from ._runtime import RUNTIME
+
+    plugins = RUNTIME.plugins().implementations.get(hook.name, {})
+    if given_ not in plugins:
+        raise SelectionError(f"syncfree: {given_!r} does not implement {hook.name}{nearest(given_, plugins)}")
+    return plugins[given_]
+
+
+def _imported(path: str) -> Any:
+    module, _, name = path.partition(":")
+    try:
+        value: Any = importlib.import_module(module)
+        for part in name.split("."):
+            value = getattr(value, part)
+    except (ImportError, AttributeError) as error:
+        raise PluginError(f"{path!r} cannot be imported: {error}") from error
+    return value
+
+
+def _check(found: Implementation, examples: int, audited_calls: int | None) -> None:
+    """Compare on the CPU; on the simulated device within a budget of syncs per call when ``audited_calls`` is given."""
+    from .audit import SyncBudgetExceeded, allow, audit
+
+    hook, function = found.hook, found.function()
+    check_signature(hook, function, describe(found.plugin, found.distribution))
+    tolerance = None if found.declaration.exact else hook.tolerance
+    answered = accepted = 0
+
+    def upload(move: Callable[[], Any]) -> Any:
+        with allow("the test kit puts what an argument's function returns on the device"):
+            return move()
+
+    def fresh(arguments: dict[str, Any]) -> dict[str, Any]:
+        own = copied(arguments)
+        if audited_calls is None:
+            return own
+        move = Mover("cuda:0", upload)
+        return {name: value if name in hook.on_host else move(value) for name, value in own.items()}
+
+    @settings(max_examples=examples, deadline=None, database=None, report_multiple_bugs=False)
+    @given(hook.inputs())
+    def compare(arguments: dict[str, Any]) -> None:
+        nonlocal answered, accepted
+        before, for_mine, for_theirs = fresh(arguments), fresh(arguments), fresh(arguments)
+
+        def fail(problem: str, *results: Any) -> None:
+            shown = "\n  ".join(f"{name} = {value!r}" for name, value in before.items())
+            named = zip(("implementation", "reference"), results, strict=False)
+            lines = "".join(f"\n{name} returned {value!r}" for name, value in named)
+            raise AssertionError(f"{describe_(found)}: {problem}\narguments:\n  {shown}{lines}")
+
+        try:
+            with nullcontext() if audited_calls is None else audit(audited_calls):
+                mine = function(**for_mine)
+        except SyncBudgetExceeded as error:
+            fail(f"one call makes the host wait more often than the declared {audited_calls} times: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever it raises where the reference does not is the finding
+            hook.reference(**for_theirs)
+            try:
+                fail(f"raised {type(error).__name__}: {error}, where the reference does not")
+            except AssertionError as failure:
+                raise failure from error
+        theirs = hook.reference(**for_theirs)
+        accepted += theirs is not NotImplemented
+        if hook.pure or mine is NotImplemented:
+            changed = difference(for_mine, before, None, "an argument, by name,")
+            if changed:
+                fail(f"changed its arguments: {changed}", mine, theirs)
+        if mine is NotImplemented:
+            return
+        answered += 1
+        different = difference(mine, theirs, tolerance)
+        for name in hook.writes:
+            different = different or difference(for_mine[name], for_theirs[name], tolerance, f"argument {name!r} afterwards")
+        if different:
+            fail(f"is not what the reference gives: {different}", mine, theirs)
+
+    compare()
+    if accepted and not answered:
+        raise AssertionError(f"{describe_(found)}: declined all of {accepted} generated calls; nothing could be compared")
+
+
+@contextmanager
+def _group_of_one() -> Iterator[None]:
+    """A default process group, for the time of a check when there is none."""
+    import torch.distributed as dist
+
+    if dist.is_initialized():
+        yield
+        return
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def _check_audited(found: Implementation, examples: int) -> None:
+    """Do `_check` in a process of its own, because the simulated device is process-wide and stays."""
+    from .audit import AuditError
+
+    path = found.declaration.implementation or f"{found.marked.__module__}:{found.marked.__qualname__}"
+    if "<locals>" in path or path.startswith("__main__:"):
+        raise ValueError(
+            f"{path} cannot be imported by the process that audits it: move it to a module, or say audited=False"
+        )
+    declared = found.declaration
+    order = [found.hook.name, path, found.plugin, found.distribution, declared.exact, declared.host_syncs, examples]
+    done = subprocess.run(
+        [sys.executable, "-c", "from syncfree.testing import _serve; _serve()", json.dumps(order)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=AUDIT_TIMEOUT_S,
+        check=False,
+    )
+    kind, _, message = done.stdout.rpartition("\0")[0].rpartition("\0")[2].partition(":")
+    if kind == "refused":
+        raise AuditError(message)
+    if kind == "wrong":
+        raise AssertionError(f"on the simulated device, {message}")
+    if kind != "right":
+        raise RuntimeError(f"the process that audits {describe_(found)} ended with {done.returncode}:\n{done.stderr}")
+
+
+def _serve() -> None:
+    """The program of that process; its last word stands between two NUL characters."""
+    from ._hook import Declaration
+    from .audit import AuditError, simulated
+
+    hook, path, plugin, distribution, exact, host_syncs, examples = json.loads(sys.argv[1])
+    try:
+        simulated.install()
+    except AuditError as error:
+        sys.stdout.write(f"\0refused:{error}\0")
+        return
+    function = _imported(path)
+    found = Implementation(HOOKS[hook], plugin, distribution, Declaration(exact, host_syncs), function)
+    try:
+        _check(found, examples, host_syncs)
+    except AssertionError as error:
+        sys.stdout.write(f"\0wrong:{error}\0")
+    else:
+        sys.stdout.write("\0right:\0")
