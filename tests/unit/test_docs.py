@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from packaging.version import Version
@@ -109,7 +110,7 @@ def test_the_plugin_example_is_taken_in(page: str, runtime: Runtime) -> None:
 
 def test_the_lazy_example_declares_without_importing(runtime: Runtime) -> None:
     (source,) = [example for example in examples("docs/plugins.md") if "implementation=" in example]
-    namespace: dict[str, object] = {}
+    namespace: dict[str, Any] = {}
     exec(source, namespace)
     syncfree.register(type("AcmeFrames", (), {"postprocess": staticmethod(namespace["postprocess"])}))
     found = runtime.plugins().implementations["postprocess"]["AcmeFrames"]
