@@ -86,13 +86,17 @@ def sglang_around() -> Callable[..., Any] | None:
     except ImportError:
         return None
     module = types.ModuleType("syncfree_bench_target")
-    module.upstream = upstream  # type: ignore[attr-defined]
+
+    def original(a: int, b: int, c: int) -> int:  # of its own: the registry rewrites every global that holds its target
+        return a
+
+    module.upstream = original  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module
     direct = compose(implementation, upstream)
     HookRegistry.register(f"{module.__name__}.upstream", lambda original, a, b, c: direct(a, b, c), HookType.AROUND)
     HookRegistry.apply_hooks()
     patched = module.upstream
-    if patched is upstream:
+    if patched is original:
         raise RuntimeError("SGLang's HookRegistry did not patch the target")
     return patched  # type: ignore[no-any-return]
 
