@@ -100,6 +100,9 @@ class Runtime:
                     raise SelectionError(f"syncfree: SYNCFREE_PLUGINS keeps plugin {name!r} out")
                 self._plugins.register(plugin, name)
             else:
+                taken = [other for _, other in self._registered] + [other for other, _, _ in entry_points()]
+                if name in taken:
+                    raise PluginError(f"plugin {name!r}: the name is taken. Taken: {', '.join(sorted(taken))}")
                 Plugins(HOOKS).register(plugin, name)  # validate now, where the caller can see it
             self._registered.append((plugin, name))
             self._plugin_names.add(name)

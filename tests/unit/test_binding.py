@@ -426,6 +426,15 @@ def test_a_framework_that_is_not_installed_is_an_error(made_up: MadeUp) -> None:
         syncfree.load("mad_up")
 
 
+@pytest.mark.parametrize("name", ["mine", "sync_free"])
+def test_a_name_that_is_taken_is_refused_when_it_is_registered_and_nothing_else_breaks(ready: MadeUp, name: str) -> None:
+    with pytest.raises(PluginError, match=f"'{name}': the name is taken"):
+        syncfree.register(Inexact(), name)
+    ready.adapter(reduce_binding())
+    syncfree.load("made_up")
+    assert ready.work().reduce(*CALL)[0] == "mine"
+
+
 def test_the_manifest_differs_when_a_choice_differs(ready: MadeUp) -> None:
     ready.adapter(reduce_binding())
     ready.work()
