@@ -109,8 +109,10 @@ def _parts(value: Any) -> dict[Any, Any] | None:
         return {"function": value.func, "args": value.args, "keywords": value.keywords}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if type(value).__eq__ is object.__eq__ and hasattr(value, "__dict__") and not isinstance(value, type):
-        return vars(value)
+    inherited: Any = object.__eq__
+    if type(value).__eq__ is inherited and hasattr(value, "__dict__") and not isinstance(value, type):
+        attributes: dict[Any, Any] = vars(value)
+        return attributes
     return None
 
 

@@ -64,30 +64,30 @@ def check_implementation(
         raise SelectionError(f"syncfree: unknown hook {hook!r}{nearest(hook, HOOKS)}")
     found = _find(HOOKS[hook], implementation)
     if found.missing():
-        raise SelectionError(f"syncfree: {describe_(found)} needs {', '.join(found.missing())}, which this process lacks")
+        raise SelectionError(f"syncfree: {_described(found)} needs {', '.join(found.missing())}, which this process lacks")
     with _group_of_one() if HOOKS[hook].lockstep else nullcontext():
         _check(found, examples, None)
     if audited and found.declaration.host_syncs is not None and not HOOKS[hook].lockstep:
         _check_audited(found, examples)
 
 
-def describe_(found: Implementation) -> str:
+def _described(found: Implementation) -> str:
     """An implementation, for messages."""
     return f"{found.hook.name} of plugin {describe(found.plugin, found.distribution)}"
 
 
-def _find(hook: Hook, given_: str | Callable[..., Any]) -> Implementation:
-    if callable(given_):
-        name = f"{given_.__module__}:{given_.__qualname__}"
-        return Implementation(hook, name, None, declaration_of(given_), given_)
-    if ":" in given_:
-        return _find(hook, _imported(given_))
+def _find(hook: Hook, wanted: str | Callable[..., Any]) -> Implementation:
+    if callable(wanted):
+        name = f"{wanted.__module__}:{wanted.__qualname__}"
+        return Implementation(hook, name, None, declaration_of(wanted), wanted)
+    if ":" in wanted:
+        return _find(hook, _imported(wanted))
     from ._runtime import RUNTIME
 
     plugins = RUNTIME.plugins().implementations.get(hook.name, {})
-    if given_ not in plugins:
-        raise SelectionError(f"syncfree: {given_!r} does not implement {hook.name}{nearest(given_, plugins)}")
-    return plugins[given_]
+    if wanted not in plugins:
+        raise SelectionError(f"syncfree: {wanted!r} does not implement {hook.name}{nearest(wanted, plugins)}")
+    return plugins[wanted]
 
 
 def _imported(path: str) -> Any:
@@ -131,7 +131,7 @@ def _check(found: Implementation, examples: int, audited_calls: int | None) -> N
             shown = "\n  ".join(f"{name} = {value!r}" for name, value in before.items())
             named = zip(("implementation", "reference"), results, strict=False)
             lines = "".join(f"\n{name} returned {value!r}" for name, value in named)
-            raise AssertionError(f"{describe_(found)}: {problem}\narguments:\n  {shown}{lines}")
+            raise AssertionError(f"{_described(found)}: {problem}\narguments:\n  {shown}{lines}")
 
         try:
             with nullcontext() if audited_calls is None else audit(audited_calls):
@@ -161,18 +161,19 @@ def _check(found: Implementation, examples: int, audited_calls: int | None) -> N
 
     compare()
     if accepted and not answered:
-        raise AssertionError(f"{describe_(found)}: declined all of {accepted} generated calls; nothing could be compared")
+        raise AssertionError(f"{_described(found)}: declined all of {accepted} generated calls; nothing could be compared")
 
 
 @contextmanager
 def _group_of_one() -> Iterator[None]:
     """A default process group, for the time of a check when there is none."""
     import torch.distributed as dist
+    from torch._C._distributed_c10d import HashStore
 
     if dist.is_initialized():
         yield
         return
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    dist.init_process_group("gloo", store=HashStore(), rank=0, world_size=1)
     try:
         yield
     finally:
@@ -204,7 +205,7 @@ def _check_audited(found: Implementation, examples: int) -> None:
     if kind == "wrong":
         raise AssertionError(f"on the simulated device, {message}")
     if kind != "right":
-        raise RuntimeError(f"the process that audits {describe_(found)} ended with {done.returncode}:\n{done.stderr}")
+        raise RuntimeError(f"the process that audits {_described(found)} ended with {done.returncode}:\n{done.stderr}")
 
 
 def _serve() -> None:
