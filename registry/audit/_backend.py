@@ -34,16 +34,12 @@ def select(name: str) -> Backend:
     if name not in ("auto", "cuda", "simulated"):
         raise ValueError(f"no audit back end {name!r}; there are auto, cuda and simulated")
     if importlib.util.find_spec("torch") is None:
-        raise AuditError(
-            "an audit needs PyTorch, and this Python has no torch; install it in this environment"
-        )
+        raise AuditError("an audit needs PyTorch, and this Python has no torch; install it in this environment")
     from . import simulated
 
     if simulated.is_installed():
         if name == "cuda":
-            raise AuditError(
-                "the simulated device is installed in this process, so the cuda back end cannot be used in it"
-            )
+            raise AuditError("the simulated device is installed in this process, so the cuda back end cannot be used in it")
         return simulated.backend()
     if name == "simulated":
         simulated.install()

@@ -23,7 +23,9 @@ _INJECT = Path(__file__).with_name("_inject")
 def audit_command(
     command: list[str] = typer.Argument(..., metavar="-- COMMAND...", help="The Python program and its arguments."),
     json_file: Path | None = typer.Option(None, "--json", metavar="FILE", help="Write every sync with its stack."),
-    html_file: Path | None = typer.Option(None, "--html", metavar="FILE", help="Write a page with a flame graph and a timeline."),
+    html_file: Path | None = typer.Option(
+        None, "--html", metavar="FILE", help="Write a page with a flame graph and a timeline."
+    ),
     budget: int | None = typer.Option(None, "--budget", min=0, help="Exit with status 3 when there are more hard syncs."),
     backend: str = typer.Option("auto", help="auto, cuda, or simulated; auto is cuda where torch has a GPU."),
 ) -> None:
@@ -73,7 +75,9 @@ def text(recording: Recording) -> str:
     lines = [f"syncfree audit: {recording.hard} hard syncs in {len(recording.processes)} process(es)"]
     for process in recording.processes:
         hard = sum(sync.hard and sync.allowed is None for sync in process.syncs)
-        lines.append(f"  process {process.pid}: {hard} hard, {process.backend}, torch {process.torch}, {' '.join(process.argv)}")
+        lines.append(
+            f"  process {process.pid}: {hard} hard, {process.backend}, torch {process.torch}, {' '.join(process.argv)}"
+        )
     lines += [str(site) for site in recording.sites()]
     for phase in recording.phases():
         name = phase.name or "(unnamed)"

@@ -66,9 +66,7 @@ def _kind(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Kind:
     if name == "aten::_local_scalar_dense":
         return Kind.ITEM
     if name in _DATA_SHAPE:
-        host_index = name not in ("aten::index", "aten::_index_put_impl_", "aten::index_put_") or _has_mask(
-            args
-        )
+        host_index = name not in ("aten::index", "aten::_index_put_impl_", "aten::index_put_") or _has_mask(args)
         return Kind.DATA_SHAPE if host_index else Kind.H2D
     if name == "aten::copy_":
         return Kind.H2D if args[0].is_cuda else Kind.D2H
@@ -85,31 +83,17 @@ def _record_staged(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     """Record a ``non_blocking`` copy that involves pageable memory."""
     if name == "aten::copy_":
         destination, source = args[0], args[1]
-        if (
-            not (args[2] if len(args) > 2 else kwargs.get("non_blocking"))
-            or destination.is_cuda == source.is_cuda
-        ):
+        if not (args[2] if len(args) > 2 else kwargs.get("non_blocking")) or destination.is_cuda == source.is_cuda:
             return
         host = source if destination.is_cuda else destination
-        same = (
-            destination.dtype == source.dtype
-            and destination.shape == source.shape
-            and destination.is_contiguous()
-        )
+        same = destination.dtype == source.dtype and destination.shape == source.shape and destination.is_contiguous()
         if host.numel() and not (host.is_pinned() and same and source.is_contiguous()):
             record(Kind.STAGED, name, hard=not destination.is_cuda, shape=tuple(source.shape))
         return
     source, device, dtype = args[0], kwargs.get("device"), kwargs.get("dtype")
-    if (
-        not kwargs.get("non_blocking")
-        or device is None
-        or source.is_cuda
-        or torch.device(device).type != "cuda"
-    ):
+    if not kwargs.get("non_blocking") or device is None or source.is_cuda or torch.device(device).type != "cuda":
         return
-    if source.numel() and not (
-        source.is_pinned() and dtype in (None, source.dtype) and source.is_contiguous()
-    ):
+    if source.numel() and not (source.is_pinned() and dtype in (None, source.dtype) and source.is_contiguous()):
         record(Kind.STAGED, name, hard=False, shape=tuple(source.shape))
 
 
@@ -147,7 +131,7 @@ class CudaBackend:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Watch operators of this thread; autograd threads inherit the mode."""
-        with _OperatorWatch():
+        with _OperatorWatch():  # type: ignore[no-untyped-call]
             yield
 
 

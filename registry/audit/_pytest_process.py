@@ -6,6 +6,7 @@ Messages are lines of JSON on two pipes.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -106,10 +107,8 @@ class AuditProcess:
         """Wait for the child and say how it ended."""
         assert self._process is not None
         for pipe in (self._to_child, self._from_child):
-            try:
+            with contextlib.suppress(BrokenPipeError):  # what could not be written was for a process that is gone
                 pipe.close()
-            except BrokenPipeError:
-                pass  # what could not be written was for a process that is gone
         status = self._process.wait()
         self._process = None
         return f"signal {-status}" if status < 0 else f"status {status}"

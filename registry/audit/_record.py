@@ -116,9 +116,7 @@ _publish: Callable[[ThreadState], None] | None = None
 _inherited: Callable[[], ThreadState | None] | None = None
 
 
-def connect(
-    publish: Callable[[ThreadState], None], inherited: Callable[[], ThreadState | None], ignore: str
-) -> None:
+def connect(publish: Callable[[ThreadState], None], inherited: Callable[[], ThreadState | None], ignore: str) -> None:
     """Tell how thread states reach autograd threads, and which directory's frames are not user code."""
     global _publish, _inherited, _ignored_directories
     _publish, _inherited = publish, inherited

@@ -131,16 +131,12 @@ class Report:
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return (
-            f"<Report {self.count} hard, {len(self.soft)} soft, {len(self.allowed)} allowed, {self.backend}>"
-        )
+        return f"<Report {self.count} hard, {len(self.soft)} soft, {len(self.allowed)} allowed, {self.backend}>"
 
 
 def sites(syncs: Iterator[Sync]) -> list[Site]:
     """Group syncs by line, kind and operator: hard ones first, most frequent first."""
-    counts: Counter[tuple[Kind, str, bool, Frame]] = Counter(
-        (sync.kind, sync.op, sync.hard, sync.where) for sync in syncs
-    )
+    counts: Counter[tuple[Kind, str, bool, Frame]] = Counter((sync.kind, sync.op, sync.hard, sync.where) for sync in syncs)
     found = [
         Site(number, kind, op, hard, where, _rules.replacement(kind, op, hard=hard, source=_source(where)))
         for (kind, op, hard, where), number in counts.items()

@@ -91,7 +91,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "implicit-item",
-        "`if x`, `f\"{x}\"`, `a <= x <= b`, `x in host_list`",
+        '`if x`, `f"{x}"`, `a <= x <= b`, `x in host_list`',
         "yes",
         "`_local_scalar_dense`, each time",
         "a host copy of the value made where it was computed, or torch.where",
@@ -243,9 +243,7 @@ RULES: tuple[Rule, ...] = (
         "torch pins the destination. It holds nothing until an event",
         "",
     ),
-    Rule(
-        "upload-pinned-non-blocking", '`pinned.to("cuda", non_blocking=True)`', "no", "the copy is queued", ""
-    ),
+    Rule("upload-pinned-non-blocking", '`pinned.to("cuda", non_blocking=True)`', "no", "the copy is queued", ""),
     Rule(
         "solve-ex",
         "`torch.linalg.solve_ex(A, b).result`",
@@ -275,9 +273,7 @@ def find(kind: Kind, op: str, *, hard: bool, source: str) -> Rule:
     return next(
         rule
         for rule in RULES
-        if kind in rule.kinds
-        and (not rule.ops or op in rule.ops)
-        and (not rule.source or re.search(rule.source, source))
+        if kind in rule.kinds and (not rule.ops or op in rule.ops) and (not rule.source or re.search(rule.source, source))
     )
 
 

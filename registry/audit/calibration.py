@@ -65,7 +65,9 @@ def differences(result: dict[str, Any], other: dict[str, Any] | None) -> list[st
         if count != [case.syncs, case.soft]:
             found.append(f"{case.code}: {count} on {result['backend']}, {[case.syncs, case.soft]} in the rule table")
         if other is not None and other["counts"].get(case.code) != count:
-            found.append(f"{case.code}: {count} on {result['backend']}, {other['counts'].get(case.code)} on {other['backend']}")
+            found.append(
+                f"{case.code}: {count} on {result['backend']}, {other['counts'].get(case.code)} on {other['backend']}"
+            )
     return found
 
 

@@ -72,7 +72,7 @@ def _compare_sample(op: Any, sample: Any, differentiable: bool) -> tuple[str, st
         return "", ""  # the CPU itself refuses this sample: nothing to compare
     try:
         found = _run(op, sample.transform(_upload), differentiable)
-    except Exception as error:  # every failure of the simulated device is a result to report
+    except Exception as error:  # noqa: BLE001 - every failure of the simulated device is a result to report
         return _first_line(error), ""
     return _difference(expected[0], found[0]), _difference(expected[1], found[1])
 
@@ -86,9 +86,7 @@ def _run(op: Any, sample: Any, differentiable: bool) -> tuple[list[torch.Tensor]
     inputs = [tensor for tensor in _tensors([sample.input, *sample.args, *sample.kwargs.values()]) if tensor.requires_grad]
     gradients: list[torch.Tensor] = []
     if differentiable and outputs and inputs:
-        found = torch.autograd.grad(
-            outputs, inputs, [torch.ones_like(output) for output in outputs], allow_unused=True
-        )
+        found = torch.autograd.grad(outputs, inputs, [torch.ones_like(output) for output in outputs], allow_unused=True)
         gradients = [gradient for gradient in found if gradient is not None]
     return [tensor.detach().cpu() for tensor in results], [gradient.cpu() for gradient in gradients]
 
@@ -142,7 +140,9 @@ def main() -> int:
         ("backward", [outcome.backward for outcome in outcomes if outcome.backward is not None]),
     ):
         equal = problems.count("")
-        print(f"{phase}: {equal} of {len(problems)} equal, {100 * equal / max(len(problems), 1):.2f} % (torch {torch.__version__})")
+        print(
+            f"{phase}: {equal} of {len(problems)} equal, {100 * equal / max(len(problems), 1):.2f} % (torch {torch.__version__})"
+        )
     return 1 if unknown else 0
 
 

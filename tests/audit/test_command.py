@@ -121,7 +121,9 @@ def test_a_program_without_torch_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_sitecustomize_of_the_user_s_own_still_runs(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("print('mine')")
-    done = audit(tmp_path, "--", "python", "-c", "import sitecustomize; print(sitecustomize.__file__)", PYTHONPATH=str(tmp_path))
+    done = audit(
+        tmp_path, "--", "python", "-c", "import sitecustomize; print(sitecustomize.__file__)", PYTHONPATH=str(tmp_path)
+    )
     # Twice: in the process of the command line too.
     assert done.stdout.split() == ["mine", "mine", str(tmp_path / "sitecustomize.py")]
 

@@ -15,7 +15,9 @@ PACKAGE = Path(syncfree.audit.__file__).parent
 
 
 def test_importing_the_auditor_and_its_pytest_plugin_imports_no_torch() -> None:
-    program = "import sys, syncfree.audit, syncfree.audit.pytest_plugin, syncfree.audit.simulated; print('torch' in sys.modules)"
+    program = (
+        "import sys, syncfree.audit, syncfree.audit.pytest_plugin, syncfree.audit.simulated; print('torch' in sys.modules)"
+    )
     assert output(program) == "False"
 
 

@@ -73,7 +73,7 @@ def test_reusing_a_pinned_buffer_too_soon_is_an_error() -> None:
     buffer, target = torch.ones(4, pin_memory=True), torch.empty(4, device="cuda")
     target.copy_(buffer, non_blocking=True)
     buffer.fill_(2)
-    with pytest.raises(PinnedMemoryRace, match="host-to-device non_blocking copy, queued at .*test_poison.py"):
+    with pytest.raises(PinnedMemoryRace, match=r"host-to-device non_blocking copy, queued at .*test_poison\.py"):
         torch.cuda.synchronize()
 
 

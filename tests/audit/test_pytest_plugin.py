@@ -159,7 +159,9 @@ def test_what_is_refused_fails_with_its_sentence(project: pytest.Pytester) -> No
         "__version__ = '1.0'\nfrom types import SimpleNamespace as S\nversion = S(cuda=None, hip=None)\n"
         "cuda = S(is_available=lambda: False)\n"
     )
-    result = project.runpytest_subprocess(project.makepyfile(HONEST.replace("@pytest", "import pytest\n@pytest", 1)), "-p", "no:doctest")
+    result = project.runpytest_subprocess(
+        project.makepyfile(HONEST.replace("@pytest", "import pytest\n@pytest", 1)), "-p", "no:doctest"
+    )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*was tested with 2.13, not with 1.0*"])
 

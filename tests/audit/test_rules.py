@@ -119,5 +119,3 @@ def test_calibration_reports_each_difference() -> None:
         f"{code}: [7, 0] on cuda, [1, 0] in the rule table",
         f"{code}: [7, 0] on cuda, [1, 0] on simulated",
     ]
-
-

@@ -38,7 +38,9 @@ def test_a_real_gpu() -> None:
 
 
 def test_another_platform() -> None:
-    program = "import platform; platform.machine = lambda: 'arm64'\nfrom syncfree.audit import simulated; simulated.install()"
+    program = (
+        "import platform; platform.machine = lambda: 'arm64'\nfrom syncfree.audit import simulated; simulated.install()"
+    )
     assert "runs on Linux x86-64 only, this is Linux arm64" in refusal(program)
 
 
@@ -79,7 +81,9 @@ def test_poison_without_the_device() -> None:
 
 
 def test_fork_after_install_is_refused_as_cuda_refuses_it() -> None:
-    program = INSTALL + """
+    program = (
+        INSTALL
+        + """
 import os
 pid = os.fork()
 if pid == 0:
@@ -92,6 +96,7 @@ if pid == 0:
 os.waitpid(pid, 0)
 print(torch.ones(2, device="cuda").sum().item())
 """
+    )
     lines = output(program).splitlines()
     assert "installed before this process was forked" in lines[0]
     assert lines[1:] == ["2.0", "2.0"]  # the CPU works in the child, the device still does in the parent
@@ -104,7 +109,9 @@ def test_inductor() -> None:
     assert "Inductor has no code generator for the simulated CUDA device" in done.stderr
 
 
-@pytest.mark.parametrize("use", ["torch.cuda.CUDAGraph()", "torch.cuda.graph(None)", "torch.cuda.make_graphed_callables(1, 2)"])
+@pytest.mark.parametrize(
+    "use", ["torch.cuda.CUDAGraph()", "torch.cuda.graph(None)", "torch.cuda.make_graphed_callables(1, 2)"]
+)
 def test_cuda_graphs(use: str) -> None:
     assert "CUDA graphs do not exist on the simulated CUDA device" in refusal(INSTALL + use)
 
@@ -142,3 +149,8 @@ _selftest._first_problem = lambda: "a view does not share its base's memory"
 simulated.install()
 """
     assert "failed its self-test on torch" in refusal(program)
+
+
+def test_install_after_a_backward() -> None:
+    program = "import torch; torch.ones(2, requires_grad=True).sum().backward()\n" + INSTALL
+    assert "install the simulated CUDA device before the first backward()" in refusal(program)

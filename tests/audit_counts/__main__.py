@@ -47,7 +47,7 @@ def _measure(python: Path, framework: str, *, ours: bool) -> list[dict[str, Any]
         environment["SYNCFREE"] = "off"
     program = [str(python), "-m", f"tests.audit_counts.{_PROGRAMS[framework]}", *(["ours"] if ours else [])]
     run = subprocess.run(
-        program, env=environment, cwd=PAGE.parents[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False
+        program, env=environment, cwd=PAGE.parents[1], capture_output=True, text=True, check=False
     )
     if run.returncode:
         sys.exit(f"{' '.join(program)} ended with status {run.returncode}:\n{run.stderr}")

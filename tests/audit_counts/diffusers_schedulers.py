@@ -106,9 +106,7 @@ def _step(
         return scheduler.step(output, timestep.expand(sample.shape[0]), sample).prev_sample, {}
     if name == "HeliosDMDScheduler":
         distilled = {"dmd_noisy_tensor": sample, "dmd_sigmas": scheduler.sigmas, "dmd_timesteps": timesteps}
-        stepped = scheduler.step(
-            output, timestep, sample, cur_sampling_step=number, all_timesteps=timesteps, **distilled
-        )
+        stepped = scheduler.step(output, timestep, sample, cur_sampling_step=number, all_timesteps=timesteps, **distilled)
         return stepped.prev_sample, {}
     if name == "KarrasVeScheduler":
         return scheduler.step(output, scheduler.schedule[number], scheduler.schedule[number] * 0.9, sample).prev_sample, {}

@@ -39,7 +39,9 @@ def count(name: str, run: Callable[[], tuple[Report, Report]]) -> Count:
         prepare, steps = run()
     except Exception as error:  # noqa: BLE001  (whatever an old release raises under a new torch belongs in the table)
         return Count(name, 0, [], [], f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
-    return Count(name, prepare.count, steps.per_step(), [f"{site.count} x {site.kind} {site.where}" for site in steps.sites()])
+    return Count(
+        name, prepare.count, steps.per_step(), [f"{site.count} x {site.kind} {site.where}" for site in steps.sites()]
+    )
 
 
 def main(framework: str, cases: Callable[[], Iterable[Case]]) -> None:

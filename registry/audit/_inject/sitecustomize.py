@@ -15,7 +15,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-
 _begun: list[bool] = []
 
 

@@ -24,6 +24,7 @@ class SimulatedBackend:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
+        """Nothing to switch on."""
         yield
 
 
@@ -48,9 +49,7 @@ def install() -> None:
     _install.install()
     _support.mark(__file__)
     _backend = SimulatedBackend()
-    logging.getLogger("syncfree.audit").info(
-        "a simulated CUDA device is installed in process %d, for audits", os.getpid()
-    )
+    logging.getLogger("syncfree.audit").info("a simulated CUDA device is installed in process %d, for audits", os.getpid())
 
 
 def is_installed() -> bool:
@@ -78,9 +77,7 @@ def poison() -> Iterator[None]:
     if not is_installed():
         from .._errors import AuditError
 
-        raise AuditError(
-            "poison mode needs the simulated device: call syncfree.audit.simulated.install() first"
-        )
+        raise AuditError("poison mode needs the simulated device: call syncfree.audit.simulated.install() first")
     from . import _ordering
 
     with _ordering.poison():

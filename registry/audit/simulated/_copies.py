@@ -14,6 +14,7 @@ from ._pinned import is_pinned
 
 _as_strided = torch.ops.aten.as_strided.default
 _OP = "aten::copy_"
+_is_dense: Any = torch._prims_common.is_non_overlapping_and_dense  # type: ignore[attr-defined]
 
 
 def copy_(self: torch.Tensor, src: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
@@ -59,27 +60,21 @@ def _is_one_transfer(destination: torch.Tensor, source: torch.Tensor) -> bool:
         return False
     if destination.is_contiguous() and source.is_contiguous():
         return True
-    return destination.stride() == source.stride() and torch._prims_common.is_non_overlapping_and_dense(
-        source
-    )
+    return destination.stride() == source.stride() and bool(_is_dense(source))
 
 
-def set_(
-    self: torch.Tensor, storage: Any, offset: int = 0, size: Any = None, stride: Any = None
-) -> torch.Tensor:
+def set_(self: torch.Tensor, storage: Any, offset: int = 0, size: Any = None, stride: Any = None) -> torch.Tensor:
     """Kernel of every overload of ``aten::set_``."""
     if isinstance(storage, torch.Tensor):
         tensor = storage
     else:
         nbytes = storage.nbytes()
-        memory = (ctypes.c_byte * max(nbytes, 1)).from_address(
-            storage.data_ptr() or ctypes.addressof(_NOWHERE)
-        )
-        memory._owner = storage  # type: ignore[attr-defined]  # keeps the memory alive as long as the view of it
+        memory = (ctypes.c_byte * max(nbytes, 1)).from_address(storage.data_ptr() or ctypes.addressof(_NOWHERE))
+        memory._owner = storage  # keeps the memory alive as long as the view of it
         elements = torch.frombuffer(memory, dtype=torch.uint8)[:nbytes].view(self.dtype)
         tensor = device(elements)
         size = [tensor.numel()] if size is None else size
-        stride = _contiguous_strides(size) if not stride else stride
+        stride = stride or _contiguous_strides(size)
         tensor = metadata_only(_as_strided, tensor, size, stride, offset)
     self.data = tensor
     return self
@@ -100,7 +95,7 @@ def resize_(self: torch.Tensor, size: Any, memory_format: Any = None) -> torch.T
 
 def clone_storage(storage: torch.UntypedStorage) -> torch.UntypedStorage:
     """Copy a storage on the device."""
-    tensor = torch.empty(0, dtype=torch.uint8, device="cuda").set_(storage)  # type: ignore[call-overload]
+    tensor = torch.empty(0, dtype=torch.uint8, device="cuda").set_(storage)
     return device(host(tensor).clone()).untyped_storage()
 
 

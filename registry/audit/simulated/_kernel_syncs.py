@@ -58,9 +58,7 @@ def note(op: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Non
         _index_put(op._schema.name, args[1], args[2], len(args) > 3 and bool(args[3]))
 
 
-def _index_put(
-    op: str, indices: Sequence[torch.Tensor | None], values: torch.Tensor, accumulate: bool
-) -> None:
+def _index_put(op: str, indices: Sequence[torch.Tensor | None], values: torch.Tensor, accumulate: bool) -> None:
     present = [index for index in indices if index is not None]
     masks = [index for index in present if index.dtype in (torch.bool, torch.uint8)]
     if values.numel() == 1 and not values.is_cuda and not accumulate and len(masks) == len(present):

@@ -47,9 +47,7 @@ def kernel(op: Any, *args: Any, **kwargs: Any) -> Any:
     kwargs.pop("pin_memory", None)
     call = _Call(op, name)
     host_args = [call.to_host(value) for value in args]
-    host_kwargs = {
-        key: call.to_host(value, fresh=call.is_empty_out(key, value)) for key, value in kwargs.items()
-    }
+    host_kwargs = {key: call.to_host(value, fresh=call.is_empty_out(key, value)) for key, value in kwargs.items()}
     try:
         return call.to_device(op(*host_args, **host_kwargs))
     except RuntimeError as error:

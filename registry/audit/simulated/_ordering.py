@@ -25,9 +25,7 @@ _NAN_BYTE = 0xFF  # all bits set is NaN in every floating-point format of torch
 class Copy:
     """One queued copy between pinned host memory and the device."""
 
-    def __init__(
-        self, pinned: torch.Tensor, value: torch.Tensor, device_storage: int, is_download: bool
-    ) -> None:
+    def __init__(self, pinned: torch.Tensor, value: torch.Tensor, device_storage: int, is_download: bool) -> None:
         self.pinned = pinned
         self.value = value
         self.device_storage = device_storage

@@ -33,9 +33,7 @@ def factory(op: Any) -> Callable[..., torch.Tensor]:
     key_sets: dict[str, Any] = {}
     cpu = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
 
-    def empty(
-        *args: Any, device: torch.device | None = None, pin_memory: bool | None = None, **kwargs: Any
-    ) -> Any:
+    def empty(*args: Any, device: torch.device | None = None, pin_memory: bool | None = None, **kwargs: Any) -> Any:
         if device is None or device.type == "cpu":
             tensor = op.redispatch(cpu, *args, **kwargs)
             return mark(tensor) if pin_memory else tensor

@@ -16,13 +16,16 @@ def run() -> None:
     try:
         problem = _first_problem()
     except Exception as error:
+        if "device_ready_queues_" in str(error):  # autograd's engine counted the devices at the first backward
+            raise AuditError(
+                "autograd has already run in this process, and it cannot learn of a CUDA device afterwards: install the "
+                "simulated CUDA device before the first backward()"
+            ) from error
         raise AuditError(
             f"the simulated CUDA device failed its self-test on torch {torch.__version__}: {error!r}"
         ) from error
     if problem:
-        raise AuditError(
-            f"the simulated CUDA device failed its self-test on torch {torch.__version__}: {problem}"
-        )
+        raise AuditError(f"the simulated CUDA device failed its self-test on torch {torch.__version__}: {problem}")
 
 
 def _first_problem() -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import time
-from contextlib import contextmanager
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 from .._record import Kind
 from . import _ordering
@@ -46,7 +49,7 @@ class Stream:
     def wait_event(self, event: Event) -> None:
         event.wait(self)
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> Self:
         self._outer.append(current_stream())
         set_stream(self)
         return self
@@ -58,9 +61,7 @@ class Stream:
 class Event:
     """``torch.cuda.Event``."""
 
-    def __init__(
-        self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False, **_: Any
-    ) -> None:
+    def __init__(self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False, **_: Any) -> None:
         self._timeline = _ordering.Timeline()
         self._time = 0.0
 
@@ -125,13 +126,13 @@ class _GeneratorType(type(torch.Generator)):  # type: ignore[misc]  # the metacl
 class Generator(torch.Generator, metaclass=_GeneratorType):
     """A CPU generator that says which device it was made for."""
 
-    def __new__(cls, device: Any = "cpu") -> Generator:
-        generator: Generator = super().__new__(cls, "cpu")  # type: ignore[call-arg]
+    def __new__(cls, device: Any = "cpu") -> Self:
+        generator = super().__new__(cls, "cpu")  # type: ignore[call-arg]
         generator._device = torch.device(device)
         return generator
 
     _device: torch.device
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> torch.device:  # type: ignore[override]  # read-only in the C type, too
         return self._device

@@ -86,7 +86,7 @@ def _patch_storages() -> None:
 
     def move_storage(storage: torch.UntypedStorage, device: torch.device, non_blocking: bool = False) -> Any:
         if device.type == "cuda" and storage.device.type == "cpu":
-            elements = torch.empty(0, dtype=torch.uint8).set_(storage)  # type: ignore[call-overload]
+            elements = torch.empty(0, dtype=torch.uint8).set_(storage)
             return elements.to("cuda", non_blocking=non_blocking).untyped_storage()
         return move(storage, device, non_blocking)
 

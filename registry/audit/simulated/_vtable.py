@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+from typing import Any
 
 import torch
 
@@ -33,9 +34,7 @@ def install_device_guard() -> None:
     library = ctypes.CDLL(os.path.join(_ROOT, "lib", "libc10.so"))
     registry = (ctypes.c_void_p * 2).in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
     if registry[1]:
-        raise AuditError(
-            "this torch already has a CUDA device guard: the simulated device cannot take its place"
-        )
+        raise AuditError("this torch already has a CUDA device guard: the simulated device cannot take its place")
     zero = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 0)
     table = _Table(*[ctypes.cast(zero, ctypes.c_void_p).value] * _SLOTS)
     stand_in = ctypes.c_void_p(ctypes.addressof(table))
@@ -73,13 +72,13 @@ def _slots(header: str, struct: str) -> dict[str, int]:
     return slots
 
 
-def _table_of(address: int) -> ctypes.Array[ctypes.c_void_p]:
+def _table_of(address: int) -> Any:
     table = ctypes.c_void_p.from_address(address).value
     assert table is not None
     return _Table.from_address(table)
 
 
-def _patch(address: int, replacements: dict[int, ctypes.c_void_p]) -> None:
+def _patch(address: int, replacements: dict[int, Any]) -> None:
     """Give the C++ object at ``address`` a copy of its method table with some slots replaced."""
     table = _Table.from_buffer_copy(_table_of(address))
     for slot, method in replacements.items():
