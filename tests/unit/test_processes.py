@@ -16,6 +16,9 @@ from . import spawned
 from .made_up import REDUCE, MadeUp, reduce_binding
 from .spawned import CALL, report
 
+# Python 3.12 and later warn of it; that such a child works is what is tested here.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+
 
 def answer_of(method: str, target: Any, *arguments: Any) -> Any:
     """What a child process sends back."""
