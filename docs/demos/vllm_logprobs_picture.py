@@ -123,7 +123,7 @@ def _tokens(axes: Any, found: Mapping[str, dict[str, Any]]) -> None:
 
 
 def _calls(axes: Any, found: Mapping[str, dict[str, Any]]) -> None:
-    axes.set_title("calls in the worker: sync_free (blue) + upstream", fontsize=11)
+    axes.set_title("calls: sync_free + upstream", fontsize=11)
     names, ours, theirs = [], [], []
     for title, told in found.items():
         for report in told["workers"]:
