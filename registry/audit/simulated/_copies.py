@@ -14,7 +14,7 @@ from ._pinned import is_pinned
 
 _as_strided = torch.ops.aten.as_strided.default
 _OP = "aten::copy_"
-_is_dense: Any = torch._prims_common.is_non_overlapping_and_dense  # type: ignore[attr-defined]
+_is_dense = torch._prims_common.is_non_overlapping_and_dense_or_false
 
 
 def copy_(self: torch.Tensor, src: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
@@ -60,7 +60,7 @@ def _is_one_transfer(destination: torch.Tensor, source: torch.Tensor) -> bool:
         return False
     if destination.is_contiguous() and source.is_contiguous():
         return True
-    return destination.stride() == source.stride() and bool(_is_dense(source))
+    return destination.stride() == source.stride() and _is_dense(source)
 
 
 def set_(self: torch.Tensor, storage: Any, offset: int = 0, size: Any = None, stride: Any = None) -> torch.Tensor:
