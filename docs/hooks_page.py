@@ -17,11 +17,13 @@ from syncfree._releases import Releases, load_releases
 from syncfree.adapters import diffusers, sglang, vllm
 from syncfree.adapting import Adapter, Binding
 from syncfree.hooks import HOOKS
-from syncfree.plugins import coefficient_table, packed_all_to_all, sync_free
+from syncfree.plugins.coefficient_table import plugin as coefficient_table
+from syncfree.plugins.packed_all_to_all import plugin as packed_all_to_all
+from syncfree.plugins.sync_free import plugin as sync_free
 
 NAMES = {"vllm": "vLLM", "sglang": "SGLang", "diffusers": "diffusers"}
 ADAPTERS = (vllm.ADAPTER, sglang.ADAPTER, diffusers.ADAPTER)
-PLUGINS = (sync_free, coefficient_table, packed_all_to_all)
+PLUGINS = {"sync_free": sync_free, "coefficient_table": coefficient_table, "packed_all_to_all": packed_all_to_all}
 
 HEAD = """# Hooks
 
@@ -86,8 +88,8 @@ def short_table() -> str:
 def plugins() -> Plugins:
     """The plugins of this distribution alone, whatever else is installed."""
     found = Plugins(HOOKS)
-    for module in PLUGINS:
-        found.register(module, module.__name__.rpartition(".")[2])
+    for name, module in PLUGINS.items():
+        found.register(module, name)
     return found
 
 

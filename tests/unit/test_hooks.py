@@ -125,6 +125,13 @@ def test_an_implementation_declares_its_syncs(found: Implementation) -> None:
     assert found.declaration.host_syncs is not None
 
 
+def test_importing_the_implementations_leaves_the_plugins_as_they_were() -> None:
+    """A module that is imported is bound in its package, over a declaration of the same name."""
+    for found in SHIPPED:
+        found.function()
+    assert shipped() == SHIPPED
+
+
 def test_every_plugin_folder_is_installed() -> None:
     folders = {path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py")}
     assert {one.plugin for one in SHIPPED} == folders
