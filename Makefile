@@ -8,7 +8,7 @@ PICTURES := build/pictures
 
 help:
 	@echo "make test         every check, in the sessions of noxfile.py (first run: 10 minutes of making environments)"
-	@echo "make audit        the auditor's own tests"
+	@echo "make audit        the auditor's own tests, and the syncs of every release as docs/audit-counts.md says"
 	@echo "make demo         diffusers: the same video, and what each scheduler costs"
 	@echo "make demo-vllm    vLLM: the same tokens and logprobs, and who computed them"
 	@echo "make demo-sglang  SGLang diffusion: the same video on two ranks"
@@ -22,6 +22,7 @@ test:
 
 audit:
 	"$$($(ENVIRONMENTS) develop)" -m nox --session audit
+	$(PYTHON) -m tests.audit_counts --check
 
 demo: | $(PICTURES)
 	"$$($(ENVIRONMENTS) release diffusers 0.42.1)" -m docs.demos.diffusers_unipc --picture $(PICTURES)/diffusers_unipc.png
