@@ -8,7 +8,8 @@ from typing import Any
 
 _HEAD = """# Host syncs of released code, upstream and with our hooks
 
-Written by `python -m tests.audit_counts`, compared by `make audit`; counted on the simulated device, not on a GPU. *per step* is the median step and,
+Written by `python -m tests.audit_counts`, compared by `make audit`; counted
+on the simulated device, not on a GPU. *per step* is the median step and,
 where the first step differs, that one too; *all steps* is their sum; *schedule* is what `set_timesteps` costs once per request. Ours
 is the default choice of `syncfree.load()`: implementations that are exact, where the release stalls. diffusers' schedulers
 find the first timestep themselves here, as they do when a pipeline does not call `set_begin_index`; SGLang's denoising stage
