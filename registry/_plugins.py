@@ -73,6 +73,9 @@ class BrokenPlugin:
     distribution: str | None
     reason: str
 
+    def __str__(self) -> str:
+        return f"plugin {describe(self.name, self.distribution)}: {self.reason}"
+
 
 @dataclass
 class Plugins:
@@ -109,7 +112,9 @@ class Plugins:
                 try:
                     self.register(entry_point.load(), name, distribution)
                 except PluginError as error:
-                    self._leave_out(name, distribution, str(error))
+                    # Its message begins with whose it is, which a report says itself.
+                    whose = f"plugin {describe(name, distribution)}"
+                    self._leave_out(name, distribution, str(error).removeprefix(whose).lstrip(": "))
                 except Exception as error:  # noqa: BLE001 - third-party import code may raise anything; it is reported, not hidden
                     self._leave_out(name, distribution, f"{type(error).__name__}: {error}")
 

@@ -208,7 +208,7 @@ class Runtime:
                 return Plan(os.getpid(), False, (), (), ())
             selection = self.selection()
             entries = tuple(place.entry(*self.choice(place)) for place in self._places)
-            broken = [f"plugin {b.name!r}: {b.reason}" for b in self.plugins().broken]
+            broken = [str(left_out) for left_out in self.plugins().broken]
             return Plan(os.getpid(), selection.enabled, tuple(self._loaded), entries, (*broken, *self.adapters().broken))
 
     def is_loaded(self, framework: str) -> bool:

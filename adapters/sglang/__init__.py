@@ -6,13 +6,17 @@ processes of older releases that denoise load no plugins; ``syncfree.pth`` is th
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from syncfree import SyncfreeError, load
 from syncfree.adapting import Adapter
 
+from ..early_log import early_logger
 from . import attention, progress_bar, rotary, schedules, unipc, usp, vae
-from ._early_log import early_logger
+
+_LAYOUT = logging.Formatter("[%(asctime)s] %(message)s", "%m-%d %H:%M:%S")
+"""SGLang's own. It puts its handler on the root logger when a process has read its arguments, after plugins have loaded."""
 
 ADAPTER = Adapter(
     framework="sglang",
@@ -32,7 +36,7 @@ ADAPTER = Adapter(
         progress_bar.ALL_STAGES,
     ),
     home=__name__,
-    logger=early_logger("sglang.multimodal_gen.syncfree"),
+    logger=early_logger("sglang.multimodal_gen.syncfree", None, _LAYOUT),
     loads_plugins_since="0.5.21",
 )
 

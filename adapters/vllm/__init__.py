@@ -5,8 +5,12 @@ At that moment vLLM has imported ``v1.worker.dp_utils`` already, but none of its
 
 from __future__ import annotations
 
+import logging
+import os
+
 from syncfree.adapting import Adapter
 
+from ..early_log import early_logger
 from . import (
     bad_words_mask,
     conv_metadata,
@@ -19,7 +23,9 @@ from . import (
     sampler_logprob_gather,
     sampler_staged_writes,
 )
-from ._early_log import early_logger
+
+_LAYOUT = logging.Formatter("%(levelname)s %(asctime)s [%(filename)s:%(lineno)d] %(message)s", "%m-%d %H:%M:%S")
+"""vLLM's own. From 0.31 the main process of an engine loads plug-ins before vLLM's logger has a handler."""
 
 ADAPTER = Adapter(
     framework="vllm",
@@ -38,7 +44,7 @@ ADAPTER = Adapter(
         sampler_staged_writes.BINDING,
     ),
     home=__name__,
-    logger=early_logger("vllm.syncfree"),
+    logger=early_logger("vllm.syncfree", "vllm", _LAYOUT, os.environ.get("VLLM_LOGGING_LEVEL", "INFO").upper()),
 )
 
 

@@ -34,11 +34,8 @@ def doctor_command(
     places = RUNTIME.survey()
     problems = RUNTIME.problems(places) if enabled else []
     rows = [_Row.of(place, enabled) for place in places]
-    notes = [
-        *_notes(),
-        *(f"plugin {b.name!r} of {b.distribution} was left out: {b.reason}" for b in RUNTIME.plugins().broken),
-    ]
-    notes += RUNTIME.adapters().broken
+    left_out = [*map(str, RUNTIME.plugins().broken), *RUNTIME.adapters().broken]
+    notes = [*_notes(), *(f"left out: {what}" for what in left_out)]
     if as_json:
         bindings = [{**asdict(row.entry), "would_use": row.would_use} for row in rows]
         found = {"syncfree": __version__, "python": platform.python_version(), "enabled": enabled}

@@ -37,8 +37,8 @@ def list_command(
     console.print(
         "Choose with SYNCFREE_<HOOK>=<implementation> or upstream; syncfree doctor says what fits what is installed."
     )
-    for b in broken:
-        console.print(f"left out: plugin {b['name']!r} of {b['distribution']}: {b['reason']}", style="red", markup=False)
+    for left_out in plugins.broken:
+        console.print(f"left out: {left_out}", style="red", markup=False)
 
 
 def _record(implementation: Implementation) -> dict[str, object]:

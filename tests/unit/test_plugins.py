@@ -199,6 +199,16 @@ def test_a_broken_plugin_is_named_with_its_distribution_and_the_others_load(
     assert "did you mean 'dp_all_reduce'" in reasons["misspelt", "misspelt-dist 0.2"]
 
 
+@pytest.mark.parametrize("plugin", [Misspelt, Reordered, object])
+def test_what_was_left_out_is_named_once(plugin: type, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins_module, "entry_points", lambda: [("acme", "acme-dist 0.1", Point(plugin))])
+    plugins.discover()
+    (broken,) = plugins.broken
+    assert str(broken).startswith("plugin 'acme' of acme-dist 0.1: ")
+    assert str(broken).count("'acme'") == 1
+    assert broken.reason[0] not in ": "
+
+
 def test_of_two_installed_plugins_of_one_name_the_second_is_left_out(
     plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
