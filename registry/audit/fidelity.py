@@ -11,15 +11,20 @@ import sys
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 from . import simulated
-from ._fidelity_exceptions import EXCEPTIONS
+from ._fidelity_exceptions import EXCEPTIONS, UNDEFINED
 
 _SAMPLES = 4
 _SEED = 0
+_CPU_RUNS = 64
+"""Some LAPACK routines (lstsq with gelsy) give one of several results for the same input; the device's must be one of them."""
+
+
+_Results: TypeAlias = tuple[list[torch.Tensor], list[torch.Tensor]]  # of forward, and the gradients
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ def _name(op: Any) -> str:
 def _compare(op: Any, samples: int) -> Outcome:
     dtype = torch.float32 if torch.float32 in op.dtypes else sorted(op.dtypes, key=str)[0]
     differentiable = bool(op.supports_autograd and dtype.is_floating_point)
+    if EXCEPTIONS.get(_name(op)) == UNDEFINED:
+        return Outcome(_name(op), "not compared", None)  # two readings of such memory may be equal by chance
     forward: str = ""
     backward: str | None = "" if differentiable else None
     for number, sample in enumerate(_sample_inputs(op, dtype, differentiable)):
@@ -74,10 +81,14 @@ def _compare_sample(op: Any, sample: Any, differentiable: bool) -> tuple[str, st
         found = _run(op, sample.transform(_upload), differentiable)
     except Exception as error:  # noqa: BLE001 - every failure of the simulated device is a result to report
         return _first_line(error), ""
-    return _difference(expected[0], found[0]), _difference(expected[1], found[1])
+    problems = _differences(expected, found)
+    if any(problems):
+        again = (_differences(_run(op, sample, differentiable), found) for _ in range(_CPU_RUNS))
+        problems = next((others for others in again if not any(others)), problems)
+    return problems
 
 
-def _run(op: Any, sample: Any, differentiable: bool) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+def _run(op: Any, sample: Any, differentiable: bool) -> _Results:
     """Results and gradients on the CPU."""
     torch.manual_seed(_SEED)
     result = op(sample.input, *sample.args, **sample.kwargs)
@@ -102,6 +113,10 @@ def _tensors(value: Any) -> list[torch.Tensor]:
     from torch.utils._pytree import tree_leaves
 
     return [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]
+
+
+def _differences(expected: _Results, found: _Results) -> tuple[str, str]:
+    return _difference(expected[0], found[0]), _difference(expected[1], found[1])
 
 
 def _difference(expected: list[torch.Tensor], found: list[torch.Tensor]) -> str:
