@@ -43,9 +43,10 @@ def check_implementation(
     unchanged. An implementation may decline some calls, not all that the reference accepts.
 
     Where ``host_syncs`` is declared, the same is done again in a process of its own on `syncfree.audit`'s simulated
-    device, and no call may make the host wait more often. Lockstep hooks are not audited: their process groups exchange
-    in host memory here. They are called in a group of one rank (of the default process group, where there is one), which
-    shows nothing of the exchange between ranks: test that in real processes.
+    device, and no call may make the host wait more often. A lockstep hook is called in a group of one rank (of the default
+    process group, where there is one), and audited in a group whose collectives do nothing, as an NCCL collective does
+    nothing that the host waits for; results are not compared there. None of it shows the exchange between ranks: test
+    that in real processes.
 
     Args:
         hook: the hook's name.
@@ -67,7 +68,7 @@ def check_implementation(
         raise SelectionError(f"syncfree: {_described(found)} needs {', '.join(found.missing())}, which this process lacks")
     with _group_of_one() if HOOKS[hook].lockstep else nullcontext():
         _check(found, examples, None)
-    if audited and found.declaration.host_syncs is not None and not HOOKS[hook].lockstep:
+    if audited and found.declaration.host_syncs is not None:
         _check_audited(found, examples)
 
 
@@ -144,6 +145,10 @@ def _check(found: Implementation, examples: int, audited_calls: int | None) -> N
                 fail(f"raised {type(error).__name__}: {error}, where the reference does not")
             except AssertionError as failure:
                 raise failure from error
+        if hook.lockstep and audited_calls is not None:
+            answered += mine is not NotImplemented
+            accepted += 1
+            return
         theirs = hook.reference(**for_theirs)
         accepted += theirs is not NotImplemented
         if hook.pure or mine is NotImplemented:
@@ -164,6 +169,25 @@ def _check(found: Implementation, examples: int, audited_calls: int | None) -> N
         raise AssertionError(f"{_described(found)}: declined all of {accepted} generated calls; nothing could be compared")
 
 
+def check_audited_here(found: Implementation, examples: int) -> None:
+    """What `check_implementation` does in a process of its own, in one where the simulated device is installed already."""
+    with _group_without_exchange() if found.hook.lockstep else nullcontext():
+        _check(found, examples, found.declaration.host_syncs)
+
+
+@contextmanager
+def _group_without_exchange() -> Iterator[None]:
+    """A default process group that takes device tensors and does nothing."""
+    import torch.distributed as dist
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=1)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
 @contextmanager
 def _group_of_one() -> Iterator[None]:
     """A default process group, for the time of a check when there is none."""
@@ -181,7 +205,7 @@ def _group_of_one() -> Iterator[None]:
 
 
 def _check_audited(found: Implementation, examples: int) -> None:
-    """Do `_check` in a process of its own, because the simulated device is process-wide and stays."""
+    """Do `check_audited_here` in a process of its own, because the simulated device is process-wide and stays."""
     from .audit import AuditError
 
     path = found.declaration.implementation or f"{found.marked.__module__}:{found.marked.__qualname__}"
@@ -222,7 +246,7 @@ def _serve() -> None:
     function = _imported(path)
     found = Implementation(HOOKS[hook], plugin, distribution, Declaration(exact, host_syncs), function)
     try:
-        _check(found, examples, host_syncs)
+        check_audited_here(found, examples)
     except AssertionError as error:
         sys.stdout.write(f"\0wrong:{error}\0")
     else:

@@ -27,8 +27,8 @@ def shipped() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("hook", "plugin"), shipped())
-def test_every_implementation_of_ours_passes_on_the_cpu_and_audited(hook: str, plugin: str) -> None:
-    check_implementation(hook, plugin, examples=20)
+def test_every_implementation_of_ours_passes_on_the_cpu(hook: str, plugin: str) -> None:
+    check_implementation(hook, plugin, examples=20, audited=False)  # audited: tests/audit/test_declared_syncs.py
 
 
 @pytest.mark.parametrize(
