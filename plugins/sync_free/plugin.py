@@ -153,3 +153,9 @@ def postprocess(decoded: torch.Tensor) -> torch.Tensor:
 def sampler_staged_writes(changed: bool, write: Callable[[], None], always: Sequence[Callable[[], None]]) -> None:
     """Sampling parameters that changed; see `syncfree.hooks.sampler_staged_writes`."""
     raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.output_token_matrix:output_token_matrix")
+def output_token_matrix(output_token_ids: Sequence[list[int]], vocab_size: int, device: torch.device) -> torch.Tensor:
+    """Generated tokens as one matrix; see `syncfree.hooks.output_token_matrix`."""
+    raise NotImplementedError

@@ -11,6 +11,7 @@ from . import (
     fast_prefill_padding,
     host_timestep,
     lora_mapping,
+    output_token_matrix,
     penalty_state_reset,
     pooling_token_types,
     postprocess,
@@ -45,6 +46,7 @@ HOOKS: dict[str, Hook] = {
         conv_metadata,
         lora_mapping,
         sampler_staged_writes,
+        output_token_matrix,
     )
 }
 """Every hook by name."""
