@@ -91,6 +91,13 @@ def sglang(session: nox.Session) -> None:
 
 
 @nox.session
+def sweep(session: nox.Session) -> None:
+    """Tests that `make test` takes a sample of, at length: 20 minutes, and not part of it."""
+    files = session.posargs or ["tests/contract/test_sglang_schedulers.py"]
+    session.run(environments.develop(), "-m", "pytest", "--sweep", *files, env=VARIABLES)
+
+
+@nox.session
 @nox.parametrize("version", ["3.10", "3.12", "3.13"])
 def python(session: nox.Session, version: str) -> None:
     """The wheel with its dependencies under another Python; not part of `make test`, which needs one Python only."""

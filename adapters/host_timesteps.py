@@ -16,17 +16,17 @@ from syncfree.hooks.host_timestep import position
 
 
 def schedule_made_on_the_host(upload: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-    """Compose ``set_timesteps``: upstream's, with its uploads watched and ``self.timesteps`` given a twin."""
+    """Compose ``set_timesteps``: upstream's, with its uploads watched and ``timesteps`` and ``sigmas`` given twins."""
     from syncfree.adapters.host_twins import Uploads, remember, with_versions
 
     @functools.wraps(upstream)
     def set_timesteps(self: Any, *arguments: Any, **more: Any) -> Any:
         with with_versions(), Uploads(upload) as uploads:
             result = upstream(self, *arguments, **more)
-        schedule = self.timesteps
-        host = uploads.shadow(schedule)
-        if host is not schedule:
-            remember(schedule, host)
+        for schedule in (self.timesteps, getattr(self, "sigmas", None)):
+            host = uploads.shadow(schedule)
+            if schedule is not None and host is not schedule:
+                remember(schedule, host)
         return result
 
     return set_timesteps

@@ -25,12 +25,18 @@ class UniPCForm(NamedTuple):
         scalars_follow: ``sample`` where the methods say ``self.sigmas[i].to(device)``, otherwise ``sigmas``.
         why: what the form costs.
         status: ``needed`` where it stalls.
+        flow: what ``_sigma_to_alpha_sigma_t`` does with flow sigmas.
+        only_flow: it knows no other sigmas, and reads no ``config.use_flow_sigmas``.
+        pair: see `MultistepUpdate`.
     """
 
     releases: str
     scalars_follow: Literal["sigmas", "sample"]
     why: str
     status: Literal["needed", "upstreamed"] = "needed"
+    flow: Literal["flow", "clamped_flow"] = "flow"
+    only_flow: bool = False
+    pair: Literal["solve", "cramer"] = "solve"
 
 
 def unipc_binding(scheduler: str, *forms: UniPCForm, depends: tuple[str, ...] = (), note: str = "") -> Binding:
@@ -46,17 +52,14 @@ def unipc_binding(scheduler: str, *forms: UniPCForm, depends: tuple[str, ...] = 
         hook="scheduler_step",
         targets=(f"{scheduler}.multistep_uni_p_bh_update", f"{scheduler}.multistep_uni_c_bh_update"),
         depends=(f"{scheduler}._sigma_to_alpha_sigma_t", *depends),
-        forms=tuple(
-            Form(form.releases, form.status, form.why, (_predictor(form.scalars_follow), _corrector(form.scalars_follow)))
-            for form in forms
-        ),
+        forms=tuple(Form(form.releases, form.status, form.why, (_predictor(form), _corrector(form))) for form in forms),
         note=note,
     )
 
 
-def _predictor(scalars_follow: Literal["sigmas", "sample"]) -> Compose:
+def _predictor(form: UniPCForm) -> Compose:
     def compose(step: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-        translate = translation(upstream, scalars_follow)
+        translate = translation(upstream, form)
 
         def multistep_uni_p_bh_update(
             self: Any, model_output: Any, *args: Any, sample: Any = None, order: Any = None, **kwargs: Any
@@ -71,9 +74,9 @@ def _predictor(scalars_follow: Literal["sigmas", "sample"]) -> Compose:
     return compose
 
 
-def _corrector(scalars_follow: Literal["sigmas", "sample"]) -> Compose:
+def _corrector(form: UniPCForm) -> Compose:
     def compose(step: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-        translate = translation(upstream, scalars_follow)
+        translate = translation(upstream, form)
 
         def multistep_uni_c_bh_update(
             self: Any,
@@ -97,18 +100,17 @@ def _corrector(scalars_follow: Literal["sigmas", "sample"]) -> Compose:
 
 
 def translation(
-    upstream: Callable[..., Any],
-    scalars_follow: Literal["sigmas", "sample"],
-    flow: Literal["flow", "clamped_flow"] = "flow",
+    upstream: Callable[..., Any], form: UniPCForm
 ) -> Callable[[Any, int, Any, Any, Any], MultistepUpdate | None]:
     """Make the function that reads an update off a scheduler; None where upstream must run, and raise what it raises.
 
     Args:
         upstream: the update method, whose class has the ``_sigma_to_alpha_sigma_t`` that the binding depends on.
-        scalars_follow: see `MultistepUpdate`.
-        flow: what that method does with flow sigmas.
+        form: how that release computes.
     """
     import torch
+
+    from syncfree.adapters.host_twins import twin_of
 
     owner = upstream.__globals__[upstream.__qualname__.split(".")[0]]
     alpha_sigma = owner._sigma_to_alpha_sigma_t
@@ -121,8 +123,8 @@ def translation(
             return None
         if getattr(scheduler._sigma_to_alpha_sigma_t, "__func__", None) is not alpha_sigma:
             return None  # overridden: the schedule is not one of the two that the contract knows
-        if sigmas.device.type != "cpu" and sigmas.device != sample.device:
-            return None
+        if sigmas.device != sample.device and (sigmas.device.type != "cpu" or form.pair == "cramer"):
+            return None  # what uses Cramer's rule uploads some of the sigmas only
         if torch.promote_types(sigmas.dtype, torch.get_default_dtype()) is not sigmas.dtype:
             return None  # upstream appends 1.0 in the default dtype to a list of scalars
         return MultistepUpdate(
@@ -130,13 +132,15 @@ def translation(
             order=order,
             solver_type=config.solver_type,
             predict_x0=scheduler.predict_x0,
-            schedule=flow if config.use_flow_sigmas else "vp",
+            schedule=form.flow if form.only_flow or config.use_flow_sigmas else "vp",
             sigmas=sigmas,
             start=index - steps_back,
-            scalars_follow=scalars_follow,
+            scalars_follow=form.scalars_follow,
             history=tuple(outputs[-order:]),
             sample=sample,
             model_output=model_output,
+            host_sigmas=twin_of(sigmas),
+            pair=form.pair,
         )
 
     return translate

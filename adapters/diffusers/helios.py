@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from syncfree.adapters.unipc import translation
+from syncfree.adapters.unipc import UniPCForm, translation
 from syncfree.adapting import Binding, Form
 
 _SCHEDULER = "diffusers.schedulers.scheduling_helios:HeliosScheduler"
+_FORM = UniPCForm(
+    ">=0.37.0,<=0.42.1", "sigmas", "12 host syncs per step at order 2: lists of device scalars", flow="clamped_flow"
+)
 
 
 def _predictor(step: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-    translate = translation(upstream, "sigmas", "clamped_flow")
+    translate = translation(upstream, _FORM)
 
     def multistep_uni_p_bh_update(
         self: Any,
@@ -33,7 +36,7 @@ def _predictor(step: Callable[..., Any], upstream: Callable[..., Any]) -> Callab
 
 
 def _corrector(step: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-    translate = translation(upstream, "sigmas", "clamped_flow")
+    translate = translation(upstream, _FORM)
 
     def multistep_uni_c_bh_update(
         self: Any,
@@ -60,12 +63,5 @@ BINDING = Binding(
     hook="scheduler_step",
     targets=(f"{_SCHEDULER}.multistep_uni_p_bh_update", f"{_SCHEDULER}.multistep_uni_c_bh_update"),
     depends=(f"{_SCHEDULER}._sigma_to_alpha_sigma_t",),
-    forms=(
-        Form(
-            ">=0.37.0,<=0.42.1",
-            "needed",
-            "12 host syncs per step at order 2: lists of device scalars",
-            (_predictor, _corrector),
-        ),
-    ),
+    forms=(Form(_FORM.releases, _FORM.status, _FORM.why, (_predictor, _corrector)),),
 )

@@ -13,7 +13,7 @@ from syncfree import SyncfreeError, load
 from syncfree.adapting import Adapter
 
 from ..early_log import early_logger
-from . import attention, progress_bar, rotary, schedules, unipc, usp, vae
+from . import attention, dpm_solver, flow_unipc, helios, ltx_2, progress_bar, rotary, schedules, unipc, usp, vae
 
 _LAYOUT = logging.Formatter("[%(asctime)s] %(message)s", "%m-%d %H:%M:%S")
 """SGLang's own. It puts its handler on the root logger when a process has read its arguments, after plugins have loaded."""
@@ -27,10 +27,14 @@ ADAPTER = Adapter(
         attention.FORWARD,
         attention.REPLICATED_KV_PREFIX,
         unipc.BINDING,
+        flow_unipc.BINDING,
+        helios.BINDING,
         rotary.BINDING,
         vae.DECODE,
         vae.POSTPROCESS,
         *schedules.BINDINGS,
+        *dpm_solver.BINDINGS,
+        ltx_2.BINDING,
         progress_bar.DENOISING,
         progress_bar.MOVA,
         progress_bar.ALL_STAGES,

@@ -1,7 +1,11 @@
 """SGLang's own schedulers where a stage does not set their begin index, as Cosmos3's does not.
 
-The first step of a request then looks its timestep up on the device, and the host waits twice. SGLang's DPM++ keeps
-diffusers' scheduler inside, which the diffusers adapter binds.
+The first step of a request then looks its timestep up on the device, and the host waits twice. Setting the begin index to 0
+would not do: where the first timesteps are equal once they are rounded (FlowUniPC with a large shift), the search answers
+with the second of them, so results would change. Here the search runs over the host's copy of the schedule.
+
+Helios needs no index; its schedule's upload is bound for the host copy of its sigmas, by which `coefficient_table` knows
+a schedule again. DPM++ keeps diffusers' scheduler inside: see `dpm_solver`.
 """
 
 from __future__ import annotations
@@ -27,12 +31,16 @@ def _host_timestep(scheduler: str) -> Binding:
     )
 
 
-def _schedule_upload(scheduler: str) -> Binding:
+def schedule_upload(scheduler: str, releases: str = RELEASES) -> Binding:
+    """Make the binding of a scheduler's ``set_timesteps``."""
     return Binding(
         hook="schedule_upload",
         targets=(f"{scheduler}.set_timesteps",),
-        forms=(Form(RELEASES, "needed", "1 to 2 pageable uploads per request", (schedule_made_on_the_host,)),),
+        forms=(Form(releases, "needed", "1 to 2 pageable uploads per request", (schedule_made_on_the_host,)),),
     )
 
 
-BINDINGS = tuple(make(scheduler) for scheduler in _CLASSES for make in (_schedule_upload, _host_timestep))
+BINDINGS = (
+    *(make(scheduler) for scheduler in _CLASSES for make in (schedule_upload, _host_timestep)),
+    schedule_upload(f"{_SCHEDULERS}.scheduling_helios:HeliosScheduler", ">=0.5.10,<=0.5.23"),
+)

@@ -10,6 +10,7 @@ Every kernel runs where, in the dtype and in the order that upstream runs it, so
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -62,37 +63,42 @@ def is_covered(update: MultistepUpdate) -> bool:
 
 def coefficients(update: MultistepUpdate) -> Coefficients:
     """Compute the scalars of an update where upstream computes them, without reading any of them back."""
-    sigmas = _placed_sigmas(update)
-    start, order = update.start, update.order
-    alpha_t, sigma_t, lambda_t = _point(update, sigmas[start + 1])
-    alpha_0, sigma_0, lambda_0 = _point(update, sigmas[start])
-    h = lambda_t - lambda_0
-    hh = -h if update.predict_x0 else h
-    h_phi_1 = torch.expm1(hh)
-    b_h = hh if update.solver_type == "bh1" else h_phi_1
-    ratios = tuple((_point(update, sigmas[start - i])[2] - lambda_0) / h for i in range(1, order))
-    ratio, kept = (sigma_t / sigma_0, alpha_t) if update.predict_x0 else (alpha_t / alpha_0, sigma_t)
-    return Coefficients(ratio, kept * h_phi_1, kept * b_h, ratios, _weights(update, ratios, hh, h_phi_1, b_h))
+    sigmas, start = placed_sigmas(update), update.start
+    older = [point(update, sigmas[start - i]).log_snr for i in range(1, update.order)]
+    found = terms(update, point(update, sigmas[start + 1]), point(update, sigmas[start]), older)
+    weights = found.weights
+    if found.system is not None:
+        weights = solution(update, *found.system)
+    return Coefficients(found.sample, found.newest, found.change, found.ratios, weights)
 
 
-def apply(update: MultistepUpdate, scalars: Coefficients) -> torch.Tensor:
-    """Apply an update whose scalars are known; in upstream's order, which gradients are summed by."""
-    x, m0, weights = update.sample, update.history[-1], scalars.weights
-    older = [(update.history[-2 - i] - m0) / ratio for i, ratio in enumerate(scalars.ratios)]
-    differences = torch.stack(older, dim=1) if older else None
-    kept = scalars.sample * x - scalars.newest * m0
-    change: torch.Tensor | int = 0  # multiplied out even when 0: where B(h) is infinite upstream's result is nan
-    if differences is not None:
-        assert weights is not None
-        change = torch.einsum("k,bkc...->bc...", weights[: len(older)], differences)
-    if update.model_output is not None:
-        assert weights is not None
-        change = change + weights[-1] * (update.model_output - m0)
-    return (kept - scalars.change * change).to(x.dtype)
+class Point(NamedTuple):
+    """What a sigma, or each of several sigmas, stands for."""
+
+    alpha: torch.Tensor
+    sigma: torch.Tensor
+    log_snr: torch.Tensor
+    """Half of it."""
 
 
-def _point(update: MultistepUpdate, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Alpha, sigma and half the log-SNR at one sigma of the schedule."""
+class Terms(NamedTuple):
+    """`Coefficients` whose linear system has not been solved; of one update (0-dim), or of several positions (``[N]``).
+
+    Attributes:
+        weights: ``[..., K]``, or ``[1]`` for all positions where it is a convention; None with a system, or when empty.
+        system: ``[..., K, K]`` and ``[..., K]``, where the weights are its solution.
+    """
+
+    sample: torch.Tensor
+    newest: torch.Tensor
+    change: torch.Tensor
+    ratios: tuple[torch.Tensor, ...]
+    weights: torch.Tensor | None
+    system: tuple[torch.Tensor, torch.Tensor] | None
+
+
+def point(update: MultistepUpdate, sigma: torch.Tensor) -> Point:
+    """Alpha, sigma and half the log-SNR at sigmas of the schedule."""
     if update.schedule == "vp":
         alpha = 1 / ((sigma**2 + 1) ** 0.5)
         sigma = sigma * alpha
@@ -100,20 +106,65 @@ def _point(update: MultistepUpdate, sigma: torch.Tensor) -> tuple[torch.Tensor, 
         alpha = 1 - sigma
         if update.schedule == "clamped_flow":
             sigma = torch.clamp(sigma, min=1e-8)
-    return alpha, sigma, torch.log(alpha) - torch.log(sigma)
+    return Point(alpha, sigma, torch.log(alpha) - torch.log(sigma))
+
+
+def terms(update: MultistepUpdate, end: Point, begin: Point, older: Sequence[torch.Tensor]) -> Terms:
+    """Everything before the system is solved, by elementwise operations in upstream's order.
+
+    Args:
+        update: order, phase and so on; its position and its sigmas are not read.
+        end: where the update goes.
+        begin: where it starts.
+        older: half the log-SNR at each older output, from new to old.
+    """
+    h = end.log_snr - begin.log_snr
+    hh = -h if update.predict_x0 else h
+    h_phi_1 = torch.expm1(hh)
+    b_h = hh if update.solver_type == "bh1" else h_phi_1
+    ratios = tuple((log_snr - begin.log_snr) / h for log_snr in older)
+    if update.predict_x0:
+        ratio, kept = end.sigma / begin.sigma, end.alpha
+    else:
+        ratio, kept = end.alpha / begin.alpha, end.sigma
+    weights, system = _weights(update, ratios, hh, h_phi_1, b_h)
+    return Terms(ratio, kept * h_phi_1, kept * b_h, ratios, weights, system)
+
+
+def apply(update: MultistepUpdate, scalars: Coefficients) -> torch.Tensor:
+    """Apply an update whose scalars are known; in upstream's order, which gradients are summed by."""
+    x, m0, weights = update.sample, update.history[-1], scalars.weights
+    older = [(update.history[-2 - i] - m0) / ratio for i, ratio in enumerate(scalars.ratios)]
+    kept = scalars.sample * x - scalars.newest * m0
+    change: torch.Tensor | int = 0  # multiplied out even when 0: where B(h) is infinite upstream's result is nan
+    if older:
+        assert weights is not None
+        change = _weighted_sum(weights[: len(older)], older)
+    if update.model_output is not None:
+        assert weights is not None
+        change = change + weights[-1] * (update.model_output - m0)
+    return (kept - scalars.change * change).to(x.dtype)
+
+
+def _weighted_sum(weights: torch.Tensor, differences: list[torch.Tensor]) -> torch.Tensor:
+    """``einsum("k,bkc...->bc...", ...)``, which multiplies where there is one difference and casts under autocast."""
+    one = differences[0]
+    if len(differences) == 1 and one.dim() > 1 and not torch.is_autocast_enabled(one.device.type):
+        return weights * one
+    return torch.einsum("k,bkc...->bc...", weights, torch.stack(differences, dim=1))
 
 
 def _weights(
     update: MultistepUpdate, ratios: tuple[torch.Tensor, ...], hh: torch.Tensor, h_phi_1: torch.Tensor, b_h: torch.Tensor
-) -> torch.Tensor | None:
-    """Solve for the weights of the differences: ``R rho = b`` with ``R[i, j] = ratio_j ** i``."""
+) -> tuple[torch.Tensor | None, tuple[torch.Tensor, torch.Tensor] | None]:
+    """The weights of the differences, or the system ``R rho = b`` with ``R[i, j] = ratio_j ** i`` whose solution they are."""
     x = update.sample
     corrector = update.model_output is not None
     size = len(ratios) + corrector
     if size == 0:
-        return None
+        return None, None
     if size == 1:
-        return torch.full((1,), 0.5, dtype=x.dtype, device=x.device)
+        return torch.full((1,), 0.5, dtype=x.dtype, device=x.device), None
     right = []
     phi, factorial = h_phi_1 / hh - 1, 1
     for i in range(1, size + 1):
@@ -121,21 +172,28 @@ def _weights(
         factorial *= i + 1
         if i < size:
             phi = phi / hh - 1 / factorial
-    knots = [*ratios, torch.ones((), dtype=hh.dtype, device=hh.device)] if corrector else list(ratios)
-    if hh.device == x.device:
-        knots_there, right_there = torch.stack(knots), torch.stack(right)
-    else:
-        knots_there, right_there = _upload(torch.stack(knots + right), x.device).split(size)
-    left = torch.stack([torch.pow(knots_there, i) for i in range(size)])
-    solution: torch.Tensor
-    if x.device.type == "cpu":
-        solution = torch.linalg.solve(left, right_there)
-    else:
-        solution = torch.linalg.solve_ex(left, right_there).result
-    return solution.to(x.dtype)
+    if size == 2 and corrector and update.pair == "cramer":
+        (ratio,), determinant = ratios, 1 - ratios[0]
+        solved = (right[0] - right[1]) / determinant, (right[1] - ratio * right[0]) / determinant
+        return torch.stack(solved, dim=-1), None
+    knots = torch.stack([*ratios, torch.ones_like(hh)] if corrector else ratios, dim=-1)
+    both = knots, torch.stack(right, dim=-1)
+    if hh.device != x.device:
+        both = _upload(torch.cat(both, dim=-1), x.device).split(size, dim=-1)
+    return None, (torch.stack([torch.pow(both[0], i) for i in range(size)], dim=-2), both[1])
 
 
-def _placed_sigmas(update: MultistepUpdate) -> torch.Tensor:
+def solution(update: MultistepUpdate, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Solve one system, as upstream does but for the check, and round as upstream does."""
+    found: torch.Tensor
+    if left.device.type == "cpu":
+        found = torch.linalg.solve(left, right)
+    else:
+        found = torch.linalg.solve_ex(left, right).result
+    return found.to(update.sample.dtype)
+
+
+def placed_sigmas(update: MultistepUpdate) -> torch.Tensor:
     """The sigmas on the device where upstream does the arithmetic of the scalars."""
     sigmas, device = update.sigmas, update.sample.device
     if update.scalars_follow == "sigmas" or sigmas.device == device:

@@ -1,8 +1,10 @@
 """`scheduler_step`: one predictor or corrector update of a multistep diffusion solver (UniPC).
 
-Where it stalls: diffusers ``UniPCMultistepScheduler`` (6 host syncs per step to 0.37, 7 from 0.38) and SGLang's copy of it
-(6 per step to 0.5.12.post1, 2 from 0.5.13, SGLang #27440). The scalars of an update depend on the sigmas, the position
-and the order alone, never on the samples, so an implementation may keep them from one call to the next.
+Where it stalls: diffusers ``UniPCMultistepScheduler`` (6 host syncs per step to 0.37, 7 from 0.38), SGLang's copy of it
+(6 per step to 0.5.12.post1, 2 from 0.5.13, SGLang #27440) and both frameworks' Helios (12; SGLang's to 0.5.22). SGLang's
+``FlowUniPCMultistepScheduler``, the default of Wan and Cosmos3, does not stall and launches about 100 kernels per step. The
+scalars of an update depend on the sigmas, the position and the order alone, never on the samples, so an implementation
+may keep them from one call to the next.
 """
 
 from __future__ import annotations
@@ -35,6 +37,9 @@ class MultistepUpdate(NamedTuple):
         history: ``order`` outputs ``[B, C, ...]``, newest (the one at ``sigmas[start]``) last, on the sample's device.
         sample: ``[B, C, ...]``, the sample at ``sigmas[start]``.
         model_output: ``[B, C, ...]``, the output at ``sigmas[start + 1]``; None for the predictor.
+        host_sigmas: ``[steps + 1]`` on the host, equal to ``sigmas``; None where that would have to be read from the device.
+        pair: how upstream solves the order-2 corrector's system: ``solve`` (``linalg.solve``, rounded to the sample's dtype)
+            or ``cramer`` (Cramer's rule, in the dtype of the sigmas, never rounded).
     """
 
     phase: Literal["predictor", "corrector"]
@@ -48,6 +53,8 @@ class MultistepUpdate(NamedTuple):
     history: tuple[torch.Tensor, ...]
     sample: torch.Tensor
     model_output: torch.Tensor | None = None
+    host_sigmas: torch.Tensor | None = None
+    pair: Literal["solve", "cramer"] = "solve"
 
 
 @hookspec
@@ -99,6 +106,9 @@ def reference(update: MultistepUpdate) -> torch.Tensor:
     knots = torch.tensor([*(r.item() for r in ratios), 1.0][: len(differences)], dtype=sigmas.dtype, device=device)
     if len(differences) < 2:
         rhos = torch.tensor([0.5], dtype=x.dtype, device=device)
+    elif len(differences) == 2 and u.phase == "corrector" and u.pair == "cramer":
+        ratio, (b_0, b_1) = knots[0], torch.tensor(right, dtype=sigmas.dtype, device=device)
+        rhos = torch.stack([(b_0 - b_1) / (1 - ratio), (b_1 - ratio * b_0) / (1 - ratio)])
     else:
         left = torch.stack([knots**i for i in range(len(differences))])
         rhos = torch.linalg.solve(left, torch.tensor(right, dtype=sigmas.dtype, device=device)).to(x.dtype)
@@ -145,6 +155,7 @@ def inputs() -> Any:
             history=tuple(noise[:order]),
             sample=noise[order],
             model_output=noise[order + 1] if corrector else None,
+            pair=draw(st.sampled_from(("solve", "cramer"))),
         )
         return {"update": update}
 

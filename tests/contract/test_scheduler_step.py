@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncfree.adapters.diffusers import unipc as diffusers_unipc
+from syncfree.adapters.sglang import flow_unipc as sglang_flow_unipc
 from syncfree.adapters.sglang import unipc as sglang_unipc
 from syncfree.adapting import Binding
 from syncfree.hooks import scheduler_step as contract
@@ -34,6 +35,8 @@ RELEASES = [
     ("sglang", "0.5.12.post1"),
     ("sglang", "0.5.13"),
     ("sglang", "0.5.23"),
+    ("sglang flow", "0.5.11"),
+    ("sglang flow", "0.5.23"),
 ]
 IMPLEMENTATIONS = {"sync_free": sync_free, "coefficient_table": coefficient_table}
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -53,11 +56,15 @@ def scheduler_class(framework: str, release: str) -> type:
     if framework == "sglang":
         module = sglang_scheduler(release, "scheduling_unipc_multistep")
         return module.UniPCMultistepScheduler  # type: ignore[no-any-return]
+    if framework == "sglang flow":
+        module = sglang_scheduler(release, "scheduling_flow_unipc_multistep")
+        return module.FlowUniPCMultistepScheduler  # type: ignore[no-any-return]
     return diffusers(release).UniPCMultistepScheduler  # type: ignore[no-any-return]
 
 
 def binding_of(framework: str) -> Binding:
-    return sglang_unipc.BINDING if framework == "sglang" else diffusers_unipc.BINDING
+    bindings = {"sglang": sglang_unipc, "sglang flow": sglang_flow_unipc, "diffusers": diffusers_unipc}
+    return bindings[framework].BINDING
 
 
 def denoise(
@@ -135,6 +142,7 @@ def test_inputs_are_unchanged(scheduler_step: Callable[..., Any], arguments: dic
     shape=st.sampled_from(((1, 4, 5), (2, 4, 3, 3), (1, 4, 2, 3, 3))),
     begin=st.sampled_from((None, 0, 3)),
     seed=st.integers(0, 2**31),
+    autocast=st.booleans(),
 )
 def test_schedule_equals_upstream(
     scheduler_step: Callable[..., Any],
@@ -145,13 +153,17 @@ def test_schedule_equals_upstream(
     shape: tuple[int, ...],
     begin: int | None,
     seed: int,
+    autocast: bool,
 ) -> None:
     owner = scheduler_class(framework, release)
+    if framework == "sglang flow":
+        configuration = {**configuration, "prediction_type": "flow_prediction", "final_sigmas_type": "zero"}
 
     def run() -> list[torch.Tensor] | str:
         try:
-            return denoise(owner(**configuration), dtype, seed, shape, begin=begin)
-        except torch.linalg.LinAlgError as error:  # order 3 into a last sigma of 0
+            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+                return denoise(owner(**configuration), dtype, seed, shape, begin=begin)
+        except RuntimeError as error:  # order 3 into a last sigma of 0; float16 under bfloat16 autocast
             return str(error)
 
     expected = run()
@@ -179,7 +191,7 @@ def test_scheduler_copied_in_the_middle_goes_on_as_upstream(
     between: Callable[[Any], Any],
     request: pytest.FixtureRequest,
 ) -> None:
-    if framework == "sglang" and "pickle" in request.node.name:
+    if framework.startswith("sglang") and "pickle" in request.node.name:
         between = copy.copy  # its module is not importable by its name here
     owner = scheduler_class(framework, release)
     expected = denoise(owner(solver_order=3), torch.float32, 0, between=between)

@@ -25,8 +25,8 @@ def diffusers(release: str) -> ModuleType:
 def sglang_scheduler(release: str, module: str) -> ModuleType:
     """Import one module of ``sglang.multimodal_gen.runtime.models.schedulers``.
 
-    The packages around it are stand-ins, because their ``__init__`` import the whole engine; what the module itself
-    imports of SGLang and of diffusers is real.
+    The packages around it are stand-ins, because their ``__init__`` import the whole engine, and so is the platform, which is
+    no NPU; what the module itself imports of SGLang and of diffusers is real otherwise.
     """
     root = unpacked("sglang", release)
     package = "sglang.multimodal_gen.runtime.models.schedulers"
@@ -36,6 +36,9 @@ def sglang_scheduler(release: str, module: str) -> ModuleType:
         name = ".".join(parts[:depth])
         stand_ins[name] = types.ModuleType(name)
         stand_ins[name].__path__ = [str(root.joinpath(*parts[:depth]))]
+    platforms = types.ModuleType("sglang.multimodal_gen.runtime.platforms")
+    vars(platforms)["current_platform"] = types.SimpleNamespace(is_npu=lambda: False)
+    stand_ins[platforms.__name__] = platforms
     library = diffusers("0.37.0")
     names = {
         "diffusers" + name.removeprefix(library.__name__): value
