@@ -6,6 +6,7 @@ dies with the tensor, and guarded by the tensor's version, so a schedule that is
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,9 +39,14 @@ def remember(schedule: torch.Tensor, host: torch.Tensor) -> None:
     if schedule.is_inference():
         return  # handed in by the caller of set_timesteps
     key, host_key = id(schedule), id(host)
-    _twins[key] = (weakref.ref(schedule, lambda _: _twins.pop(key, None)), schedule._version, host)
-    reference = weakref.ref(host, lambda _: _originals.pop(host_key, None))
+    _twins[key] = (weakref.ref(schedule, functools.partial(_forget, key, _twins)), schedule._version, host)
+    reference = weakref.ref(host, functools.partial(_forget, host_key, _originals))
     _originals[host_key] = (reference, weakref.ref(schedule))
+
+
+def _forget(key: int, kept: dict[int, Any], reference: object) -> None:
+    """Drop a dead tensor. It is given the dictionary, because the module's names are gone when the interpreter ends."""
+    kept.pop(key, None)
 
 
 def twin_of(schedule: Any) -> torch.Tensor | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from typing import Any
 
 import torch
 
@@ -51,10 +52,16 @@ def table_of(sigmas: torch.Tensor, host: torch.Tensor | None, device: torch.devi
     if found is not None and found[0]() is sigmas and found[1:3] == (sigmas._version, stream):
         return found[3]
     table = Table()
-    _by_tensor[key] = (weakref.ref(sigmas, lambda _: _by_tensor.pop(key, None)), sigmas._version, stream, table)
+    forget = functools.partial(_forget, key, _by_tensor)
+    _by_tensor[key] = (weakref.ref(sigmas, forget), sigmas._version, stream, table)
     return table
 
 
-@lru_cache(maxsize=_SCHEDULES)
+def _forget(key: int, tables: dict[int, Any], reference: object) -> None:
+    """Drop a dead tensor's table. It is given the dictionary, because the module's names are gone when the interpreter ends."""
+    tables.pop(key, None)
+
+
+@functools.lru_cache(maxsize=_SCHEDULES)
 def _by_content(values: bytes, dtype: torch.dtype, placed: torch.device, device: torch.device, stream: int) -> Table:
     return Table()
