@@ -13,7 +13,23 @@ from syncfree import SyncfreeError, load
 from syncfree.adapting import Adapter
 
 from ..early_log import early_logger
-from . import attention, dpm_solver, flow_unipc, helios, ltx_2, progress_bar, rotary, schedules, unipc, usp, vae
+from . import (
+    attention,
+    dpm_solver,
+    flow_unipc,
+    helios,
+    ltx_2,
+    progress_bar,
+    replicated,
+    replicated_kv,
+    rotary,
+    schedules,
+    turbo,
+    unipc,
+    usp,
+    usp_qkv,
+    vae,
+)
 
 _LAYOUT = logging.Formatter("[%(asctime)s] %(message)s", "%m-%d %H:%M:%S")
 """SGLang's own. It puts its handler on the root logger when a process has read its arguments, after plugins have loaded."""
@@ -24,8 +40,12 @@ ADAPTER = Adapter(
     distributions=("sglang",),
     bindings=(
         usp.BINDING,
-        attention.FORWARD,
-        attention.REPLICATED_KV_PREFIX,
+        usp_qkv.BINDING,
+        turbo.BINDING,
+        attention.BINDING,
+        replicated.PREFIX,
+        replicated.SUFFIX,
+        replicated_kv.BINDING,
         unipc.BINDING,
         flow_unipc.BINDING,
         helios.BINDING,

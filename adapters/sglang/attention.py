@@ -1,63 +1,64 @@
-"""SGLang's Ulysses attention: the places where Q, K and V are exchanged one after the other.
+"""SGLang's Ulysses attention, ``USPAttention.forward``: Q, K and V exchanged in one call.
 
-Each replacement repeats upstream's few lines with one exchange of three tensors in the place of three, and declines every
-other path of the method. Upstream packs its main path itself from 0.5.15.
+Each replacement repeats upstream's few lines with one call for three tensors in the place of three, and declines every other
+path of the method. From 0.5.16 the method is wrapped for breakable graphs and stays upstream's; from 0.5.18 it exchanges
+through a function of its own (`qkv`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from syncfree.adapting import Binding, Form
 
+from ._qkv import ATTENTION, THREE, USP, Exchange, Method, gather, is_ulysses_alone, usp_of
+
 if TYPE_CHECKING:
     import torch
-
-Exchange = Callable[..., Any]
-Method = Callable[..., Any]
-
-_ATTENTION = "sglang.multimodal_gen.runtime.layers.attention.layer:USPAttention"
-_USP = "sglang.multimodal_gen.runtime.layers.usp"
-_THREE = "three exchanges, one after the other"
-
-
-def _gather(exchange: Exchange, module: dict[str, Any], *tensors: torch.Tensor) -> Any:
-    """Exchange ``[b, s, h, d]`` for ``[b, size * s, h / size, d]``, as ``_usp_input_all_to_all(x, head_dim=2)`` does.
-
-    NotImplemented when the implementation declines, and for heads that cannot be split, which upstream refuses.
-    """
-    size = module["get_ulysses_parallel_world_size"]()
-    if any(x.shape[2] % size for x in tensors):
-        return NotImplemented
-    usp = module["_usp_input_all_to_all"].__globals__
-    received = exchange(tuple(x.permute(2, 0, 1, 3) for x in tensors), usp["get_sp_group"]().ulysses_group)
-    if received is NotImplemented:
-        return NotImplemented
-    gathered = []
-    for x, parts in zip(tensors, received, strict=True):
-        b, s, h, d = x.shape
-        by_rank = parts.reshape(size, h // size, b, s, d).permute(2, 0, 3, 1, 4).contiguous()
-        gathered.append(by_rank.reshape(b, size * s, h // size, d))
-    return gathered
-
-
-def _is_ulysses_alone(module: dict[str, Any]) -> bool:
-    return bool(module["get_ulysses_parallel_world_size"]() > 1 and module["get_ring_parallel_world_size"]() <= 1)
 
 
 def _attend(exchange: Exchange, module: dict[str, Any], self: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> Any:
     """The path without mask and without replicated tokens."""
-    if not _is_ulysses_alone(module):
+    if not is_ulysses_alone(module):
         return NotImplemented
     metadata = module["get_forward_context"]().attn_metadata
-    gathered = _gather(exchange, module, q, k, v)
+    gathered = gather(exchange, usp_of(module), q, k, v)
     if gathered is NotImplemented:
         return NotImplemented
     return module["_usp_output_all_to_all"](self.attn_impl.forward(*gathered, metadata), head_dim=2)
 
 
-def _compose_forward_0_5_9(exchange: Exchange, upstream: Method) -> Method:
+def _attend_masked(
+    exchange: Exchange,
+    module: dict[str, Any],
+    self: Any,
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    keys: torch.Tensor,
+) -> Any:
+    """The path with a mask ``[b, s]`` of keys, of 0.5.11 and 0.5.12; the mask is gathered after Q, K and V."""
+    if not is_ulysses_alone(module) or keys.dim() != 2:
+        return NotImplemented
+    gathered = gather(exchange, usp_of(module), q, k, v)
+    if gathered is NotImplemented:
+        return NotImplemented
+    q, k, v = (x.transpose(1, 2) for x in gathered)
+    torch = module["torch"]
+    everywhere = module["sequence_model_parallel_all_gather"](keys.contiguous(), dim=1).to(q.device)
+    mask = everywhere.to(q.dtype)[:, None, None, :]
+    if not torch.is_floating_point(everywhere):
+        mask = (mask - 1.0) * torch.finfo(q.dtype).max
+    cudnn = getattr(self, "allow_cudnn_sdp", False) and q.is_cuda  # from 0.5.12
+    with module["sdpa_kernel"](module["_PYTORCH_DEFAULT_CUDA_SDP_BACKENDS"]) if cudnn else nullcontext():
+        out = torch.nn.functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, dropout_p=0.0, is_causal=False, scale=self.softmax_scale
+        )
+    return module["_usp_output_all_to_all"](out.transpose(1, 2), head_dim=2)
+
+
+def _compose_0_5_9(exchange: Exchange, upstream: Method) -> Method:
     module = upstream.__globals__
 
     def forward(
@@ -76,7 +77,7 @@ def _compose_forward_0_5_9(exchange: Exchange, upstream: Method) -> Method:
     return forward
 
 
-def _compose_forward_0_5_10(exchange: Exchange, upstream: Method) -> Method:
+def _compose_0_5_10(exchange: Exchange, upstream: Method) -> Method:
     module = upstream.__globals__
 
     def forward(
@@ -94,7 +95,7 @@ def _compose_forward_0_5_10(exchange: Exchange, upstream: Method) -> Method:
     return forward
 
 
-def _compose_forward_0_5_11(exchange: Exchange, upstream: Method) -> Method:
+def _compose_0_5_11(exchange: Exchange, upstream: Method) -> Method:
     module = upstream.__globals__
 
     def forward(
@@ -107,96 +108,61 @@ def _compose_forward_0_5_11(exchange: Exchange, upstream: Method) -> Method:
         num_replicated_suffix: int = 0,
         skip_sequence_parallel_override: bool = False,
     ) -> Any:
-        if attn_mask is not None or num_replicated_prefix or num_replicated_suffix:
-            return NotImplemented
         if self.skip_sequence_parallel or skip_sequence_parallel_override:
+            return NotImplemented
+        if attn_mask is not None:  # replicated tokens do not matter to upstream then
+            return _attend_masked(exchange, module, self, q, k, v, attn_mask)
+        if num_replicated_prefix or num_replicated_suffix:
             return NotImplemented
         return _attend(exchange, module, self, q, k, v)
 
     return forward
 
 
-def _compose_replicated_kv_prefix(exchange: Exchange, upstream: Method) -> Method:
-    """0.5.13 to 0.5.17: K and V of replicated tokens go before what was gathered."""
-    module = upstream.__globals__
-    cat = module["torch"].cat
-
-    def _forward_with_replicated_kv_prefix_split(
-        self: Any,
-        q: torch.Tensor,
-        k_rep: torch.Tensor,
-        v_rep: torch.Tensor,
-        k_shard: torch.Tensor,
-        v_shard: torch.Tensor,
-        ctx_attn_metadata: Any,
-    ) -> Any:
-        if not _is_ulysses_alone(module):
-            return NotImplemented
-        gathered = _gather(exchange, module, q, k_shard, v_shard)
-        if gathered is NotImplemented:
-            return NotImplemented
-        q, k_shard, v_shard = gathered
-        k_rep, v_rep = _own_heads(module["get_sp_parallel_rank"](), k_shard, k_rep, v_rep)
-        k, v = cat([k_rep, k_shard], dim=1), cat([v_rep, v_shard], dim=1)
-        out = self.attn_impl.forward(q, k, v, ctx_attn_metadata)
-        return module["_usp_output_all_to_all"](out, head_dim=2)
-
-    return _forward_with_replicated_kv_prefix_split
-
-
-def _compose_replicated_kv_beside_ring(exchange: Exchange, upstream: Method) -> Method:
-    """0.5.18 to 0.5.21."""
+def _compose_0_5_13(exchange: Exchange, upstream: Method) -> Method:
     module = upstream.__globals__
 
-    def _forward_with_replicated_kv_prefix_split(
+    def forward(
         self: Any,
         q: torch.Tensor,
-        k_rep: torch.Tensor,
-        v_rep: torch.Tensor,
-        k_shard: torch.Tensor,
-        v_shard: torch.Tensor,
-        ctx_attn_metadata: Any,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        attn_mask: torch.Tensor | None = None,
+        num_replicated_prefix: int = 0,
+        num_replicated_suffix: int = 0,
+        num_replicated_kv_prefix: int = 0,
+        skip_sequence_parallel_override: bool = False,
+        attn_mask_meta: dict[str, Any] | None = None,
     ) -> Any:
-        if not _is_ulysses_alone(module):
+        if attn_mask is not None or attn_mask_meta is not None:
             return NotImplemented
-        gathered = _gather(exchange, module, q, k_shard, v_shard)
-        if gathered is NotImplemented:
+        if num_replicated_prefix or num_replicated_suffix or num_replicated_kv_prefix:
             return NotImplemented
-        q, k_shard, v_shard = gathered
-        k_rep, v_rep = _own_heads(module["get_ulysses_parallel_rank"](), k_shard, k_rep, v_rep)
-        out = self._replicated_kv_attention(q, k_shard, v_shard, k_rep, v_rep, ctx_attn_metadata)
-        return module["_usp_output_all_to_all"](out, head_dim=2)
+        if self.skip_sequence_parallel or skip_sequence_parallel_override:
+            return NotImplemented
+        if q.is_cuda and getattr(self, "enable_packed_qkv_input_a2a", False):  # 0.5.15: `turbo`
+            return NotImplemented
+        return _attend(exchange, module, self, q, k, v)
 
-    return _forward_with_replicated_kv_prefix_split
-
-
-def _own_heads(rank: int, gathered: torch.Tensor, *replicated: torch.Tensor) -> list[torch.Tensor]:
-    """The heads of replicated tokens that this rank attends with."""
-    heads = gathered.shape[2]
-    return [x[:, :, rank * heads : (rank + 1) * heads, :].contiguous() for x in replicated]
+    return forward
 
 
-FORWARD = Binding(
+BINDING = Binding(
     hook="sequence_parallel_all_to_all",
-    targets=(f"{_ATTENTION}.forward",),
-    depends=(f"{_USP}:_usp_input_all_to_all",),
+    targets=(f"{ATTENTION}.forward",),
+    depends=(f"{USP}:_usp_input_all_to_all",),
     forms=(
-        Form(">=0.5.9,<0.5.10", "needed", _THREE, (_compose_forward_0_5_9,)),
-        Form(">=0.5.10,<0.5.11", "needed", _THREE, (_compose_forward_0_5_10,)),
-        Form(">=0.5.11,<0.5.13", "needed", _THREE, (_compose_forward_0_5_11,)),
-        Form(">=0.5.13,<=0.5.23", "upstreamed", "upstream packs Q, K and V itself where a model asks for it", None),
-    ),
-    compiled=True,
-    note="compiled regions keep the choice that they were traced with",
-)
-REPLICATED_KV_PREFIX = Binding(
-    hook="sequence_parallel_all_to_all",
-    targets=(f"{_ATTENTION}._forward_with_replicated_kv_prefix_split",),
-    depends=(f"{_USP}:_usp_input_all_to_all",),
-    forms=(
-        Form(">=0.5.13,<0.5.18", "upstreamed", "SGLang #27143: overlapped on CUDA", (_compose_replicated_kv_prefix,)),
-        Form(">=0.5.18,<0.5.22", "upstreamed", "SGLang #27143: overlapped on CUDA", (_compose_replicated_kv_beside_ring,)),
-        Form(">=0.5.22,<=0.5.23", "upstreamed", "SGLang #27143, inside a pipeline that stays upstream's", None),
+        Form(">=0.5.9,<0.5.10", "needed", THREE, (_compose_0_5_9,)),
+        Form(">=0.5.10,<0.5.11", "needed", THREE, (_compose_0_5_10,)),
+        Form(">=0.5.11,<0.5.13", "needed", THREE, (_compose_0_5_11,)),
+        Form(">=0.5.13,<0.5.16", "needed", THREE, (_compose_0_5_13,)),
+        Form(
+            ">=0.5.16,<0.5.18",
+            "upstreamed",
+            "wrapped for breakable graphs; upstream overlaps where a model asks for it",
+            None,
+        ),
+        Form(">=0.5.18,<=0.5.23", "upstreamed", "exchanges Q, K and V through one function", None),
     ),
     compiled=True,
     note="compiled regions keep the choice that they were traced with",

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from syncfree.adapting import Binding, Form
 
+from ._transports import other_transport
+
 if TYPE_CHECKING:
     import torch
 
@@ -47,33 +49,14 @@ def _compose_with_role(exchange: Exchange, upstream: Callable[..., Any]) -> Call
 
 def _compose_beside_transports(exchange: Exchange, upstream: Callable[..., Any]) -> Callable[..., Any]:
     """From 0.5.22: what goes over CUDA-IPC, and from 0.5.23 over CPU shared memory, stays upstream's."""
-    from torch.compiler import is_compiling
-
-    module = upstream.__globals__
-    get_sp_group = module["get_sp_group"]
-
-    def ipc_takes_it(group: Any) -> bool:
-        # Upstream's own import at the same place: the first call sets the transport up, on all ranks
-        # together.
-        from sglang.multimodal_gen.runtime.distributed.device_communicators.ipc_a2a_multi import (
-            ipc_a2a_multi_ready,
-        )
-
-        return bool(ipc_a2a_multi_ready(group))
-
-    def shared_memory_takes_it(handle: int | None, x: torch.Tensor) -> bool:
-        if handle is None or handle < 0:  # only the CPU platform makes a handle
-            return False
-        return bool(x.numel() * x.element_size() <= module["SHM_ALLTOALL_MAX_BYTES"])
+    get_sp_group = upstream.__globals__["get_sp_group"]
+    is_upstreams = other_transport(upstream.__globals__)
 
     def _usp_all_to_all_single(x: torch.Tensor, role: str | None = None) -> Any:
         sp_group = get_sp_group()
         group = sp_group.ulysses_group
         assert group is not None, _NO_GROUP
-        if x.is_cuda:
-            if not module["_UNCACHED_STAGING"] and not is_compiling() and ipc_takes_it(group):
-                return NotImplemented
-        elif shared_memory_takes_it(getattr(sp_group, "ulysses_shm_handle", None), x):
+        if is_upstreams(sp_group, x):
             return NotImplemented
         received = exchange((x.flatten(),), group)
         return received if received is NotImplemented else received[0].reshape(x.shape)

@@ -1,112 +1,141 @@
-"""What the ranks of the attention tests do: the release's own methods, with three exchanges and with one call of ours."""
+"""What the ranks of the attention tests do: an SGLang release's own layer, and the same layer with our bindings."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
-from packaging.specifiers import SpecifierSet
+from functorch.einops import rearrange
+from packaging.version import Version
 
-from syncfree.adapters.sglang import attention
-from syncfree.adapting import Binding
+from syncfree.adapters.sglang import turbo
 from syncfree.plugins.packed_all_to_all.sequence_parallel_all_to_all import sequence_parallel_all_to_all as packed
 from syncfree.plugins.sync_free.sequence_parallel_all_to_all import sequence_parallel_all_to_all as sync_free
+from tests.contract.ulysses_layer import LAYERS, Layer
 from tests.contract.upstream_source import functions
-from tests.contract.usp_on_ranks import identical, release_modules
+from tests.contract.usp_on_ranks import identical
 
-LAYERS = "sglang/multimodal_gen/runtime/layers"
 EXCHANGES = {"sync_free": sync_free, "packed_all_to_all": packed}
+TOKENS, REPLICATED, WIDTH = 3, 2, 8
+"""Per rank: tokens of its own, and tokens that are on every rank."""
 
 
-def forward_agrees(release_folder: Path, release: str, choice: str, seed: int, dtype: torch.dtype) -> dict[str, Any]:
-    """Compare ``USPAttention.forward``; also count the collectives of both."""
-    upstream, ours = _methods(attention.FORWARD, "forward", release_folder, release, EXCHANGES[choice])
-    return _compare(upstream, ours, _tensors(seed, dtype, heads=(4, 4, 4)))
+class Case(NamedTuple):
+    """A path of the layer: how many tokens are replicated in Q, K and V and where they are, mask, heads of Q and of K and V."""
+
+    replicated: tuple[int, int, int] = (0, 0, 0)
+    options: tuple[tuple[str, int], ...] = ()
+    masked: bool = False
+    heads: tuple[int, int] = (4, 4)
 
 
-def replicated_kv_prefix_agrees(
-    release_folder: Path, release: str, choice: str, seed: int, dtype: torch.dtype
-) -> dict[str, Any]:
-    """Compare ``_forward_with_replicated_kv_prefix_split``, with fewer heads in K and V than in Q."""
-    name = "_forward_with_replicated_kv_prefix_split"
-    upstream, ours = _methods(attention.REPLICATED_KV_PREFIX, name, release_folder, release, EXCHANGES[choice])
-    q, k, v = _tensors(seed, dtype, heads=(8, 4, 4))
-    everywhere = torch.Generator().manual_seed(seed)
-    k_rep, v_rep = (torch.randn(2, 3, 4, 8, generator=everywhere).to(dtype) for _ in range(2))
-    return _compare(upstream, ours, (q, k_rep, v_rep, k, v, None))
+CASES = {
+    "plain": Case(),
+    "grouped heads": Case(heads=(8, 4)),
+    "masked": Case(masked=True),
+    "prefix": Case((REPLICATED,) * 3, (("num_replicated_prefix", REPLICATED),)),
+    "suffix": Case((REPLICATED,) * 3, (("num_replicated_suffix", REPLICATED),)),
+    "prefix, grouped heads": Case((REPLICATED,) * 3, (("num_replicated_prefix", REPLICATED),), heads=(8, 4)),
+    "kv prefix": Case((0, REPLICATED, REPLICATED), (("num_replicated_kv_prefix", REPLICATED),), heads=(8, 4)),
+    "heads that cannot be split": Case(heads=(3, 3)),
+}
 
 
-def declines(release_folder: Path, release: str, arguments: dict[str, Any]) -> bool:
-    """Whether our ``forward`` leaves a call with these further arguments to upstream, without an exchange."""
-    _, ours = _methods(attention.FORWARD, "forward", release_folder, release, _never)
-    return ours(*_tensors(0, torch.float32, heads=(4, 4, 4)), **arguments) is NotImplemented
+def paths_agree(folder: Path, release: str, choice: str, dtype: torch.dtype) -> dict[str, dict[str, Any]]:
+    """Run every path that the release has, upstream's way and ours.
+
+    Returns:
+        By path: whether the bytes and strides are the same (or both raised the same error), whether the arguments are
+        unchanged, the collectives of both, and which of our functions did the work.
+    """
+    layers = Layer(folder, release, None), Layer(folder, release, choice)
+    return {name: _path_agrees(*layers, CASES[name], dtype) for name in paths(release)}
 
 
-def _never(tensors: Any, group: Any) -> Any:
-    raise AssertionError("exchanged before declining")
+def paths(release: str) -> list[str]:
+    """The paths of a release: replicated tokens from 0.5.10, in K and V alone from 0.5.13, grouped heads from 0.5.16.
+
+    Masks are those of 0.5.11 and 0.5.12; newer releases hand them to kernels that are not here.
+    """
+    version = Version(release)
+    since = {
+        "prefix": "0.5.10",
+        "suffix": "0.5.10",
+        "prefix, grouped heads": "0.5.16",
+        "kv prefix": "0.5.13",
+        "masked": "0.5.11",
+    }
+    names = [name for name in CASES if version >= Version(since.get(name, "0"))]
+    return [name for name in names if name != "masked" or version < Version("0.5.13")]
 
 
-def _tensors(seed: int, dtype: torch.dtype, heads: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
-    generator = torch.Generator().manual_seed(1000 * seed + dist.get_rank())
-    return tuple(torch.randn(2, 3, h, 8, generator=generator).to(dtype) for h in heads)
-
-
-def _compare(upstream: Callable[..., Any], ours: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str, Any]:
-    before = [x.clone() for x in arguments if x is not None]
-    expected, its_collectives = _counting(upstream, arguments)
-    got, our_collectives = _counting(ours, arguments)
+def _path_agrees(upstream: Layer, ours: Layer, case: Case, dtype: torch.dtype) -> dict[str, Any]:
+    took = ours.took()
+    generator = torch.Generator().manual_seed(1000 + dist.get_rank())
+    q_heads, kv_heads = case.heads
+    arguments = [
+        torch.randn(2, TOKENS + more, heads, WIDTH, generator=generator).to(dtype)
+        for more, heads in zip(case.replicated, (q_heads, kv_heads, kv_heads), strict=True)
+    ]
+    before = [x.clone() for x in arguments]
+    options: dict[str, Any] = dict(case.options)
+    if case.masked:
+        options["attn_mask"] = torch.rand(2, TOKENS, generator=generator) < 0.7
+    expected, its_collectives = _counting(lambda: upstream.self.forward(*arguments, **options))
+    got, our_collectives = _counting(lambda: ours.self.forward(*arguments, **options))
     return {
-        "equal": identical(got, expected) and got.stride() == expected.stride(),
-        "unchanged": all(map(identical, before, (x for x in arguments if x is not None))),
+        "same": _same(got, expected),
+        "unchanged": all(map(identical, before, arguments)),
+        "collectives": (its_collectives, our_collectives),
+        "ours": sorted(name for name, calls in ours.took().items() if calls > took.get(name, 0)),
+    }
+
+
+def overlapped_agrees(folder: Path, release: str, choice: str, heads_to_sequence: bool, count: int) -> dict[str, Any]:
+    """Compare ``async_a2a_communicate`` for `count` tensors, in either direction."""
+    on_cpu = ModuleType("torch")  # upstream's side stream comes from torch.cuda, or from the device's module
+    on_cpu.__dict__.update(vars(torch), cuda=torch.cpu, get_device_module=lambda: torch.cpu)
+    namespace: dict[str, Any] = {"torch": on_cpu, "dist": dist, "rearrange": rearrange}
+    names = ["post_all2all", "async_a2a_communicate"]
+    upstream = functions(folder / LAYERS / "attention" / "turbo_layer.py", names, namespace)["async_a2a_communicate"]
+    (form,) = turbo.BINDING.forms
+    assert form.compose is not None
+    ours = form.compose[0](EXCHANGES[choice], upstream)
+    size = dist.get_world_size()
+    generator = torch.Generator().manual_seed(dist.get_rank())
+    tensors = [torch.randn(2, 3 * size, 2 * size, 4, generator=generator) for _ in range(count)]
+    one: Any = tensors[0] if count == 1 else None
+    stream = torch.cpu.Stream()
+
+    def run(function: Callable[..., Any]) -> Callable[[], Any]:
+        given = one if count == 1 else list(tensors)  # upstream replaces the list's elements
+        return lambda: function(given, size, dist.group.WORLD, stream, heads_to_sequence)
+
+    expected, its_collectives = _counting(run(upstream))
+    got, our_collectives = _counting(run(ours))
+    pairs = [(got, expected)] if count == 1 else list(zip(got, expected, strict=True))
+    return {
+        "same": all(_same(g.contiguous(), e.contiguous()) for g, e in pairs),
         "collectives": (its_collectives, our_collectives),
     }
 
 
-def _counting(call: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, int]:
-    from torch.profiler import ProfilerActivity, profile
-
-    with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        result = call(*arguments)
-    return result, sum(event.count for event in profiler.key_averages() if event.key == "gloo:all_to_all")
+def _same(got: Any, expected: Any) -> bool:
+    if isinstance(expected, torch.Tensor):
+        return isinstance(got, torch.Tensor) and identical(got, expected) and got.stride() == expected.stride()
+    return bool(got == expected)
 
 
-def _methods(
-    binding: Binding, name: str, folder: Path, release: str, exchange: Callable[..., Any]
-) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    usp, _ = release_modules(folder / LAYERS / "usp.py", release)
-    size, rank = dist.get_world_size(), dist.get_rank()
-    namespace: dict[str, Any] = {
-        "torch": torch,
-        "get_forward_context": lambda: SimpleNamespace(attn_metadata=None),
-        "get_sequence_parallel_world_size": lambda: size,
-        "get_ulysses_parallel_world_size": lambda: size,
-        "get_ring_parallel_world_size": lambda: 1,
-        "get_sp_parallel_rank": lambda: rank,
-        "get_ulysses_parallel_rank": lambda: rank,
-        "_usp_input_all_to_all": usp["_usp_input_all_to_all"],
-        "_usp_output_all_to_all": usp["_usp_output_all_to_all"],
-    }
-    layer = folder / LAYERS / "attention" / "layer.py"
-    names = [f"USPAttention.{name}"]
-    if "_replicated_kv_attention" in layer.read_text():
-        names.append("USPAttention._replicated_kv_attention")
-    module = functions(layer, names, namespace)
-    form = next(form for form in binding.forms if SpecifierSet(form.releases).contains(release))
-    assert form.compose is not None
-    self = SimpleNamespace(attn_impl=SimpleNamespace(forward=_attention), skip_sequence_parallel=False)
-    if "_replicated_kv_attention" in module:
-        self._replicated_kv_attention = lambda *arguments: module["_replicated_kv_attention"](self, *arguments)
-    upstream, ours = module[name], form.compose[0](exchange, module[name])
-    return (lambda *a, **k: upstream(self, *a, **k)), (lambda *a, **k: ours(self, *a, **k))
-
-
-def _attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, metadata: None) -> torch.Tensor:
-    k, v = (x.repeat_interleave(q.shape[2] // x.shape[2], dim=2) for x in (k, v))
-    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-    weights = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(dim=-1)
-    return (weights @ v).transpose(1, 2)
+def _counting(call: Callable[[], Any]) -> tuple[Any, int]:
+    """The result, or the error's type and text; and how many collectives it took."""
+    group = dist.distributed_c10d._get_default_group()
+    before = group._get_sequence_number_for_group()
+    try:
+        result = call()
+    except AssertionError as error:
+        result = (type(error).__name__, str(error))
+    return result, group._get_sequence_number_for_group() - before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 
 from syncfree.adapters.sglang import usp
 from syncfree.hooks.sequence_parallel_all_to_all import HOOK
-from tests.contract.gloo_ranks import GlooRanks, gloo_ranks
+from tests.contract.gloo_ranks import GlooRanks
 from tests.contract.upstream_source import functions
 from tests.contract.usp_on_ranks import (
     Case,
@@ -30,12 +29,6 @@ from tests.environments import unpacked
 RELEASES = ("0.5.9", "0.5.11", "0.5.12.post1", "0.5.18", "0.5.23")
 """One of each form that the function took, and both of the form that stalls."""
 FEW = settings(max_examples=15, deadline=None)
-
-
-@pytest.fixture(scope="module", params=[2, 4], ids=["2 ranks", "4 ranks"])
-def ranks(request: pytest.FixtureRequest) -> Iterator[GlooRanks]:
-    with gloo_ranks(request.param) as pool:
-        yield pool
 
 
 def usp_source(release: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ def functions(file: Path, names: Iterable[str], namespace: dict[str, Any]) -> di
     """
     wanted = set(names)
     body: list[ast.stmt] = []
-    for node in ast.parse(file.read_text("utf-8")).body:
+    for node in _parsed(file).body:
         if isinstance(node, ast.ClassDef) and node.name not in wanted:
             for member in node.body:
                 if isinstance(member, ast.FunctionDef) and f"{node.name}.{member.name}" in wanted:
@@ -40,6 +41,11 @@ def functions(file: Path, names: Iterable[str], namespace: dict[str, Any]) -> di
     )
     exec(code, namespace)
     return namespace
+
+
+@functools.cache
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text("utf-8"))
 
 
 def _defined(node: ast.stmt) -> set[str]:

@@ -19,6 +19,13 @@ from syncfree.plugins.packed_all_to_all.sequence_parallel_all_to_all import sequ
 from syncfree.plugins.sync_free.sequence_parallel_all_to_all import sequence_parallel_all_to_all
 from tests.contract.upstream_source import functions
 
+_PRESENT_IN_SOME = (
+    "_maybe_wait",
+    "_a2a_staging_buffer",
+    "_usp_input_all_to_all_qkv",
+    "_can_use_packed_qkv_a2a_4d",
+    "_packed_qkv_row_view_is_free",
+)
 EXCHANGES = ("_usp_input_all_to_all", "_usp_output_all_to_all")
 
 
@@ -108,7 +115,7 @@ class SequenceParallelGroup:
 @cache
 def release_modules(source: Path, release: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The release's functions as they are, and the same functions over our exchange."""
-    upstream, ours = (_define(source, release) for _ in range(2))
+    upstream, ours = (define_usp(source) for _ in range(2))
     compose = form_of(release).compose
     assert compose is not None
     ours["_usp_all_to_all_single"] = compose[0](sequence_parallel_all_to_all, ours["_usp_all_to_all_single"])
@@ -122,7 +129,8 @@ def form_of(release: str) -> Any:
     return next(form for form in usp.BINDING.forms if SpecifierSet(form.releases).contains(release))
 
 
-def _define(source: Path, release: str) -> dict[str, Any]:
+def define_usp(source: Path) -> dict[str, Any]:
+    """The functions of a release's ``usp.py``, over the default process group."""
     size = dist.get_world_size()
     sp_group = SequenceParallelGroup()
     namespace: dict[str, Any] = {
@@ -134,11 +142,12 @@ def _define(source: Path, release: str) -> dict[str, Any]:
         "current_platform": SimpleNamespace(is_cpu=lambda: True),
         # Transports of CUDA only, and a kernel that does this permutation.
         "_ipc_varlen_fast": lambda *arguments: None,
+        "_ipc_ready_group": lambda: None,
         "usp_merge_heads": lambda x: x.permute(2, 1, 0, 3, 4).contiguous(),
     }
     names = ["_usp_all_to_all_single", *EXCHANGES]
     text = source.read_text("utf-8")
-    names += [name for name in ("_maybe_wait", "_a2a_staging_buffer") if f"def {name}(" in text]
+    names += [name for name in _PRESENT_IN_SOME if f"def {name}(" in text]
     names += [name for name in ("_A2A_STAGING_BUFFERS", "_A2A_DEVICE_TYPES", "_UNCACHED_STAGING") if f"\n{name}" in text]
     names += ["SHM_ALLTOALL_MAX_BYTES"] if "\nSHM_ALLTOALL_MAX_BYTES" in text else []
     return functions(source, names, namespace)

@@ -1,0 +1,61 @@
+"""What the bindings of SGLang's Ulysses attention share: Q, K and V gathered in one call, and when that is upstream's to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+Exchange = Callable[..., Any]
+Method = Callable[..., Any]
+
+ATTENTION = "sglang.multimodal_gen.runtime.layers.attention.layer:USPAttention"
+USP = "sglang.multimodal_gen.runtime.layers.usp"
+THREE = "three exchanges, one after the other"
+
+
+def gather(exchange: Exchange, usp: dict[str, Any], *tensors: torch.Tensor) -> Any:
+    """Exchange ``[b, s, h, d]`` for ``[b, size * s, h / size, d]``, as ``_usp_input_all_to_all(x, head_dim=2)`` does.
+
+    Args:
+        usp: the globals of SGLang's module ``usp``.
+
+    Returns:
+        A list; NotImplemented when the implementation declines, and for heads that cannot be split, which upstream refuses.
+    """
+    size = usp["get_ulysses_parallel_world_size"]()
+    if any(x.ndim != 4 or x.shape[2] % size for x in tensors):
+        return NotImplemented
+    received = exchange(tuple(x.permute(2, 0, 1, 3) for x in tensors), usp["get_sp_group"]().ulysses_group)
+    if received is NotImplemented:
+        return NotImplemented
+    gathered = []
+    for x, parts in zip(tensors, received, strict=True):
+        b, s, h, d = x.shape
+        by_rank = parts.reshape(size, h // size, b, s, d).permute(2, 0, 3, 1, 4).contiguous()
+        gathered.append(by_rank.reshape(b, size * s, h // size, d))
+    return gathered
+
+
+def usp_of(module: dict[str, Any]) -> dict[str, Any]:
+    """The globals of ``usp``, from those of the attention layer."""
+    globals_of: dict[str, Any] = module["_usp_input_all_to_all"].__globals__
+    return globals_of
+
+
+def is_ulysses_alone(module: dict[str, Any]) -> bool:
+    """There are Ulysses ranks and no ring."""
+    return bool(module["get_ulysses_parallel_world_size"]() > 1 and module["get_ring_parallel_world_size"]() <= 1)
+
+
+def goes_over_ipc(usp: dict[str, Any]) -> bool:
+    """Two ranks of 0.5.18 and newer may exchange over CUDA-IPC, which stays upstream's."""
+    return bool(usp["get_ulysses_parallel_world_size"]() == 2 and usp["_ipc_ready_group"]() is not None)
+
+
+def own_heads(rank: int, gathered: torch.Tensor, *replicated: torch.Tensor) -> list[torch.Tensor]:
+    """The heads of replicated tokens that this rank attends with."""
+    heads = gathered.shape[2]
+    return [x[:, :, rank * heads : (rank + 1) * heads, :].contiguous() for x in replicated]
