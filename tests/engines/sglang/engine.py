@@ -6,10 +6,14 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from packaging.version import Version
 
 from tests.environments import cache_root, release, wheel
 from tests.models import tiny_model
@@ -28,6 +32,7 @@ class Run:
         made: per generation, hashes of the latents of every step and of the frames.
         reports: per generation, what each worker's probe said, by rank.
         parent: what the probe of the parent said at its end.
+        ways: per process that was entered, by pid, who asked for the hooks of SGLang: ``import`` or ``plugin``, each time.
         log: what all processes printed.
         code: the exit status of the parent.
     """
@@ -35,6 +40,7 @@ class Run:
     made: list[dict[str, Any]]
     reports: list[dict[int, dict[str, Any]]]
     parent: dict[str, Any]
+    ways: dict[int, list[str]]
     log: str
     code: int
 
@@ -55,6 +61,12 @@ class Run:
             )
             for entries in self.entries(generation, hook)
         ]
+
+    def entered_once(self, version: str) -> bool:
+        """Parent and workers were entered, every process once, by the way of its release."""
+        way = "plugin" if Version(version) >= Version("0.5.21") else "import"
+        workers = {said["pid"] for said in self.reports[0].values()}
+        return workers < set(self.ways) and all(ways == [way] for ways in self.ways.values())
 
     @property
     def lines(self) -> list[str]:
@@ -78,10 +90,19 @@ def generate(
         choices: per generation, the choice of the exchange to switch to before it denoises; None: no switch.
         environment: variables of the engine, beside the usual ones.
     """
+    made = folder / "made.json"
+    command = [HERE / "generate.py", tiny_model("wan"), made, "--ranks", RANKS, "--generations", generations]
     python = release("sglang", version, wheel())
-    arguments = [HERE / "generate.py", tiny_model("wan"), folder / "made.json", "--ranks", RANKS]
+    variables = variables_of(version, folder, choices) | environment
+    with started([python, *command, "--master-port", free_port()], folder, variables) as process:
+        code = process.wait(TIMEOUT_S)
+    return collected(folder, generations, code, json.loads(made.read_text()) if made.exists() else [])
+
+
+def variables_of(version: str, folder: Path, choices: list[str | None] | None = None) -> dict[str, str]:
+    """The environment of an engine whose processes report to `folder`."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("SYNCFREE")}
-    variables |= {
+    return variables | {
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
         "PROBE_CHOICES": json.dumps(choices or []),
@@ -89,33 +110,37 @@ def generate(
         "PYTHONPATH": str(HERE / "probe"),
         "TORCHINDUCTOR_CACHE_DIR": str(cache_root() / "inductor" / f"sglang-{version}"),
         "TRANSFORMERS_OFFLINE": "1",
-        **environment,
     }
-    command = [str(python), *map(str, arguments), "--generations", str(generations)]
-    code = _run(command, folder, variables)
-    made = folder / "made.json"
+
+
+def collected(folder: Path, generations: int, code: int, made: list[dict[str, Any]]) -> Run:
+    """What an engine that has ended left in `folder`."""
     reports: list[dict[int, dict[str, Any]]] = [{} for _ in range(generations)]
     for file in folder.glob("denoised-*.json"):
         said = json.loads(file.read_text())
         reports[said["generation"]][said["rank"]] = said
     parent = folder / "parent.json"
-    return Run(
-        json.loads(made.read_text()) if made.exists() else [],
-        reports,
-        json.loads(parent.read_text()) if parent.exists() else {},
-        (folder / "log").read_text(),
-        code,
-    )
+    said_at_the_end = json.loads(parent.read_text()) if parent.exists() else {}
+    ways = {int(file.name.partition("-")[2]): file.read_text().split() for file in folder.glob("ways-*")}
+    return Run(made, reports, said_at_the_end, ways, (folder / "log").read_text(), code)
 
 
-def _run(command: list[str], folder: Path, variables: dict[str, str]) -> int:
-    """Run in a session of its own, so that no worker outlives an engine that hangs or is killed."""
+def free_port() -> int:
+    """A TCP port that nobody listens on. SGLang's default is one fixed port, which another engine may hold."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def started(command: list[object], folder: Path, variables: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a command in a session of its own, so that no worker outlives an engine that hangs or is killed."""
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            command, cwd=folder, env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            list(map(str, command)), cwd=folder, env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
-            return process.wait(TIMEOUT_S)
+            yield process
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +34,12 @@ def digest(values: Any) -> str:
     return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()[:16]
 
 
-def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
     parser.add_argument("out", type=Path)
     parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--master-port", type=int, required=True)
     parser.add_argument("--generations", type=int, default=1)
     options = parser.parse_args()
     generator = DiffGenerator.from_pretrained(
@@ -56,8 +49,7 @@ def main() -> None:
         ulysses_degree=options.ranks,
         tp_size=1,
         attention_backend="torch_sdpa",
-        # SGLang's default is one fixed port, which an engine that ended a moment ago may still hold.
-        master_port=free_port(),
+        master_port=options.master_port,
     )
     made, videos = [], []
     for _ in range(options.generations):

@@ -1,7 +1,7 @@
 """Test-only: on PYTHONPATH it runs in every process of the engine and reports what syncfree did in the denoising ones.
 
-``PROBE_FOLDER`` is where the reports go. ``PROBE_CHOICES`` is a JSON list with the choice of the exchange (or null: no
-change) that every rank makes before a generation denoises.
+``PROBE_FOLDER`` is where the reports go, and a file per process with every way by which syncfree was loaded for SGLang. ``PROBE_CHOICES`` is a JSON list with the choice of the exchange (null: no change;
+``restore``: every original back) that every rank makes before a generation denoises.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def watch_denoising(module: ModuleType, imported: frozenset[str]) -> None:
     def forward(self: Any, *arguments: Any, **options: Any) -> Any:
         nonlocal generation
         choice = choices[generation] if generation < len(choices) else None
-        if choice is not None:
+        if choice == "restore":
+            syncfree.restore()
+        elif choice is not None:
             syncfree.use(sequence_parallel_all_to_all=choice, all_ranks=True)
         result = upstream(self, *arguments, **options)
         rank = torch.distributed.get_rank()
@@ -39,6 +41,26 @@ def watch_denoising(module: ModuleType, imported: frozenset[str]) -> None:
         return result
 
     module.DenoisingStage.forward = forward  # type: ignore[attr-defined]
+
+
+def note_the_ways_in() -> None:
+    """Write down who asks for the hooks of SGLang in this process, every time."""
+    from syncfree._runtime import RUNTIME
+
+    load = RUNTIME.load
+
+    def noted(framework: str) -> Any:
+        if framework == "sglang":
+            frame, callers = sys._getframe(1), []
+            while frame is not None:
+                callers.append(frame.f_globals.get("__name__", ""))
+                frame = frame.f_back
+            way = "plugin" if "syncfree.adapters.sglang" in callers else "import"
+            with Path(os.environ["PROBE_FOLDER"], f"ways-{os.getpid()}").open("a") as file:
+                file.write(f"{way}\n")
+        return load(framework)
+
+    RUNTIME.load = noted  # type: ignore[method-assign]
 
 
 def report(name: str, **more: Any) -> None:
@@ -61,4 +83,5 @@ if "PROBE_FOLDER" in os.environ:
     from syncfree._imports import PostImportFinder
 
     PostImportFinder().watch(DENOISING, watch_denoising)
+    note_the_ways_in()
     atexit.register(report_of_the_parent)

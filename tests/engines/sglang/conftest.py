@@ -1,0 +1,57 @@
+"""Which releases the engine tests run: three by default, seven with ``--all-releases``."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from tests.engines.sglang.engine import Run, generate
+
+RELEASES = ("0.5.11", "0.5.16", "0.5.23")
+"""One that stalls, one whose attention stays upstream's, both entered through ``syncfree.pth``; and the newest."""
+ALL_RELEASES = ("0.5.11", "0.5.12.post1", "0.5.13", "0.5.16", "0.5.20", "0.5.21", "0.5.23")
+OFF_RELEASES = ("0.5.11", "0.5.23")
+"""One of each way in. The others' hooks are taken out in the running engine."""
+NAMED = {"SYNCFREE_SEQUENCE_PARALLEL_ALL_TO_ALL": "sync_free"}
+"""By default the exchange is bound where it stalls; the fast forms only when an implementation is named."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all-releases", action="store_true", help="run seven releases of SGLang, not three")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    everything = metafunc.config.getoption("--all-releases")
+    for name, few in (("version", RELEASES), ("off_version", OFF_RELEASES)):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, ALL_RELEASES if everything else few, scope="session")
+
+
+class Engines:
+    """One run of each kind per release, started when a test first asks for it."""
+
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        self._folders = folders
+        self.toggled = functools.cache(self._toggled)
+        self.off = functools.cache(self._off)
+
+    def _toggled(self, version: str) -> Run:
+        """Four videos of one engine: with our exchange, upstream's, the packed one, and all hooks taken out."""
+        choices = [None, "upstream", "packed_all_to_all", "restore"]
+        named = {} if version == "0.5.11" else NAMED
+        return generate(version, self._folders.mktemp("toggled"), generations=len(choices), choices=choices, **named)
+
+    def _off(self, version: str) -> Run:
+        """One video with syncfree switched off from the start."""
+        return generate(version, self._folders.mktemp("off"), SYNCFREE="off")
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Engines:
+    return Engines(tmp_path_factory)
+
+
+@pytest.fixture
+def toggled(engines: Engines, version: str) -> Run:
+    return engines.toggled(version)

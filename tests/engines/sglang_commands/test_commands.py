@@ -1,0 +1,99 @@
+"""`sglang generate` and `sglang serve`, two Ulysses ranks: every process is entered one way, and the workers run our hooks."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engines.sglang.engine import EXCHANGE, RANKS, TIMEOUT_S, Run, collected, free_port, started, variables_of
+from tests.environments import release, wheel
+from tests.models import tiny_model
+
+RELEASES = ("0.5.11", "0.5.20", "0.5.21", "0.5.23")
+"""The oldest and the newest that are entered through ``syncfree.pth``, and through SGLang's plugins."""
+NAMED = {"SYNCFREE_SEQUENCE_PARALLEL_ALL_TO_ALL": "packed_all_to_all"}
+REQUEST: dict[str, Any] = {"prompt": "a raccoon", "size": "64x64", "num_frames": 5, "num_inference_steps": 2, "seed": 0}
+STARTED_S, POLL_S = 200, 0.5
+
+
+@pytest.fixture(scope="module", params=RELEASES)
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def command_of(version: str, name: str) -> list[object]:
+    sglang = release("sglang", version, wheel()).with_name("sglang")
+    degrees = ["--num-gpus", RANKS, "--sp-degree", RANKS, "--ulysses-degree", RANKS, "--tp-size", 1]
+    ports = ["--master-port", free_port(), "--scheduler-port", free_port()]
+    return [sglang, name, "--model-path", tiny_model("wan"), *degrees, *ports, "--attention-backend", "torch_sdpa"]
+
+
+def check(run: Run, version: str) -> None:
+    """Both workers exchanged through what was chosen; every process was entered once, by one way, and said so once."""
+    assert sorted(run.reports[0]) == [0, 1], run.log[-3000:]
+    assert all(calls > 0 for calls in run.calls(0, "packed_all_to_all"))
+    assert run.entered_once(version), run.ways
+    assert len(run.lines) == len(run.ways) >= 1 + RANKS
+    assert all(f"{EXCHANGE}=packed_all_to_all" in line for line in run.lines)
+
+
+def test_generate(version: str, tmp_path: Path) -> None:
+    variables = variables_of(version, tmp_path) | NAMED
+    request = ["--prompt", REQUEST["prompt"], "--height", 64, "--width", 64, "--num-frames", 5, "--num-inference-steps", 2]
+    command = [*command_of(version, "generate"), *request, "--seed", 0, "--output-path", tmp_path / "videos"]
+    with started(command, tmp_path, variables) as process:
+        code = process.wait(TIMEOUT_S)
+    run = collected(tmp_path, 1, code, [])
+    assert code == 0, run.log[-3000:]
+    check(run, version)
+
+
+def test_serve(version: str, tmp_path: Path) -> None:
+    port = free_port()
+    command = [*command_of(version, "serve"), "--host", "127.0.0.1", "--port", port]
+    with started(command, tmp_path, variables_of(version, tmp_path) | NAMED) as process:
+        base = f"http://127.0.0.1:{port}"
+        until(lambda: ask(f"{base}/health") is not None, lambda: process.poll() is None, tmp_path)
+        video = ask(f"{base}/v1/videos", REQUEST)
+        assert video is not None
+        until(lambda: _status(base, video["id"]) == "completed", lambda: process.poll() is None, tmp_path)
+        process.send_signal(signal.SIGINT)
+        time.sleep(POLL_S)
+    check(collected(tmp_path, 1, 0, []), version)
+
+
+def _status(base: str, video: str) -> str:
+    found = ask(f"{base}/v1/videos/{video}")
+    assert found is not None
+    assert found["status"] != "failed", found
+    return str(found["status"])
+
+
+def ask(url: str, request: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    """The server's answer; None while it does not answer."""
+    data = None if request is None else json.dumps(request).encode()
+    try:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, data, {"Content-Type": "application/json"}), timeout=30
+        ) as answer:
+            return dict(json.loads(answer.read() or b"{}"))
+    except urllib.error.HTTPError:
+        raise
+    except (urllib.error.URLError, ConnectionError):
+        return None
+
+
+def until(done: Any, alive: Any, folder: Path) -> None:
+    """Wait until something holds, for as long as the server lives."""
+    deadline = time.monotonic() + STARTED_S
+    while not done():
+        assert alive(), (folder / "log").read_text()[-3000:]
+        assert time.monotonic() < deadline, (folder / "log").read_text()[-3000:]
+        time.sleep(POLL_S)
