@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from tests.engines.sglang.conftest import Engines
@@ -35,7 +37,7 @@ def test_both_workers_ran_the_implementation_whenever_it_was_chosen(toggled: Run
     def calls(choice: str) -> list[list[int]]:
         """By generation: the calls that each rank had made in it."""
         totals = [[0] * RANKS, *(toggled.calls(generation, choice) for generation in (OURS, UPSTREAM, PACKED))]
-        return [[b - a for a, b in zip(*pair, strict=True)] for pair in zip(totals, totals[1:], strict=False)]
+        return [[b - a for a, b in zip(*pair, strict=True)] for pair in itertools.pairwise(totals)]
 
     for choice, chosen in (("sync_free", OURS), ("upstream", UPSTREAM), ("packed_all_to_all", PACKED)):
         for generation, per_rank in enumerate(calls(choice)):

@@ -1,7 +1,8 @@
 """Test-only: on PYTHONPATH it runs in every process of the engine and reports what syncfree did in the denoising ones.
 
-``PROBE_FOLDER`` is where the reports go, and a file per process with every way by which syncfree was loaded for SGLang. ``PROBE_CHOICES`` is a JSON list with the choice of the exchange (null: no change;
-``restore``: every original back) that every rank makes before a generation denoises.
+``PROBE_FOLDER`` is where the reports go, and a file per process with every way by which syncfree was loaded for SGLang.
+``PROBE_CHOICES`` is a JSON list with the choice of the exchange (null: no change; ``restore``: every original back) that every
+rank makes before a generation denoises.
 """
 
 from __future__ import annotations
