@@ -86,7 +86,7 @@ def vllm(session: nox.Session) -> None:
 
 @nox.session
 def sglang(session: nox.Session) -> None:
-    """The installed wheel in real SGLang diffusion engines on two ranks; `-- -k 0.5.23` takes one release."""
+    """The installed wheel in real SGLang diffusion engines on two ranks, three releases; `-- -k 0.5.23` takes one."""
     _pytest(session, "tests/engines/sglang")
 
 
@@ -95,6 +95,12 @@ def sweep(session: nox.Session) -> None:
     """Tests that `make test` takes a sample of, at length: 20 minutes, and not part of it."""
     files = session.posargs or ["tests/contract/test_sglang_schedulers.py"]
     session.run(environments.develop(), "-m", "pytest", "--sweep", *files, env=VARIABLES)
+
+
+@nox.session
+def sglang_all(session: nox.Session) -> None:
+    """The same in seven releases, and `sglang generate` and `sglang serve`; not part of `make test`, which has no time for it."""
+    _pytest(session, "tests/engines/sglang", "tests/engines/sglang_commands", "--all-releases")
 
 
 @nox.session
@@ -112,9 +118,9 @@ def python(session: nox.Session, version: str) -> None:
     session.run(own, "-m", "pytest", "tests/unit", *session.posargs, env=VARIABLES)
 
 
-def _pytest(session: nox.Session, folder: str) -> None:
-    """Run the tests of `folder` on the working tree. No folder, or none collected, is pytest's error and the session's."""
-    session.run(environments.develop(), "-m", "pytest", folder, *session.posargs, env=VARIABLES)
+def _pytest(session: nox.Session, *arguments: str) -> None:
+    """Run the tests of some folders on the working tree. No folder, or none collected, is pytest's error and the session's."""
+    session.run(environments.develop(), "-m", "pytest", *arguments, *session.posargs, env=VARIABLES)
 
 
 def _installed_layout(farm: Path) -> Path:

@@ -25,8 +25,8 @@ def _split(length: int, first: bool, *tensors: torch.Tensor) -> tuple[list[torch
     return [x[:, -length:] for x in tensors], [x[:, :-length] for x in tensors]
 
 
-def _join(torch: Any, first: bool, replicated: torch.Tensor, others: torch.Tensor) -> Any:
-    return torch.cat([replicated, others] if first else [others, replicated], dim=1)
+def _join(library: Any, first: bool, replicated: torch.Tensor, others: torch.Tensor) -> Any:
+    return library.cat([replicated, others] if first else [others, replicated], dim=1)
 
 
 def _give_back(module: dict[str, Any], out: torch.Tensor, length: int, first: bool) -> Any:
@@ -42,7 +42,7 @@ def _give_back(module: dict[str, Any], out: torch.Tensor, length: int, first: bo
 def _compose_prefix(exchange: Exchange, upstream: Method) -> Method:
     """0.5.10 to 0.5.15: as many heads in K and V as in Q."""
     module = upstream.__globals__
-    torch = module["torch"]
+    library = module["torch"]
 
     def _forward_with_replicated_prefix(
         self: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, ctx_attn_metadata: Any, num_rep: int
@@ -54,7 +54,7 @@ def _compose_prefix(exchange: Exchange, upstream: Method) -> Method:
         if gathered is NotImplemented:
             return NotImplemented
         replicated = own_heads(module["get_sp_parallel_rank"](), gathered[0], *replicated)
-        joined = [_join(torch, True, *pair) for pair in zip(replicated, gathered, strict=True)]
+        joined = [_join(library, True, *pair) for pair in zip(replicated, gathered, strict=True)]
         return _give_back(module, self.attn_impl.forward(*joined, ctx_attn_metadata), num_rep, True)
 
     return _forward_with_replicated_prefix
@@ -63,7 +63,7 @@ def _compose_prefix(exchange: Exchange, upstream: Method) -> Method:
 def _compose_prefix_grouped(exchange: Exchange, upstream: Method) -> Method:
     """0.5.16 and 0.5.17: K and V may have fewer heads than Q."""
     module = upstream.__globals__
-    torch = module["torch"]
+    library = module["torch"]
 
     def _forward_with_replicated_prefix(
         self: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, ctx_attn_metadata: Any, num_rep: int
@@ -75,7 +75,7 @@ def _compose_prefix_grouped(exchange: Exchange, upstream: Method) -> Method:
         if gathered is NotImplemented:
             return NotImplemented
         replicated = _own_heads_of_each(module["get_sp_parallel_rank"](), gathered, replicated)
-        joined = [_join(torch, True, *pair) for pair in zip(replicated, gathered, strict=True)]
+        joined = [_join(library, True, *pair) for pair in zip(replicated, gathered, strict=True)]
         return _give_back(module, self.attn_impl.forward(*joined, ctx_attn_metadata), num_rep, True)
 
     return _forward_with_replicated_prefix
