@@ -19,6 +19,8 @@ THREE = "three exchanges, one after the other"
 def gather(exchange: Exchange, usp: dict[str, Any], *tensors: torch.Tensor) -> Any:
     """Exchange ``[b, s, h, d]`` for ``[b, size * s, h / size, d]``, as ``_usp_input_all_to_all(x, head_dim=2)`` does.
 
+    The sequence goes before the heads on the way, where upstream has it behind them and puts it in order afterwards.
+
     Args:
         usp: the globals of SGLang's module ``usp``.
 
@@ -28,15 +30,12 @@ def gather(exchange: Exchange, usp: dict[str, Any], *tensors: torch.Tensor) -> A
     size = usp["get_ulysses_parallel_world_size"]()
     if any(x.ndim != 4 or x.shape[2] % size for x in tensors):
         return NotImplemented
-    received = exchange(tuple(x.permute(2, 0, 1, 3) for x in tensors), usp["get_sp_group"]().ulysses_group)
+    sent = tuple(x.unflatten(2, (size, -1)).movedim(2, 0) for x in tensors)  # [size, b, s, h / size, d]
+    received = exchange(sent, usp["get_sp_group"]().ulysses_group)
     if received is NotImplemented:
         return NotImplemented
-    gathered = []
-    for x, parts in zip(tensors, received, strict=True):
-        b, s, h, d = x.shape
-        by_rank = parts.reshape(size, h // size, b, s, d).permute(2, 0, 3, 1, 4).contiguous()
-        gathered.append(by_rank.reshape(b, size * s, h // size, d))
-    return gathered
+    # For one sample that is a view: what came from the ranks lies one behind the other.
+    return [x.transpose(0, 1).reshape(x.shape[1], -1, *x.shape[3:]) for x in received]
 
 
 def usp_of(module: dict[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,8 @@ def sequence_parallel_all_to_all(
         columns.view(parts.shape).copy_(parts)
     received = torch.empty_like(sent)
     dist.all_to_all_single(received, sent, group=group)
+    # A reshape alone would be a view into the packed buffer where dim 0 is the number of ranks.
     return tuple(
-        columns.reshape(tensor.shape) for columns, tensor in zip(received.split(widths, dim=1), tensors, strict=True)
+        columns.reshape(tensor.shape).contiguous()
+        for columns, tensor in zip(received.split(widths, dim=1), tensors, strict=True)
     )

@@ -48,6 +48,12 @@ def test_packing_moves_the_bytes_that_the_reference_moves(ranks: GlooRanks, argu
         assert all(answers)
 
 
+def test_what_was_packed_comes_out_contiguous_where_each_rank_gets_one_row(ranks: GlooRanks) -> None:
+    tensors = tuple(torch.arange(ranks.size * width, dtype=torch.float32).reshape(ranks.size, width) for width in (2, 3))
+    for answers in ranks.call(packed_and_reference, tensors):
+        assert answers == [True, True]
+
+
 def test_packing_declines_tensors_of_different_dtypes() -> None:
     assert packed((torch.zeros(4), torch.zeros(4, dtype=torch.int64)), None) is NotImplemented
 

@@ -1,0 +1,49 @@
+"""A lockstep hook on several ranks, in SGLang's own exchange: they switch together, or none of them does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contract.bound_usp_on_ranks import exchange, import_usp, use
+from tests.contract.gloo_ranks import GlooRanks, gloo_ranks
+from tests.environments import unpacked
+
+SIZE = 2
+EVERYBODY = [[float(rank) for rank in range(SIZE)]] * SIZE
+
+
+@pytest.fixture(scope="module")
+def ranks() -> Iterator[GlooRanks]:
+    with gloo_ranks(SIZE) as pool:
+        assert pool.call(import_usp, unpacked("sglang", "0.5.11"), ["sync_free"] * SIZE) == ["sync_free"] * SIZE
+        yield pool
+
+
+def test_ranks_that_choose_alike_switch(ranks: GlooRanks) -> None:
+    for choice in ("packed_all_to_all", "upstream", "sync_free"):
+        assert ranks.call(use, [choice] * SIZE) == [("", choice)] * SIZE
+        assert ranks.call(exchange) == EVERYBODY
+
+
+@pytest.mark.parametrize(
+    "choices", [["packed_all_to_all", "upstream"], ["sync_free", "packed_all_to_all"], ["packed_all_to_all", "sync_free"]]
+)
+def test_ranks_that_choose_differently_are_refused_and_none_switches(ranks: GlooRanks, choices: list[str | None]) -> None:
+    """Also where one of them would not change anything."""
+    for error, choice in ranks.call(use, choices):
+        assert "the ranks chose differently" in error
+        assert choice == "sync_free"
+    assert ranks.call(exchange) == EVERYBODY
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_a_rank_that_cannot_switch_keeps_the_others_from_switching(ranks: GlooRanks, wrong: int) -> None:
+    choices: list[str | None] = ["packed_all_to_all"] * SIZE
+    choices[wrong] = "packed_all_to_al"
+    found = ranks.call(use, choices)
+    assert "did you mean 'packed_all_to_all'?" in found[wrong][0]
+    assert f"rank {wrong} cannot switch" in found[1 - wrong][0]
+    assert [choice for _, choice in found] == ["sync_free"] * SIZE
+    assert ranks.call(exchange) == EVERYBODY
