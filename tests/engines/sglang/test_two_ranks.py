@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from packaging.version import Version
 
 from tests.engines.sglang.conftest import Engines
 from tests.engines.sglang.engine import EXCHANGE, RANKS, Run, generate
@@ -15,9 +16,9 @@ OURS, UPSTREAM, PACKED, RESTORED = range(4)
 
 def inputs_of(version: str) -> set[str]:
     """What exchanges Q, K and V of this model, beside ``_usp_all_to_all_single``, which then moves the output alone."""
-    if version < "0.5.16":
+    if Version(version) < Version("0.5.16"):
         return {"USPAttention.forward"}
-    return set() if version < "0.5.18" else {"_usp_input_all_to_all_qkv"}
+    return set() if Version(version) < Version("0.5.18") else {"_usp_input_all_to_all_qkv"}
 
 
 def test_the_latents_of_every_step_and_the_frames_are_the_same_on_toggled_and_taken_out(toggled: Run) -> None:
@@ -82,7 +83,7 @@ def test_switched_off_nothing_is_bound(engines: Engines, off_version: str) -> No
     off = engines.off(off_version)
     assert all(line.endswith("in sglang: switched off") for line in off.lines)
     # Up to 0.5.20 the finder is left out; then SGLang's plugins still run.
-    assert len(off.lines) == (0 if off_version < "0.5.21" else 1 + RANKS)
+    assert len(off.lines) == (0 if Version(off_version) < Version("0.5.21") else 1 + RANKS)
     assert "syncfree refused" not in off.log
     for said in off.reports[0].values():
         assert not said["plan"]["enabled"]
@@ -95,14 +96,16 @@ def test_where_a_release_stalls_the_progress_bar_is_bound_too(version: str, togg
         for binding in toggled.reports[OURS][1]["plan"]["bindings"]
         if binding["hook"] == "progress_reporting"
     }
-    if version < "0.5.13":
+    if Version(version) < Version("0.5.13"):
         assert states == {("needed", "bound"), ("absent", "not bound")}
     else:
         assert states == {("upstreamed", "not bound"), ("absent", "not bound")}
 
 
-def test_a_choice_that_does_not_exist_stops_the_engine(off_version: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    run = generate(off_version, tmp_path_factory.mktemp("typo"), SYNCFREE_SEQUENCE_PARALLEL_ALL_TO_ALL="sync_fre")
+def test_a_choice_that_does_not_exist_stops_the_engine(
+    refusing_version: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    run = generate(refusing_version, tmp_path_factory.mktemp("typo"), SYNCFREE_SEQUENCE_PARALLEL_ALL_TO_ALL="sync_fre")
     assert run.code != 0
     assert run.made == []
     assert "did you mean 'sync_free'?" in run.log
