@@ -19,7 +19,14 @@ from tests.models import tiny_model
 RELEASES = ("0.5.11", "0.5.20", "0.5.21", "0.5.23")
 """The oldest and the newest that are entered through ``syncfree.pth``, and through SGLang's plugins."""
 NAMED = {"SYNCFREE_SEQUENCE_PARALLEL_ALL_TO_ALL": "packed_all_to_all"}
-REQUEST: dict[str, Any] = {"prompt": "a raccoon", "size": "64x64", "num_frames": 5, "num_inference_steps": 2, "seed": 0}
+REQUEST: dict[str, Any] = {
+    "prompt": "a raccoon",
+    "size": "64x64",
+    "num_frames": 5,
+    "num_inference_steps": 2,
+    "seed": 0,
+    "generator_device": "cpu",
+}
 STARTED_S, POLL_S = 200, 0.5
 
 
