@@ -1,4 +1,4 @@
-"""Which releases the engine tests run: three by default, seven with ``--all-releases``."""
+"""Which releases the engine tests run: three by default, seven with ``--sweep``."""
 
 from __future__ import annotations
 
@@ -19,12 +19,8 @@ NAMED = {"SYNCFREE_SEQUENCE_PARALLEL_ALL_TO_ALL": "sync_free"}
 """By default the exchange is bound where it stalls; the fast forms only when an implementation is named."""
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all-releases", action="store_true", help="run seven releases of SGLang, not three")
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    everything = metafunc.config.getoption("--all-releases")
+    everything = metafunc.config.getoption("--sweep")
     for name, few in (("version", RELEASES), ("off_version", OFF_RELEASES), ("refusing_version", REFUSING_RELEASES)):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, ALL_RELEASES if everything else few, scope="session")
