@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ENVIRONMENTS := $(PYTHON) -m tests.environments
 PICTURES := build/pictures
 
-.PHONY: help test audit demo demo-vllm demo-sglang bench bench-exchange bench-gpu docs clean
+.PHONY: help test audit demo demo-vllm demo-sglang bench bench-exchange bench-schedulers bench-gpu docs clean
 
 help:
 	@echo "make test         every check, in the sessions of noxfile.py (first run: 10 minutes of making environments)"
@@ -14,6 +14,7 @@ help:
 	@echo "make demo-sglang  SGLang diffusion: the same video on two ranks"
 	@echo "make bench        what it costs to reach an implementation"
 	@echo "make bench-exchange  SGLang's exchange of Q, K and V over Gloo: functional, direct, overlapped, packed"
+	@echo "make bench-schedulers  host time per step of SGLang's UniPC and FlowUniPC, upstream's code and ours"
 	@echo "make bench-gpu    syncs and times on a CUDA device, with the torch of $(PYTHON)"
 	@echo "make docs         write the generated pages anew"
 	@echo "make clean        remove what was built here; the cached environments stay"
@@ -39,6 +40,9 @@ bench:
 
 bench-exchange:
 	"$$($(ENVIRONMENTS) develop)" -m tests.bench.sglang_exchange
+
+bench-schedulers:
+	OMP_NUM_THREADS=1 "$$($(ENVIRONMENTS) develop)" -m tests.bench.sglang_schedulers
 
 bench-gpu:
 	$(PYTHON) -m tests.bench.gpu

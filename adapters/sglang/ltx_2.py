@@ -1,7 +1,8 @@
 """SGLang's LTX-2.3 HQ pipeline, stage 2 with the res2s sampler.
 
-Each step asks the device for two sigmas and a step size. The sigmas are on the host already, in the context of the loop; the
-step size is computed on the device in double precision, and its one read stays.
+Each step asks the device for two sigmas and a step size. The sigmas are on the host already: in the context of the loop from
+0.5.23, before that where `schedule_upload` saw them leave it. The step size is computed on the device in double precision, and
+its read stays, and so do others of older releases.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from syncfree.adapting import Binding, Form
 
 def _stage_2(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
     import torch
+
+    from syncfree.adapters.host_twins import twin_of
 
     class Known(torch.Tensor):
         """A tensor whose value the host knows. What is computed from it is an ordinary tensor."""
@@ -35,10 +38,12 @@ def _stage_2(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) ->
 
     @functools.wraps(upstream)
     def _ltx2_stage2_res2s_step(self: Any, *, ctx: Any, sigma: Any, sigma_next: Any, **more: Any) -> Any:
-        schedule, host = ctx.sigmas_device, ctx.sigmas_host
-        if host is None or schedule is None or schedule.dtype != host.dtype or schedule.shape != host.shape:
-            return NotImplemented
-        if not isinstance(sigma, torch.Tensor) or not isinstance(sigma_next, torch.Tensor):
+        if getattr(ctx, "sigmas_host", None) is not None:
+            schedule, host = ctx.sigmas_device, ctx.sigmas_host
+        else:
+            schedule = ctx.scheduler.sigmas
+            host = twin_of(schedule)
+        if host is None or schedule.dtype != host.dtype:
             return NotImplemented
         sigma, sigma_next = (known(value, schedule, host) for value in (sigma, sigma_next))
         if sigma is NotImplemented or sigma_next is NotImplemented:
@@ -53,5 +58,8 @@ _STAGES = "sglang.multimodal_gen.runtime.pipelines_core.stages.model_specific_st
 BINDING = Binding(
     hook="host_timestep",
     targets=(f"{_STAGES}.ltx_2.denoising:LTX2DenoisingStage._ltx2_stage2_res2s_step",),
-    forms=(Form(">=0.5.23,<=0.5.23", "needed", "3 host syncs per step in stage 2 of LTX-2.3 HQ; 1 is left", (_stage_2,)),),
+    forms=(
+        Form(">=0.5.14,<0.5.23", "needed", "11 host syncs per step in stage 2 of LTX-2.3 HQ; 9 are left", (_stage_2,)),
+        Form(">=0.5.23,<=0.5.23", "needed", "3 host syncs per step in stage 2 of LTX-2.3 HQ; 1 is left", (_stage_2,)),
+    ),
 )

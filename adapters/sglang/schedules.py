@@ -1,11 +1,11 @@
 """SGLang's own schedulers where a stage does not set their begin index, as Cosmos3's does not.
 
 The first step of a request then looks its timestep up on the device, and the host waits twice. Setting the begin index to 0
-would not do: where the first timesteps are equal once they are rounded (FlowUniPC with a large shift), the search answers
-with the second of them, so results would change. Here the search runs over the host's copy of the schedule.
+would not be the same: where the first timesteps are equal once they are rounded (FlowUniPC with many steps and a large shift),
+the search answers with the second of them. Here upstream's search runs over the host's copy of the schedule.
 
-Helios needs no index; its schedule's upload is bound for the host copy of its sigmas, by which `coefficient_table` knows
-a schedule again. DPM++ keeps diffusers' scheduler inside: see `dpm_solver`.
+Helios and FlowMatchEuler need no index; their schedules' upload is bound for the host copies of the sigmas, by which
+`coefficient_table` knows a schedule again and `ltx_2` reads one. DPM++ keeps diffusers' scheduler inside: see `dpm_solver`.
 """
 
 from __future__ import annotations
@@ -42,5 +42,6 @@ def schedule_upload(scheduler: str, releases: str = RELEASES) -> Binding:
 
 BINDINGS = (
     *(make(scheduler) for scheduler in _CLASSES for make in (schedule_upload, _host_timestep)),
+    schedule_upload(f"{_SCHEDULERS}.scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler"),
     schedule_upload(f"{_SCHEDULERS}.scheduling_helios:HeliosScheduler", ">=0.5.10,<=0.5.23"),
 )

@@ -160,7 +160,7 @@ def bindings_of(name: str, release: str) -> list[Binding]:
     return [
         binding
         for binding in ADAPTER.bindings
-        if any(f"{MODULES[name]}:{name}." in target for target in binding.targets)
+        if any(f":{name}." in target for target in binding.targets)
         and any(SpecifierSet(form.releases).contains(release) for form in binding.forms)
     ]
 

@@ -26,13 +26,13 @@ HOST_SCALARS = ("0.5.9", "0.5.12.post1")
 Examined = tuple[str, list[dict[str, Any]]]
 
 
-def examine(release: str, every: int) -> list[dict[str, Any]]:
-    """Run one of so many combinations in a process of its own."""
-    command = [sys.executable, "-m", "tests.contract.sglang_schedulers_on_a_simulated_gpu", release, str(every)]
+def run_apart(program: str, *arguments: str) -> Any:
+    """Run a program of this package in a process of its own; returns what it prints."""
+    command = [sys.executable, "-m", f"tests.contract.{program}", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=3000)
     assert finished.returncode == 0, finished.stderr
-    return json.loads(finished.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+    return json.loads(finished.stdout.splitlines()[-1])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -44,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="module")
 def examined(request: pytest.FixtureRequest) -> Examined:
     release, every = request.param
-    return release, examine(release, every)
+    return release, run_apart("sglang_schedulers_on_a_simulated_gpu", release, str(every))
 
 
 def test_samples_of_every_step_are_upstream_s(examined: Examined) -> None:
@@ -89,3 +89,30 @@ def test_flow_unipc_as_wan_uses_it_takes_21_launches_instead_of_106(examined: Ex
     (one,) = (one for one in found if one["as_used"] and one["scheduler"] == "FlowUniPCMultistepScheduler")
     assert one["upstream"]["launches"][-4:-1] == [106, 106, 106]
     assert one["coefficient_table"]["launches"][-4:-1] == [21, 21, 21]
+
+
+@pytest.fixture(scope="module", params=["0.5.14", "0.5.23"])
+def stages(request: pytest.FixtureRequest) -> tuple[str, dict[str, dict[str, Any]]]:
+    return request.param, run_apart("sglang_stages_on_a_simulated_gpu", request.param)
+
+
+def test_stages_give_what_upstream_gives(stages: tuple[str, dict[str, dict[str, Any]]]) -> None:
+    _, found = stages
+    assert {name: one["equal"] for name, one in found.items()} == dict.fromkeys(found, True)
+    assert all(one["calls"] > 0 and one["declines"] == 0 for one in found.values())
+
+
+def test_a_request_to_cosmos3_never_makes_the_host_wait(stages: tuple[str, dict[str, dict[str, Any]]]) -> None:
+    """Its stage sets no begin index: upstream uploads twice and searches the device, also where its timesteps repeat."""
+    _, found = stages
+    requests = [one for name, one in found.items() if name.startswith("cosmos3")]
+    assert len(requests) == 3
+    assert all(one["upstream"][:2] == [2, 2] for one in requests)
+    assert not any(any(one["ours"]) for one in requests)
+
+
+def test_stage_2_of_ltx_2_reads_its_two_sigmas_from_the_host(stages: tuple[str, dict[str, dict[str, Any]]]) -> None:
+    release, found = stages
+    one = found["ltx_2 stage 2"]
+    assert one["upstream"][1:] == ([3, 3, 3, 2] if release == "0.5.23" else [11, 11, 11, 2])
+    assert [before - after for before, after in zip(one["upstream"][1:], one["ours"][1:], strict=True)] == [2, 2, 2, 2]

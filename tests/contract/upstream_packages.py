@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import logging
 import sys
 import types
 from collections.abc import Iterator
@@ -25,8 +26,8 @@ def diffusers(release: str) -> ModuleType:
 def sglang_scheduler(release: str, module: str) -> ModuleType:
     """Import one module of ``sglang.multimodal_gen.runtime.models.schedulers``.
 
-    The packages around it are stand-ins, because their ``__init__`` import the whole engine, and so is the platform, which is
-    no NPU; what the module itself imports of SGLang and of diffusers is real otherwise.
+    The packages around it are stand-ins, because their ``__init__`` import the whole engine, and so are the platform (no NPU),
+    the logger and what reinforcement learning adds; what the module itself imports of SGLang and of diffusers is real otherwise.
     """
     root = unpacked("sglang", release)
     package = "sglang.multimodal_gen.runtime.models.schedulers"
@@ -36,9 +37,14 @@ def sglang_scheduler(release: str, module: str) -> ModuleType:
         name = ".".join(parts[:depth])
         stand_ins[name] = types.ModuleType(name)
         stand_ins[name].__path__ = [str(root.joinpath(*parts[:depth]))]
-    platforms = types.ModuleType("sglang.multimodal_gen.runtime.platforms")
-    vars(platforms)["current_platform"] = types.SimpleNamespace(is_npu=lambda: False)
-    stand_ins[platforms.__name__] = platforms
+    runtime = "sglang.multimodal_gen.runtime"
+    for name, holds in {
+        f"{runtime}.platforms": {"current_platform": types.SimpleNamespace(is_npu=lambda: False)},
+        f"{runtime}.post_training.scheduler_rl_mixin": {"SchedulerRLMixin": type("SchedulerRLMixin", (), {})},
+        f"{runtime}.utils.logging_utils": {"init_logger": logging.getLogger},
+    }.items():
+        stand_ins[name] = types.ModuleType(name)
+        vars(stand_ins[name]).update(holds)
     library = diffusers("0.37.0")
     names = {
         "diffusers" + name.removeprefix(library.__name__): value
