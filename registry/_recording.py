@@ -13,7 +13,7 @@ from pathlib import Path
 from ._errors import SyncfreeError
 from ._fingerprint import FunctionRecord, SourceUnreadable, fingerprint
 from ._frameworks import find_installed
-from ._releases import FILE_NAME, Releases, load_releases
+from ._releases import FILE_NAME, Releases, hash_of, load_releases
 from ._wheels import Sources, public
 from .adapting import Adapter
 
@@ -77,6 +77,11 @@ def observe(sources: Sources, targets: Iterable[str]) -> dict[str, FunctionRecor
             if record is not None:
                 found[target] = record
     return found
+
+
+def source_hashes(sources: Sources, modules: Iterable[str]) -> dict[str, str]:
+    """What the sources of these modules hash to in a release; those that it does not have are left out."""
+    return {module: hash_of(text) for module, text in sources.texts(modules)}
 
 
 def differences(recorded: Releases, sources: Sources, targets: Iterable[str]) -> list[str]:

@@ -1,7 +1,8 @@
 """What each release's functions looked like: the data that judging compares with.
 
 ``releases.json`` lies beside an adapter and is written by ``syncfree fingerprint``, which reads real wheels. For each target
-it lists the bodies that were seen and the releases that had each. A checksum over the content catches a hand edit.
+it lists the bodies that were seen and the releases that had each, for each source file what it hashed to: a file that is
+byte for byte one that was read need not be parsed to know what is in it. A checksum over the content catches a hand edit.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ FORMAT = 1
 FILE_NAME = "releases.json"
 Seen = Mapping[str, Mapping[str, FunctionRecord]]
 """Target, then release, then what it was; a release without the target is left out."""
+Files = Mapping[str, Mapping[str, str]]
+"""Module, then what its source hashed to, then one release that had exactly this source."""
 
 
 class ReleaseDataError(SyncfreeError):
@@ -37,6 +40,7 @@ class Releases:
     framework: str
     names: tuple[str, ...]
     seen: Seen
+    files: Files = field(default_factory=dict)
 
     def releases(self) -> tuple[str, ...]:
         """The releases that were read, oldest first."""
@@ -49,6 +53,16 @@ class Releases:
     def record(self, target: str, release: str) -> FunctionRecord | None:
         """What a target looked like in a release; None when that release does not have it."""
         return self.seen.get(target, {}).get(release)
+
+    def same_source(self, module: str, text: str) -> str | None:
+        """A release that had a module with exactly this source text; None when none is known."""
+        hashes = self.files.get(module)
+        return hashes.get(hash_of(text)) if hashes else None
+
+
+def hash_of(text: str) -> str:
+    """What a source text is known by."""
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def load_releases(home: str) -> Releases:
@@ -79,7 +93,7 @@ def read_releases(path: Path) -> Releases:
         raise ReleaseDataError(f"{path} is not of format {FORMAT}; {again}")
     if data.get("checksum") != _checksum(data):
         raise ReleaseDataError(f"{path} was changed by hand: its checksum is not that of its content; {again}")
-    return Releases(data["framework"], tuple(data["releases"]), _unpack(data["targets"]))
+    return Releases(data["framework"], tuple(data["releases"]), _unpack(data["targets"]), data.get("files", {}))
 
 
 def write_releases(path: Path, releases: Releases) -> None:
@@ -90,10 +104,15 @@ def write_releases(path: Path, releases: Releases) -> None:
         "framework": releases.framework,
         "releases": names,
         "targets": {target: _pack(releases.seen[target], names) for target in sorted(releases.seen)},
+        "files": {module: _sorted(releases.files[module]) for module in sorted(releases.files)},
     }
     data = {"checksum": _checksum(data), **data}
     path.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
     read_releases.cache_clear()
+
+
+def _sorted(hashes: Mapping[str, str]) -> dict[str, str]:
+    return dict(sorted(hashes.items(), key=lambda item: (Version(item[1]), item[0])))
 
 
 def _checksum(data: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from types import ModuleType
 from . import _bind
 from ._adapters import Adapters
 from ._errors import BindingError, PluginError, SelectionError, nearest
-from ._frameworks import find_installed
+from ._frameworks import Installed, find_installed
 from ._imports import PostImportFinder
 from ._lockstep import agree, rank_count
 from ._place import Place
@@ -120,9 +120,12 @@ class Runtime:
             if is_off(os.environ) or not self.selection().enabled:
                 return self.plan()
             adapter = self.adapters().get(framework)
+            installed = find_installed(adapter)  # looking for the package wakes syncfree.pth, which may load it right here
             if framework in self._loaded:
                 return self.plan()
-            places = self._judged(adapter)
+            if installed is None:
+                raise SelectionError(f"syncfree: {framework} is not installed")
+            places = self._judged(adapter, installed)
             raise_all(self._problems(places, self._program))
             self._loaded[framework] = adapter
             self._places += places
@@ -132,8 +135,9 @@ class Runtime:
     def survey(self) -> list[Place]:
         """Judge the bindings of every adapter without binding anything."""
         with self._lock:
-            known = {adapter.framework for adapter in self._loaded.values()}
-            judged = [p for a in self.adapters() if a.framework not in known for p in self._judged(a, required=False)]
+            found = {adapter.framework: find_installed(adapter) for adapter in self.adapters()}
+            others = [adapter for adapter in self.adapters() if adapter.framework not in self._loaded]
+            judged = [place for a in others for place in self._judged(a, found[a.framework])]
             return [*self._places, *judged]
 
     def problems(self, places: Iterable[Place]) -> list[str]:
@@ -229,10 +233,7 @@ class Runtime:
 
     # How
 
-    def _judged(self, adapter: Adapter, required: bool = True) -> list[Place]:
-        installed = find_installed(adapter)
-        if installed is None and required:
-            raise SelectionError(f"syncfree: {adapter.framework} is not installed")
+    def _judged(self, adapter: Adapter, installed: Installed | None) -> list[Place]:
         places = [Place.judge(adapter, installed, binding, self.selection()) for binding in adapter.bindings]
         self._places = [place for place in self._places if place.adapter.framework != adapter.framework]
         return places

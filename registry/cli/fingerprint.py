@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from .._errors import SelectionError, nearest
-from .._recording import check_installed, differences, folder_of, observe, targets_of
+from .._recording import check_installed, differences, folder_of, observe, source_hashes, targets_of
 from .._releases import FILE_NAME, ReleaseDataError, Releases, read_releases, write_releases
 from .._runtime import RUNTIME
 from .._wheels import Index, Sources, open_wheel, public
@@ -65,13 +65,19 @@ def _write(adapter: Adapter, path: Path, index: Index, wheels: list[Sources], as
     if not names:
         raise SelectionError(f"{path} has no release yet: name some with --release, --from or --wheel")
     seen = {target: dict(recorded.seen.get(target, {})) for target in targets}
+    modules = sorted({target.split(":")[0] for target in targets})
+    files = {module: dict(recorded.files.get(module, {})) for module in modules}
     for name in names:
         # A wheel that was handed over is always read; what pip would fetch again is not.
         complete = name in recorded.names and name not in given
         missing = [target for target in targets if not (complete and target in recorded.seen)]
-        if not missing:
+        unhashed = [module for module in modules if not (complete and module in recorded.files)]
+        if not missing and not unhashed:
             continue
         sources = given.get(name) or index.sources(name)
+        for module, hashed in source_hashes(sources, unhashed).items():
+            files[module] = {known: of for known, of in files[module].items() if of != name}
+            files[module].setdefault(hashed, name)
         found = observe(sources, missing)
         for target in missing:
             seen[target].pop(name, None)
@@ -81,7 +87,7 @@ def _write(adapter: Adapter, path: Path, index: Index, wheels: list[Sources], as
     for target in targets:
         if not seen[target]:
             typer.echo(f"in no release: {target}", err=True)
-    write_releases(path, Releases(adapter.framework, tuple(names), seen))
+    write_releases(path, Releases(adapter.framework, tuple(names), seen, files))
     typer.echo(f"{path}: {len(names)} releases, {len(targets)} functions")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from syncfree._adapters import Adapters
 from syncfree._fingerprint import fingerprint
-from syncfree._releases import Releases, write_releases
+from syncfree._releases import Releases, hash_of, write_releases
 from syncfree._runtime import Runtime
 from syncfree.adapting import Adapter, Binding, Form
 
@@ -79,8 +79,8 @@ class MadeUp:
         """Say what a release looked like."""
         self.sources[version] = source
 
-    def record(self, *targets: str) -> None:
-        """Write the release data of all releases said so far."""
+    def record(self, *targets: str, sources: bool = False) -> None:
+        """Write the release data of all releases said so far; with what their source files hash to, if ``sources``."""
         seen = {}
         for target in targets:
             name = target.split(":")[1]
@@ -89,7 +89,9 @@ class MadeUp:
         home = self.folder / "made_up_adapter"
         home.mkdir(exist_ok=True)
         (home / "__init__.py").write_text("")
-        write_releases(home / "releases.json", Releases("made_up", tuple(self.sources), seen))
+        hashes = {hash_of(textwrap.dedent(source)): version for version, source in self.sources.items()}
+        files = {"made_up.work": hashes} if sources else {}
+        write_releases(home / "releases.json", Releases("made_up", tuple(self.sources), seen, files))
 
     def install(self, version: str, source: str | None = None) -> None:
         """Put a release on the disk: its package and its metadata."""
