@@ -12,15 +12,20 @@ from collections.abc import Callable
 from typing import Any
 
 from syncfree.adapting import Compose
-from syncfree.hooks.host_timestep import position
 
 
 def schedule_made_on_the_host(upload: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
     """Compose ``set_timesteps``: upstream's, with its uploads watched and ``timesteps`` and ``sigmas`` given twins."""
     from syncfree.adapters.host_twins import Uploads, remember, with_versions
 
+    parameters = list(inspect.signature(upstream).parameters)
+    place = parameters.index("device") - 1 if "device" in parameters else None
+
     @functools.wraps(upstream)
     def set_timesteps(self: Any, *arguments: Any, **more: Any) -> Any:
+        device = arguments[place] if place is not None else None
+        if device == "cpu" or getattr(device, "type", None) == "cpu":
+            return upstream(self, *arguments, **more)  # nothing is uploaded
         with with_versions(), Uploads(upload) as uploads:
             result = upstream(self, *arguments, **more)
         for schedule in (self.timesteps, getattr(self, "sigmas", None)):
@@ -41,6 +46,8 @@ def index_on_the_host(host_timestep: Callable[..., Any], upstream: Callable[...,
     @functools.wraps(upstream)
     def index_for_timestep(self: Any, timestep: Any, schedule_timesteps: Any = None) -> Any:
         schedule = self.timesteps if schedule_timesteps is None else schedule_timesteps
+        if isinstance(schedule, torch.Tensor) and schedule.is_cpu:
+            return upstream(self, timestep, schedule_timesteps)  # nothing to translate
         host = twin_of(schedule)
         if host is None:
             return NotImplemented
@@ -53,11 +60,16 @@ def index_on_the_host(host_timestep: Callable[..., Any], upstream: Callable[...,
     return index_for_timestep
 
 
-def on_the_host(*timesteps: str) -> Compose:
+def on_the_host(*timesteps: str, as_numbers: bool = False) -> Compose:
     """Compose a method that uses timesteps as indices and in conditions, not in arithmetic with samples.
 
     Upstream's method runs with the host values of the parameters named here, and with the twin as ``self.timesteps``
     until it returns.
+
+    Args:
+        timesteps: the parameters.
+        as_numbers: integers are handed on as Python's, where nothing in the method asks a timestep for more than its value:
+            what upstream then does with them costs less than on a 0-dim tensor.
     """
 
     def compose(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
@@ -76,10 +88,16 @@ def on_the_host(*timesteps: str) -> Compose:
                 return NotImplemented
             translated = list(arguments)
             for place in places:
-                if isinstance(translated[place], torch.Tensor):
-                    translated[place] = host_timestep(translated[place], schedule, host)
-                    if translated[place] is NotImplemented:
+                timestep = translated[place]
+                if isinstance(timestep, torch.Tensor):
+                    value = timestep if timestep.is_cpu else host_timestep(timestep, schedule, host)
+                    if value is NotImplemented:
                         return NotImplemented
+                    translated[place] = (
+                        value.item() if as_numbers and value.dtype is torch.int64 and not value.dim() else value
+                    )
+            if host is schedule:
+                return upstream(self, *translated)
             self.timesteps = host
             try:
                 return upstream(self, *translated)
@@ -90,24 +108,3 @@ def on_the_host(*timesteps: str) -> Compose:
         return method
 
     return compose
-
-
-def back_on_the_device(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-    """Compose a method ``(timestep)`` that does arithmetic with samples: it gets the device's timestep back.
-
-    A kernel reads a host scalar in another precision than a device scalar, so the two are not the same number to it.
-    """
-    import torch
-
-    from syncfree.adapters.host_twins import original_of
-
-    @functools.wraps(upstream)
-    def method(self: Any, timestep: Any) -> Any:
-        host = self.timesteps
-        schedule = original_of(host)
-        if schedule is None or not isinstance(timestep, torch.Tensor):
-            return upstream(self, timestep)
-        index = position(timestep, host)
-        return upstream(self, timestep if index is None else schedule[index])
-
-    return method

@@ -16,6 +16,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 _twins: dict[int, tuple[weakref.ref[torch.Tensor], int, torch.Tensor]] = {}
+_MOST_NOTES = 4096
+_notes: dict[int, tuple[weakref.ref[torch.Tensor], int, dict[Any, Any]]] = {}
 _originals: dict[int, tuple[weakref.ref[torch.Tensor], weakref.ref[torch.Tensor]]] = {}
 
 _SHADOWED = frozenset(
@@ -53,7 +55,7 @@ def twin_of(schedule: Any) -> torch.Tensor | None:
     """The schedule's values on the host; itself when it is there; None when they are not known."""
     if not isinstance(schedule, torch.Tensor):
         return None
-    if schedule.device.type == "cpu":
+    if schedule.is_cpu:  # a property of its own: `device.type` makes a string each time
         return schedule
     found = _twins.get(id(schedule))
     if found is None or found[0]() is not schedule or found[1] != schedule._version:
@@ -65,6 +67,27 @@ def original_of(host: torch.Tensor) -> torch.Tensor | None:
     """The schedule on the device that a tensor is the twin of."""
     found = _originals.get(id(host))
     return found[1]() if found is not None and found[0]() is host else None
+
+
+def notes_on(tensor: torch.Tensor) -> dict[Any, Any] | None:
+    """What is kept for a tensor for as long as nobody writes to it; None where a write could not be noticed.
+
+    What is computed from it belongs to the stream that computed it: `stream_of` belongs into a key.
+    """
+    if tensor.is_inference():
+        return None
+    key = id(tensor)
+    found = _notes.get(key)
+    if found is not None and found[0]() is tensor and found[1] == tensor._version and len(found[2]) < _MOST_NOTES:
+        return found[2]
+    notes: dict[Any, Any] = {}
+    _notes[key] = (weakref.ref(tensor, functools.partial(_forget, key, _notes)), tensor._version, notes)
+    return notes
+
+
+def stream_of(tensor: torch.Tensor) -> int:
+    """The stream that this thread launches on at a tensor's device; 0 where there are none."""
+    return torch.cuda.current_stream(tensor.device).cuda_stream if tensor.is_cuda else 0
 
 
 class Uploads(TorchFunctionMode):

@@ -114,6 +114,7 @@ def translation(
 
     owner = upstream.__globals__[upstream.__qualname__.split(".")[0]]
     alpha_sigma = owner._sigma_to_alpha_sigma_t
+    default_dtype, promote_types = torch.get_default_dtype, torch.promote_types
 
     def translate(scheduler: Any, steps_back: int, order: Any, sample: Any, model_output: Any) -> MultistepUpdate | None:
         config, sigmas, index, outputs = scheduler.config, scheduler.sigmas, scheduler.step_index, scheduler.model_outputs
@@ -123,9 +124,9 @@ def translation(
             return None
         if getattr(scheduler._sigma_to_alpha_sigma_t, "__func__", None) is not alpha_sigma:
             return None  # overridden: the schedule is not one of the two that the contract knows
-        if sigmas.device != sample.device and (sigmas.device.type != "cpu" or form.pair == "cramer"):
+        if sigmas.device != sample.device and (not sigmas.is_cpu or form.pair == "cramer"):
             return None  # what uses Cramer's rule uploads some of the sigmas only
-        if torch.promote_types(sigmas.dtype, torch.get_default_dtype()) is not sigmas.dtype:
+        if sigmas.dtype is not default_dtype() and promote_types(sigmas.dtype, default_dtype()) is not sigmas.dtype:
             return None  # upstream appends 1.0 in the default dtype to a list of scalars
         return MultistepUpdate(
             phase="corrector" if steps_back else "predictor",

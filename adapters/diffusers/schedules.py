@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from syncfree.adapters.host_timesteps import (
-    back_on_the_device,
     index_on_the_host,
     on_the_host,
     schedule_made_on_the_host,
 )
 from syncfree.adapting import Binding, Compose, Form
 
+from .ddim import step_from_a_table
 from .flow_match_heun import without_churn
+from .lcm import scalings_from_a_table
 
 NEWEST = "0.42.1"
 
@@ -45,6 +46,7 @@ class Scheduler(NamedTuple):
 
 _INDEX: dict[str, Compose] = {"index_for_timestep": index_on_the_host}
 _STEP: dict[str, Compose] = {"step": on_the_host("timestep")}
+_NUMBERED_STEP: dict[str, Compose] = {"step": on_the_host("timestep", as_numbers=True)}
 
 SCHEDULERS = (
     Scheduler("scheduling_consistency_models:CMStochasticIterativeScheduler", _INDEX),
@@ -82,39 +84,51 @@ SCHEDULERS = (
         "scheduling_dpmsolver_multistep_inverse:DPMSolverMultistepInverseScheduler",
         {"_init_step_index": on_the_host("timestep")},
     ),
-    Scheduler("scheduling_ddpm:DDPMScheduler", _STEP, ("previous_timestep", "_get_variance"), "13 host syncs per step"),
+    Scheduler(
+        "scheduling_ddpm:DDPMScheduler", _NUMBERED_STEP, ("previous_timestep", "_get_variance"), "13 host syncs per step"
+    ),
     Scheduler(
         "scheduling_ddpm_parallel:DDPMParallelScheduler",
-        _STEP,
+        _NUMBERED_STEP,
         ("previous_timestep", "_get_variance"),
         "13 host syncs per step",
     ),
-    Scheduler("scheduling_ddim:DDIMScheduler", _STEP, ("_get_variance",), "6 host syncs per step"),
-    Scheduler("scheduling_ddim_parallel:DDIMParallelScheduler", _STEP, ("_get_variance",), "6 host syncs per step"),
-    Scheduler("scheduling_ddim_inverse:DDIMInverseScheduler", _STEP, (), "4 host syncs per step"),
-    Scheduler("scheduling_ddim_cogvideox:CogVideoXDDIMScheduler", _STEP, (), "3 host syncs per step"),
+    Scheduler(
+        "scheduling_ddim:DDIMScheduler",
+        {"step": step_from_a_table("DDIMSchedulerOutput")},
+        ("_get_variance",),
+        "6 host syncs per step",
+    ),
+    Scheduler(
+        "scheduling_ddim_parallel:DDIMParallelScheduler",
+        {"step": step_from_a_table("DDIMParallelSchedulerOutput")},
+        ("_get_variance",),
+        "6 host syncs per step",
+    ),
+    Scheduler("scheduling_ddim_inverse:DDIMInverseScheduler", _NUMBERED_STEP, (), "4 host syncs per step"),
+    Scheduler("scheduling_ddim_cogvideox:CogVideoXDDIMScheduler", _NUMBERED_STEP, (), "3 host syncs per step"),
     Scheduler(
         "scheduling_dpm_cogvideox:CogVideoXDPMScheduler",
-        {"step": on_the_host("timestep", "timestep_back")},
+        {"step": on_the_host("timestep", "timestep_back", as_numbers=True)},
         ("get_variables", "get_mult"),
         "5 host syncs per step",
     ),
     Scheduler(
         "scheduling_unclip:UnCLIPScheduler",
-        {"step": on_the_host("timestep", "prev_timestep")},
+        {"step": on_the_host("timestep", "prev_timestep", as_numbers=True)},
         ("_get_variance",),
         "12 host syncs per step",
     ),
     Scheduler(
         "scheduling_pndm:PNDMScheduler",
-        _STEP,
+        _NUMBERED_STEP,
         ("step_prk", "step_plms", "_get_prev_sample"),
         "3 host syncs per step",
     ),
-    Scheduler("scheduling_repaint:RePaintScheduler", _STEP, ("_get_variance",), "host syncs in each step"),
+    Scheduler("scheduling_repaint:RePaintScheduler", _NUMBERED_STEP, ("_get_variance",), "host syncs in each step"),
     Scheduler(
         "scheduling_lcm:LCMScheduler",
-        {**_INDEX, **_STEP, "get_scalings_for_boundary_condition_discrete": back_on_the_device},
+        {**_INDEX, **_STEP, "get_scalings_for_boundary_condition_discrete": scalings_from_a_table},
         ("_init_step_index",),
         "3 host syncs per step",
     ),

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from syncfree.plugins.sync_free.scheduler_step import Coefficients, Point, Terms, current_stream
+from syncfree.plugins.sync_free.scheduler_step import Coefficients, Point, Terms, content, current_stream
 
 _SCHEDULES = 64
 
@@ -33,18 +33,18 @@ class Table:
 _by_tensor: dict[int, tuple[weakref.ref[torch.Tensor], int, int, Table]] = {}
 
 
-def table_of(sigmas: torch.Tensor, host: torch.Tensor | None, device: torch.device) -> Table | None:
-    """The table of a schedule for samples on a device; None when a change of the sigmas could not be noticed.
+def table_of(sigmas: torch.Tensor, host: torch.Tensor | None, sample: torch.Tensor) -> Table | None:
+    """The table of a schedule for samples like this one; None when a change of the sigmas could not be noticed.
 
     Sigmas whose values are known on the host are compared by content, so schedules that are equal share a table, whichever
     request or scheduler they belong to. Sigmas on the device cannot be read; their table belongs to that tensor at that
     version, and tensors made in inference mode, which have no version, get none. A table belongs to one stream: on another
     its scalars may not have been computed yet.
     """
-    stream = current_stream(device)
-    values = sigmas if sigmas.device.type == "cpu" else host
+    stream = current_stream(sample)
+    values = sigmas if sigmas.is_cpu else host
     if values is not None:
-        return _by_content(values.numpy().tobytes(), sigmas.dtype, sigmas.device, device, stream)
+        return _by_content(content(values), sigmas.dtype, sigmas.device, sample.device, stream)
     if sigmas.is_inference():
         return None
     key = id(sigmas)

@@ -29,7 +29,7 @@ def scheduler_step(update: MultistepUpdate) -> torch.Tensor:
     """Implement the contract of `syncfree.hooks.scheduler_step`; declines what ``sync_free`` declines."""
     if update.sigmas.requires_grad:
         return NotImplemented  # type: ignore[no-any-return]
-    table = table_of(update.sigmas, update.host_sigmas, update.sample.device)
+    table = table_of(update.sigmas, update.host_sigmas, update.sample)
     kind = (
         update.order,
         update.model_output is None,

@@ -9,7 +9,7 @@ from syncfree.hooks.host_timestep import position
 
 def host_timestep(timestep: torch.Tensor, schedule: torch.Tensor, host: torch.Tensor) -> torch.Tensor:
     """Implement the contract of `syncfree.hooks.host_timestep`; declines what is not one element of the schedule."""
-    if timestep.device.type == "cpu":
+    if timestep.is_cpu:
         return timestep
     index = position(timestep, schedule)
     if index is None:

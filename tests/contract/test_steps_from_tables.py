@@ -1,0 +1,157 @@
+"""DDIM and LCM steps whose scalars come from tables: every configuration and every change of a scheduler as with upstream."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+
+from tests.environments import unpacked
+
+from .schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound
+
+RELEASE = "0.42.1"
+SHAPE = (2, 4, 4, 4)
+Samples = list[torch.Tensor]
+
+
+@pytest.fixture(scope="module")
+def diffusers() -> Any:
+    sys.path.insert(0, str(unpacked("diffusers", RELEASE)))
+    yield importlib.import_module("diffusers")
+    sys.path.remove(str(unpacked("diffusers", RELEASE)))
+
+
+def draw(seed: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def steps(scheduler: Any, count: int = 5, dtype: torch.dtype = torch.float32, **options: Any) -> Samples:
+    """A request; every result of every step."""
+    scheduler.set_timesteps(count, device="cpu")
+    sample, found = draw(0, dtype), []
+    for number, timestep in enumerate(scheduler.timesteps):
+        generator = {"generator": torch.Generator().manual_seed(7)}
+        stepped = scheduler.step(draw(number, dtype), timestep, sample, **options, **generator)
+        sample = stepped.prev_sample
+        found += [value for value in (stepped.to_tuple()) if value is not None]
+    return found
+
+
+def both(owner: Any, work: Callable[[Any], Samples], **configuration: Any) -> tuple[Samples, Samples]:
+    """Upstream's and ours; ours twice over, because the second request finds what the first computed."""
+    expected = work(owner(**configuration))
+    with all_bound(owner, RELEASE, FUNCTIONS):
+        scheduler = owner(**configuration)
+        work(scheduler)
+        return expected, work(scheduler)
+
+
+def same(pair: tuple[Samples, Samples]) -> bool:
+    return len(pair[0]) > 0 and all(
+        a.dtype == b.dtype and torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(*pair, strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", ["DDIMScheduler", "DDIMParallelScheduler"])
+@pytest.mark.parametrize("prediction", ["epsilon", "sample", "v_prediction"])
+def test_ddim_of_every_configuration_equals_upstream(diffusers: Any, name: str, prediction: str) -> None:
+    owner = getattr(diffusers, name)
+    for clip, one, clipped, eta, dtype in product(
+        (True, False), (True, False), (True, False), (0.0, 0.3), (torch.float32, torch.bfloat16, torch.float16)
+    ):
+        configuration = {"prediction_type": prediction, "clip_sample": clip, "set_alpha_to_one": one}
+        pair = both(owner, lambda s: steps(s, dtype=dtype, eta=eta, use_clipped_model_output=clipped), **configuration)  # noqa: B023
+        assert same(pair), (configuration, clipped, eta, dtype)
+
+
+def test_ddim_of_configurations_that_tables_do_not_cover_equals_upstream(diffusers: Any) -> None:
+    owner = diffusers.DDIMScheduler
+    assert same(both(owner, steps, thresholding=True))
+    assert same(both(owner, lambda s: steps(s, eta=torch.tensor(0.5))))
+
+    def noise_handed_in(scheduler: Any) -> Samples:
+        scheduler.set_timesteps(4, device="cpu")
+        return list(scheduler.step(draw(0), 500, draw(1), variance_noise=draw(2), eta=1.0).to_tuple())
+
+    assert same(both(owner, noise_handed_in))
+
+
+def test_a_subclass_with_another_variance_keeps_it(diffusers: Any) -> None:
+    class Other(diffusers.DDIMScheduler):  # type: ignore[name-defined, misc]
+        def _get_variance(self, timestep: Any, prev_timestep: Any) -> torch.Tensor:
+            return torch.tensor(1e-4)
+
+    with all_bound(diffusers.DDIMScheduler, RELEASE, FUNCTIONS):
+        ours = steps(Other(), eta=1.0)
+        plain = steps(diffusers.DDIMScheduler(), eta=1.0)
+    assert same((steps(Other(), eta=1.0), ours))
+    assert not torch.equal(ours[0], plain[0])
+
+
+@pytest.mark.parametrize("name", ["DDIMScheduler", "LCMScheduler"])
+def test_a_table_does_not_outlive_what_it_was_made_of(diffusers: Any, name: str) -> None:
+    def changed(scheduler: Any) -> Samples:
+        before = steps(scheduler)
+        scheduler.alphas_cumprod[500:] *= 0.5
+        after = steps(scheduler)
+        scheduler.alphas_cumprod = scheduler.alphas_cumprod.clone() * 0.9
+        scheduler.final_alpha_cumprod = torch.tensor(0.8)
+        return before + after + steps(scheduler)
+
+    owner = getattr(diffusers, name)
+    expected = changed(owner())
+    with all_bound(owner, RELEASE, FUNCTIONS):
+        assert same((expected, changed(owner())))
+
+
+@pytest.mark.parametrize("name", ["DDIMScheduler", "LCMScheduler"])
+def test_scalars_made_in_inference_mode_serve_whoever_needs_gradients(diffusers: Any, name: str) -> None:
+    def gradient(scheduler: Any) -> torch.Tensor:
+        output = draw(1).requires_grad_()
+        scheduler.set_timesteps(5, device="cpu")
+        scheduler.step(output, scheduler.timesteps[1], draw(2), return_dict=False)[0].square().sum().backward()
+        assert output.grad is not None
+        return output.grad
+
+    owner = getattr(diffusers, name)
+    torch.manual_seed(0)
+    expected = gradient(owner())
+    with all_bound(owner, RELEASE, FUNCTIONS):
+        scheduler = owner()
+        with torch.inference_mode():
+            steps(scheduler)
+        torch.manual_seed(0)
+        assert torch.equal(gradient(scheduler), expected)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda s: s.step(draw(0), 1000, draw(1)),
+        lambda s: s.step(draw(0), torch.tensor(4000), draw(1)),
+        lambda s: s.step(draw(0), torch.tensor([3, 4]), draw(1)),
+        lambda s: s.step(draw(0), torch.tensor(3.5), draw(1)),
+        lambda s: s.step(draw(0), None, draw(1)),
+        lambda s: s.step(draw(0), 3, torch.zeros(3, 3)),
+        lambda s: s.step(draw(0), 3, draw(1), eta=1.0, generator=torch.Generator(), variance_noise=draw(2)),
+        lambda s: s.step(draw(0), 3, draw(1), eta="1"),
+        lambda s: type(s)().step(draw(0), 3, draw(1)),
+    ],
+)
+def test_wrong_calls_raise_what_upstream_raises(diffusers: Any, wrong: Callable[[Any], Any]) -> None:
+    def message() -> str:
+        scheduler = diffusers.DDIMScheduler()
+        scheduler.set_timesteps(10, device="cpu")
+        with pytest.raises(Exception) as caught:  # noqa: PT011  (which one, upstream says)
+            wrong(scheduler)
+        return f"{type(caught.value).__name__}: {caught.value}"
+
+    expected = message()
+    with all_bound(diffusers.DDIMScheduler, RELEASE, FUNCTIONS):
+        assert message() == expected
