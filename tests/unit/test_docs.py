@@ -50,8 +50,10 @@ def test_a_verdict_in_the_table_is_that_of_doctor(adapter: Adapter, monkeypatch:
     for release in recorded.names:
         installed = Installed(adapter, Version(release), adapter.package, ROOT)
         # Instead of reading the release's source: what was recorded of it.
-        monkeypatch.setattr(_judge, "_find", lambda target, _, release=release: recorded.record(target, release))
         for binding in adapter.bindings:
+            functions = (*binding.targets, *binding.depends)
+            records = {target: recorded.record(target, release) for target in functions}
+            monkeypatch.setattr(_judge, "_records", lambda *_, records=records: records)
             judged = _judge.judge(binding, installed, recorded)
             verdict, why, replaceable = hooks_page.verdict(binding, release, recorded)
             assert verdict == judged.verdict, f"{binding.label}, {release}"
