@@ -44,6 +44,9 @@ bench-exchange:
 bench-schedulers:
 	OMP_NUM_THREADS=1 "$$($(ENVIRONMENTS) develop)" -m tests.bench.sglang_schedulers
 
+bench-diffusers:
+	SYNCFREE=off "$$($(ENVIRONMENTS) release diffusers 0.42.1)" -m tests.bench.diffusers_schedulers --picture docs/diffusers-host-time.png
+
 bench-gpu:
 	$(PYTHON) -m tests.bench.gpu
 

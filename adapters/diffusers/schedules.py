@@ -17,6 +17,7 @@ from syncfree.adapting import Binding, Compose, Form
 from .ddim import step_from_a_table
 from .flow_match_heun import without_churn
 from .lcm import scalings_from_a_table
+from .ltx_euler_ancestral import sigmas_answer_on_the_host
 
 NEWEST = "0.42.1"
 
@@ -70,7 +71,13 @@ SCHEDULERS = (
     Scheduler("scheduling_k_dpm_2_ancestral_discrete:KDPM2AncestralDiscreteScheduler", _INDEX),
     Scheduler("scheduling_k_dpm_2_discrete:KDPM2DiscreteScheduler", _INDEX),
     Scheduler("scheduling_lms_discrete:LMSDiscreteScheduler", _INDEX),
-    Scheduler("scheduling_ltx_euler_ancestral_rf:LTXEulerAncestralRFScheduler", _INDEX, since="0.37.0"),
+    Scheduler(
+        "scheduling_ltx_euler_ancestral_rf:LTXEulerAncestralRFScheduler",
+        {**_INDEX, "step": sigmas_answer_on_the_host},
+        ("_init_step_index", "_sigma_broadcast"),
+        "1 host sync per step",
+        since="0.37.0",
+    ),
     Scheduler("scheduling_minimax_h3:MiniMaxH3Scheduler", {"index_for_timestep": on_the_host("timestep")}, since="0.40.0"),
     Scheduler("scheduling_unipc_multistep:UniPCMultistepScheduler", _INDEX),
     Scheduler(
