@@ -135,6 +135,19 @@ def rotary_embedding(
     raise NotImplementedError
 
 
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.qk_norm:qk_norm")
+def qk_norm(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    q_weight: torch.Tensor,
+    k_weight: torch.Tensor,
+    eps: float,
+    fused: Callable[..., tuple[torch.Tensor, torch.Tensor]] | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Queries and keys normalized; see `syncfree.hooks.qk_norm`."""
+    raise NotImplementedError
+
+
 @hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.vae_decode:vae_decode")
 def vae_decode(
     decode_chunk: Callable[[int], torch.Tensor], chunks: int, finish: Callable[[torch.Tensor], torch.Tensor] | None

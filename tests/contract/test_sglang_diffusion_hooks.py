@@ -13,12 +13,15 @@ import torch
 from hypothesis import given, settings
 from packaging.specifiers import SpecifierSet
 
+from syncfree.adapters.sglang import qk_norm as qk_norm_adapter
 from syncfree.adapters.sglang import rotary, vae
 from syncfree.adapting import Binding
 from syncfree.hooks import postprocess as postprocess_hook
+from syncfree.hooks import qk_norm as qk_norm_hook
 from syncfree.hooks import rotary_embedding as rotary_embedding_hook
 from syncfree.hooks import vae_decode as vae_decode_hook
 from syncfree.plugins.sync_free.postprocess import postprocess
+from syncfree.plugins.sync_free.qk_norm import qk_norm
 from syncfree.plugins.sync_free.rotary_embedding import rotary_embedding
 from syncfree.plugins.sync_free.vae_decode import vae_decode
 from tests.contract.upstream_source import functions
@@ -60,6 +63,57 @@ def test_rotating_gives_the_release_s_bytes(release: str, arguments: dict[str, A
     original = upstream(rotary.BINDING, release, {})
     replaced = ours(rotary.BINDING, release, rotary_embedding, original)
     assert all(map(identical, replaced(**arguments), original(**arguments)))
+
+
+def test_each_half_of_the_tables_is_sliced_once_for_queries_and_keys() -> None:
+    """Upstream slices them for each of the two."""
+
+    class Sliced(torch.Tensor):
+        count = 0
+
+        def __getitem__(self, key: Any) -> Any:
+            Sliced.count += 1
+            return super().__getitem__(key).as_subclass(torch.Tensor)
+
+    q, k = torch.randn(1, 3, 4, 8), torch.randn(1, 3, 2, 8)
+    cos, sin = torch.randn(2, 1, 3, 1, 8).as_subclass(Sliced).unbind()
+    rotary_embedding(q, k, cos, sin)
+    assert Sliced.count == 4
+
+
+@given(arguments=qk_norm_hook.inputs())
+@EXAMPLES
+def test_normalized_queries_and_keys_are_the_reference_s(arguments: dict[str, Any]) -> None:
+    expected = qk_norm_hook.reference(**arguments)
+    assert all(map(identical, qk_norm(**arguments), expected))
+
+
+@pytest.mark.parametrize("release", ["0.5.13", "0.5.17", "0.5.20", "0.5.23"])
+@given(arguments=qk_norm_hook.inputs().filter(lambda arguments: arguments["q"].shape[-1] % 2 == 0))
+@EXAMPLES
+def test_normalized_and_rotated_queries_and_keys_are_the_release_s(release: str, arguments: dict[str, Any]) -> None:
+    q, k = arguments["q"], arguments["k"]
+    layers = unpacked("sglang", release) / "sglang/multimodal_gen/runtime/layers/layernorm.py"
+    namespace = {"torch": torch, "Tuple": tuple, "_is_cuda": False, "_is_rocm": False}
+    functions(layers, ["apply_qk_norm"], namespace)
+    calls = []
+    namespace["_apply_qwen3_rope_from_cache"] = lambda q, k, table: calls.append(table) or (q + table, k - table)
+    original = upstream(qk_norm_adapter.BINDING, release, namespace)
+    replaced = ours(qk_norm_adapter.BINDING, release, qk_norm, original)
+    norms = [RMSNorm(arguments["q_weight"], arguments["eps"]), RMSNorm(arguments["k_weight"], arguments["eps"])]
+    expected = original(q.clone(), k.clone(), *norms, q.shape[-1], 0.5)
+    assert all(map(identical, replaced(q.clone(), k.clone(), *norms, q.shape[-1], 0.5), expected))
+    assert calls == [0.5, 0.5]
+
+
+class RMSNorm:
+    """What ``apply_qk_norm`` uses of SGLang's layer."""
+
+    def __init__(self, weight: torch.Tensor, eps: float) -> None:
+        self.weight, self.variance_epsilon = weight, eps
+
+    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.rms_norm(rows, self.weight.shape, self.weight, self.variance_epsilon)
 
 
 @given(arguments=vae_decode_hook.inputs())
