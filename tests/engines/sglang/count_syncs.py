@@ -46,6 +46,13 @@ def run(make: Any) -> dict[str, Any]:
     return {"set_timesteps": syncs[0], "steps": syncs[1:], "sample": digest}
 
 
+def calls(name: str) -> int:
+    """How often an implementation other than upstream was asked for an update of a scheduler."""
+    entries = (e for e in syncfree.plan() if e.framework == "sglang" and e.hook == "scheduler_step")
+    (entry,) = (e for e in entries if f":{name}Multistep" in e.targets[0])
+    return entry.calls
+
+
 def main() -> None:
     # To 0.5.20 any import of SGLang diffusion brings its server along, and the simulated GPU refuses to be where requests
     # are served. None is served here.
@@ -56,9 +63,11 @@ def main() -> None:
     found: dict[str, dict[str, Any]] = {}
     for name, make in SCHEDULERS.items():
         found[name] = {}
-        for choice in ("upstream", "default"):
-            with syncfree.use(host_timestep=choice, schedule_upload=choice, scheduler_step=choice):
-                found[name][choice] = run(make)
+        for choice in ("upstream", "default", "coefficient_table"):
+            others = "default" if choice == "coefficient_table" else choice
+            with syncfree.use(host_timestep=others, schedule_upload=others, scheduler_step=choice):
+                before = calls(name)
+                found[name][choice] = {**run(make), "calls": calls(name) - before}
     print(json.dumps(found))
 
 

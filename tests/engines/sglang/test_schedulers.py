@@ -25,17 +25,29 @@ def counted(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("scheduler", ["FlowUniPC", "UniPC"])
 def test_the_samples_are_the_same(counted: dict[str, dict[str, Any]], scheduler: str) -> None:
-    assert counted[scheduler]["default"]["sample"] == counted[scheduler]["upstream"]["sample"]
+    assert len({by_choice["sample"] for by_choice in counted[scheduler].values()}) == 1
 
 
 @pytest.mark.parametrize("scheduler", ["FlowUniPC", "UniPC"])
 def test_a_request_makes_the_host_wait_in_upstream_and_never_in_ours(
     counted: dict[str, dict[str, Any]], scheduler: str
 ) -> None:
-    upstream, ours = counted[scheduler]["upstream"], counted[scheduler]["default"]
-    assert ours["set_timesteps"] == 0
-    assert ours["steps"] == [0] * len(ours["steps"])
-    assert upstream["steps"][0] > 0
+    assert counted[scheduler]["upstream"]["steps"][0] > 0
+    for choice in ("default", "coefficient_table"):
+        ours = counted[scheduler][choice]
+        assert ours["set_timesteps"] == 0
+        assert ours["steps"] == [0] * len(ours["steps"])
+
+
+@pytest.mark.parametrize("scheduler", ["FlowUniPC", "UniPC"])
+def test_coefficient_table_answers_where_it_is_named(counted: dict[str, dict[str, Any]], scheduler: str) -> None:
+    by_choice = counted[scheduler]
+    steps = len(by_choice["coefficient_table"]["steps"])
+    assert by_choice["coefficient_table"]["calls"] == 2 * steps - 1  # the first step has no corrector
+
+
+def test_flow_unipc_stays_upstream_s_by_default(counted: dict[str, dict[str, Any]]) -> None:
+    assert counted["FlowUniPC"]["default"]["calls"] == 0
 
 
 def test_upstream_s_unipc_waits_in_every_step(counted: dict[str, dict[str, Any]]) -> None:
