@@ -19,11 +19,17 @@ from syncfree.adapting import Adapter, Binding
 from syncfree.hooks import HOOKS
 from syncfree.plugins.coefficient_table import plugin as coefficient_table
 from syncfree.plugins.packed_all_to_all import plugin as packed_all_to_all
+from syncfree.plugins.shm_mailbox import plugin as shm_mailbox
 from syncfree.plugins.sync_free import plugin as sync_free
 
 NAMES = {"vllm": "vLLM", "sglang": "SGLang", "diffusers": "diffusers"}
 ADAPTERS = (vllm.ADAPTER, sglang.ADAPTER, diffusers.ADAPTER)
-PLUGINS = {"sync_free": sync_free, "coefficient_table": coefficient_table, "packed_all_to_all": packed_all_to_all}
+PLUGINS = {
+    "sync_free": sync_free,
+    "coefficient_table": coefficient_table,
+    "packed_all_to_all": packed_all_to_all,
+    "shm_mailbox": shm_mailbox,
+}
 
 HEAD = """# Hooks
 

@@ -15,6 +15,7 @@ from . import (
     bad_words_mask,
     conv_metadata,
     dp_all_reduce,
+    dp_all_reduce_v2,
     draft_reorder,
     fast_prefill_padding,
     lora_mapping,
@@ -35,6 +36,7 @@ ADAPTER = Adapter(
     bindings=(
         sampler_logprob_gather.BINDING,
         dp_all_reduce.BINDING,
+        dp_all_reduce_v2.BINDING,
         pooling_token_types.BINDING,
         fast_prefill_padding.BINDING,
         draft_reorder.BINDING,

@@ -43,19 +43,27 @@ class GlooRanks:
             RuntimeError: it raised on some rank, or a rank did not answer; the pool cannot be used
                 afterwards.
         """
+        answers = self.survivors(function, *arguments)
+        ended = [rank for rank in range(self.size) if rank not in answers]
+        if ended:
+            raise RuntimeError(f"rank {ended[0]} ended in {function.__name__}")
+        return list(answers.values())
+
+    def survivors(self, function: Callable[..., T], *arguments: Any) -> dict[int, T]:
+        """As `call`, but ranks may end meanwhile: the results of the others."""
         for connection in self._connections:
             _send(connection, (function, arguments))
-        answers = []
+        answers = {}
         for rank, connection in enumerate(self._connections):
             if not connection.poll(TIMEOUT_S):
                 raise RuntimeError(f"rank {rank} did not answer {function.__name__} within {TIMEOUT_S} s")
             try:
                 result, error = _receive(connection)
-            except EOFError:
-                raise RuntimeError(f"rank {rank} ended in {function.__name__}") from None
+            except (EOFError, ConnectionResetError):
+                continue
             if error:
                 raise RuntimeError(f"rank {rank}, {function.__name__}:\n{error}")
-            answers.append(result)
+            answers[rank] = result
         return answers
 
 

@@ -1,0 +1,130 @@
+"""All ranks of a group share memory, or none does: agreed once per group, over the group itself.
+
+Four reductions, each a small matrix in which every rank fills its own column:
+
+1. *Hello*, of the same shape as the exchange that other implementations make in this place. A column without the greeting
+   belongs to a rank with another choice.
+2. Rank 0 says where its memory is.
+3. Each rank says whether it has mapped it, and locked its byte.
+4. Each rank says whether it sees the locks of all others.
+
+Every rank learns the same, and raises the same error or none.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+from collections.abc import Sequence
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+
+from syncfree import SyncfreeError
+
+from . import _mailbox
+from ._mailbox import Mailbox, payload_bytes
+from ._segment import NONCE_BYTES, Reason, Segment, SegmentError
+
+GREETING = -0x53594E01
+"""Negative, which no token count is; the last digits are the version of the layout and of this agreement."""
+_NONCE = struct.Struct(f"<{NONCE_BYTES // 4}i")
+_log = logging.getLogger("syncfree")
+
+
+class AgreementError(SyncfreeError, RuntimeError):
+    """The ranks cannot share memory, so none of them does. It names the ranks and the reasons."""
+
+
+class Columns:
+    """Reductions of one group in which each rank fills its column.
+
+    Args:
+        rank: this rank's column.
+        size: number of columns.
+        group: the process group.
+        device: where its backend works.
+    """
+
+    def __init__(self, rank: int, size: int, group: dist.ProcessGroup, device: torch.device | str) -> None:
+        self._rank = rank
+        self._size = size
+        self._group = group
+        self._device = device
+        self._options = dist.AllreduceOptions()
+        self._options.timeout = timedelta(seconds=_mailbox.STALL_S)
+
+    def exchange(self, mine: Sequence[int]) -> list[list[int]]:
+        """This rank's integers to all; returns those of each rank. The group's own method: vLLM's may be unregistered."""
+        matrix = torch.zeros(self._size, len(mine), dtype=torch.int32)
+        matrix[self._rank] = torch.tensor(mine, dtype=torch.int32)
+        matrix = matrix.t().contiguous().to(self._device)
+        self._group.allreduce([matrix], self._options).wait()
+        columns: list[list[int]] = matrix.t().tolist()
+        return columns
+
+
+def agree(count: int, rank: int, size: int, group: dist.ProcessGroup, device: torch.device | str) -> Mailbox:
+    """Make the mailbox of a group; every rank must call it, with the same `count` of integers that the exchange is for.
+
+    Raises:
+        AgreementError: on every rank, when one cannot take part.
+        RuntimeError: of the group, when a rank is lost meanwhile or does not come within `_mailbox.STALL_S`.
+    """
+    columns = Columns(rank, size, group, device)
+    _greet(columns, count)
+    segment: Segment | None = None
+    problem = SegmentError(Reason.NONE)
+    if rank == 0:
+        try:
+            segment = Segment.create(payload_bytes(size))
+        except SegmentError as error:
+            problem = error
+    invitation = [os.getpid(), -1, *_NONCE.unpack(bytes(NONCE_BYTES))]
+    if segment is not None:
+        invitation = [os.getpid(), segment.descriptor, *_NONCE.unpack(segment.nonce)]
+    invitations = columns.exchange(invitation)
+    process, number, *nonce = invitations[0]
+    if rank != 0 and number >= 0:
+        try:
+            segment = Segment.attach(process, number, _NONCE.pack(*nonce), payload_bytes(size), rank)
+        except SegmentError as error:
+            problem = error
+    _report(columns, problem)
+    assert segment is not None
+    if not all(segment.is_locked(other) for other in range(size) if other != rank):
+        problem = SegmentError(Reason.NO_LOCKS)
+    _report(columns, problem)
+    processes = [invitation[0] for invitation in invitations]
+    _log.info("syncfree: shm_mailbox: rank %d of %d shares memory with processes %s", rank, size, processes)
+    return Mailbox(segment, rank, processes)
+
+
+def _greet(columns: Columns, count: int) -> None:
+    greetings = columns.exchange([GREETING] * count)
+    strangers = [rank for rank, greeting in enumerate(greetings) if set(greeting) != {GREETING}]
+    if strangers:
+        raise AgreementError(
+            f"syncfree: dp_all_reduce is shm_mailbox here, but not on {_ranks(strangers)}: every rank must run with the same "
+            "choice and the same syncfree. Set SYNCFREE_DP_ALL_REDUCE alike on all ranks; `syncfree doctor` shows what a "
+            "process has chosen"
+        )
+
+
+def _report(columns: Columns, problem: SegmentError) -> None:
+    told = columns.exchange([problem.reason, problem.number])
+    failed = [(rank, Reason(reason), number) for rank, (reason, number) in enumerate(told) if reason]
+    if failed:
+        lines = "; ".join(
+            f"rank {rank} {reason.text}" + (f" ({os.strerror(number)})" if number else "") for rank, reason, number in failed
+        )
+        raise AgreementError(
+            f"syncfree: dp_all_reduce=shm_mailbox needs all ranks on one machine, sharing memory, so no rank uses it: {lines}. "
+            "Choose SYNCFREE_DP_ALL_REDUCE=upstream or sync_free on every rank"
+        ) from (problem if problem.reason else None)
+
+
+def _ranks(ranks: Sequence[int]) -> str:
+    return f"rank{'s' * (len(ranks) > 1)} {', '.join(map(str, ranks))}"

@@ -1,0 +1,102 @@
+"""What data-parallel ranks pay for their coordination before a step, in one run: ``make bench-dp``.
+
+Upstream's functions of vLLM 0.32.0 over Gloo, and the same with ``shm_mailbox``, in blocks that alternate. Two rows for each
+number of ranks: V1 is ``_synchronize_dp_ranks``, V2 ``sync_cudagraph_and_dp_padding``, each with all that it calls. The ranks
+call one after the other without a pause. *loaded*: one process that computes for each core, beside the ranks. A ratio is
+that of neighbouring blocks; printed are medians with the quartiles. Last, the processor time of a rank that waits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import quantiles
+
+from tests.contract.gloo_ranks import GlooRanks, gloo_ranks
+from tests.contract.mailbox_on_ranks import processor_seconds_of_waiting
+
+from .dp_coordination_on_ranks import PLUGIN, RELEASE, block
+
+RANKS = (2, 4)
+WAIT_S = 2.0
+IDLE_GOAL = 10.0
+Pair = tuple[float, float]
+
+
+@contextmanager
+def load(processes: int) -> Iterator[None]:
+    """So many processes that compute."""
+    started = [subprocess.Popen([sys.executable, "-c", "while True: sum(range(1000))"]) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def measure(ranks: GlooRanks, row: str, blocks: int, calls: int) -> list[Pair]:
+    """Seconds per call of upstream and of ours, of the slowest rank, by pair of blocks."""
+    pairs = []
+    for number in range(blocks):
+        found = {ours: max(ranks.call(block, row, ours, calls)) for ours in ((False, True), (True, False))[number % 2]}
+        pairs.append((found[False], found[True]))
+    return pairs[1:]  # the first pair agrees and warms up
+
+
+def line(pairs: list[Pair]) -> tuple[str, float]:
+    """The printed medians with quartiles, and the median ratio."""
+    theirs, ours = zip(*pairs, strict=True)
+    ratios = [a / b for a, b in pairs]
+    text = ""
+    for values, scale, form in ((theirs, 1e6, "8.1f"), (ours, 1e6, "8.1f"), (ratios, 1.0, "7.1f")):
+        low, middle, high = (value * scale for value in quantiles(values, n=4))
+        text += f"{middle:{form}} ({low:.1f} to {high:.1f})".rjust(30)
+    return text, quantiles(ratios, n=4)[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--blocks", type=int, default=40)
+    parser.add_argument("--calls", type=int, default=200)
+    parser.add_argument("--json", metavar="FILE")
+    options = parser.parse_args()
+    cores = len(os.sched_getaffinity(0))
+    print(f"vLLM {RELEASE}, Python {platform.python_version()}, {cores} cores; microseconds per call, median (quartiles)")
+    print(f"{'':24}{'upstream, Gloo':>30}{PLUGIN:>30}{'ratio':>30}")
+    everything: dict[str, list[Pair]] = {}
+    ratios: dict[str, float] = {}
+    waiting: dict[int, float] = {}
+    for size in RANKS:
+        with gloo_ranks(size) as ranks:
+            for state, processes in (("idle", 0), ("loaded", cores)):
+                with load(processes):
+                    for row in ("V1", "V2"):
+                        name = f"{row}, {size} ranks, {state}"
+                        everything[name] = measure(ranks, row, options.blocks, options.calls)
+                        text, ratios[name] = line(everything[name])
+                        print(f"{name:24}{text}", flush=True)
+            spent = ranks.call(processor_seconds_of_waiting, size - 1, WAIT_S)
+            waiting[size] = max(spent[:-1]) / WAIT_S
+    for size, share in waiting.items():
+        print(f"a rank that waits {WAIT_S:.0f} s for another one, {size} ranks: {share:.2%} of a core")
+    _goal("idle", ratios, IDLE_GOAL)
+    _goal("loaded", ratios, 1.0)
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump({"seconds": everything, "waiting": waiting}, file, indent=1)
+
+
+def _goal(state: str, ratios: dict[str, float], goal: float) -> None:
+    worst = min(ratio for name, ratio in ratios.items() if name.endswith(state))
+    print(f"goal, {state}: {goal:.0f}x below Gloo: {worst:.1f}x in the worst row ({'met' if worst >= goal else 'missed'})")
+
+
+if __name__ == "__main__":
+    main()
