@@ -107,7 +107,7 @@ def test_different_choices_are_an_error_that_names_the_ranks(ranks: GlooRanks, r
     ("situation", "message"),
     [
         ((on_ranks.without_memory, 0), "rank 0 cannot make the shared memory (File too large)"),
-        ((on_ranks.in_other_containers,), "rank 1 finds another file where the first rank's memory should be"),
+        ((on_ranks.in_other_containers,), "it runs on another machine or in another container"),
     ],
 )
 def test_no_rank_uses_it_when_one_cannot(ranks: GlooRanks, situation: tuple[Any, ...], message: str) -> None:

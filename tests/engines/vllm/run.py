@@ -83,7 +83,8 @@ def generate(folder: Path, version: str, *choices: str, **variables: str) -> dic
     return {**json.loads(result.read_text()), "log": text}
 
 
-def binding(report: dict[str, Any], hook: str) -> dict[str, Any]:
-    """A hook's line of the plan that a process told."""
-    (found,) = (entry for entry in report["plan"]["bindings"] if entry["hook"] == hook)
+def binding(report: dict[str, Any], hook: str, target: str | None = None) -> dict[str, Any]:
+    """A hook's line of the plan that a process told; the one of a target where there are several."""
+    lines = (entry for entry in report["plan"]["bindings"] if entry["hook"] == hook)
+    (found,) = (entry for entry in lines if target is None or target in entry["targets"])
     return dict(found)

@@ -1,4 +1,4 @@
-"""Two data-parallel ranks of a tiny mixture of experts: `_run_ar` replaced, and switched on both ranks together."""
+"""Two data-parallel ranks of a tiny mixture of experts: `dp_all_reduce` by each plugin and by upstream, switched on both together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 from . import run
 
-TARGET = "vllm.v1.worker.dp_utils:_run_ar"
+TARGETS = ("vllm.v1.worker.dp_utils:_run_ar", "vllm.v1.worker.dp_utils:_synchronize_dp_ranks")
+CHOICES = ("shm_mailbox", "sync_free", "upstream")
 SIZE = 2
 
 
@@ -26,7 +27,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         run.start(
             *(python, "data_parallel", model, folder / f"{rank}.json", rank, SIZE, port),
             log=log,
-            SYNCFREE_DP_ALL_REDUCE="sync_free",
+            SYNCFREE_DP_ALL_REDUCE="shm_mailbox",
             VLLM_CPU_OMP_THREADS_BIND="nobind",
         )
         for rank, log in enumerate(logs)
@@ -40,21 +41,23 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(SIZE)]
 
 
-def test_both_choices_generate_the_same_tokens_on_every_rank(ranks: list[dict[str, Any]]) -> None:
+def test_all_choices_generate_the_same_tokens_on_every_rank(ranks: list[dict[str, Any]]) -> None:
+    assert [sorted(rank["tokens"]) for rank in ranks] == [sorted(CHOICES)] * SIZE
     tokens = {json.dumps(of_one) for rank in ranks for choice in rank["tokens"].values() for of_one in choice}
     assert len(tokens) == 1
     assert len(json.loads(tokens.pop())) == 6
 
 
-def test_counters_prove_that_both_choices_ran_on_every_rank(ranks: list[dict[str, Any]]) -> None:
+def test_counters_prove_that_every_choice_ran_on_every_rank(ranks: list[dict[str, Any]]) -> None:
     for rank in ranks:
         (report,) = rank["workers"]
-        entry = run.binding(report, "dp_all_reduce")
+        entry = run.binding(report, "dp_all_reduce", TARGETS[0])
         assert entry["state"] == "bound"
-        assert report["copies"][TARGET] == []
-        for choice in ("sync_free", "upstream"):
-            assert entry["counts"][TARGET][choice]["calls"] >= 6
-            assert entry["counts"][TARGET][choice]["declines"] == 0
+        for target in TARGETS:
+            assert report["copies"][target] == []
+            for choice in CHOICES:
+                assert entry["counts"][target][choice]["calls"] >= 6
+                assert entry["counts"][target][choice]["declines"] == 0
 
 
 def test_one_rank_alone_is_not_switched(ranks: list[dict[str, Any]]) -> None:

@@ -1,6 +1,6 @@
 """One of several data-parallel ranks of a tiny mixture of experts. Usage: data_parallel.py MODEL RESULT RANK SIZE PORT
 
-Generates, switches `dp_all_reduce` on all ranks together, and generates again.
+Generates, switches `dp_all_reduce` on all ranks together, and generates again, for each choice.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main(model: str, result: Path, rank: int, size: int, port: str) -> None:
     )
     sampling = SamplingParams(temperature=0, max_tokens=6, logprobs=2)
     answer: dict[str, Any] = {"alone": llm.collective_rpc("syncfree_use", args=(HOOK, "upstream")), "tokens": {}}
-    for choice in ("sync_free", "upstream"):
+    for choice in ("shm_mailbox", "sync_free", "upstream"):
         llm.collective_rpc("syncfree_use", args=(HOOK, choice, True))
         outputs = llm.generate(["hello world"] * (1 + rank), sampling, use_tqdm=False)
         answer["tokens"][choice] = [list(output.outputs[0].token_ids) for output in outputs]
