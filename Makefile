@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ENVIRONMENTS := $(PYTHON) -m tests.environments
 PICTURES := build/pictures
 
-.PHONY: help test audit demo demo-vllm demo-sglang bench bench-exchange bench-schedulers bench-gpu docs clean
+.PHONY: help test audit demo demo-vllm demo-sglang bench bench-dp bench-exchange bench-schedulers bench-gpu docs clean
 
 help:
 	@echo "make test         every check, in the sessions of noxfile.py (first run: 10 minutes of making environments)"
@@ -13,6 +13,7 @@ help:
 	@echo "make demo-vllm    vLLM: the same tokens and logprobs, and who computed them"
 	@echo "make demo-sglang  SGLang diffusion: the same video on two ranks"
 	@echo "make bench        what it costs to reach an implementation"
+	@echo "make bench-dp     vLLM's coordination of data-parallel ranks: Gloo beside shm_mailbox"
 	@echo "make bench-exchange  SGLang's exchange of Q, K and V over Gloo: functional, direct, overlapped, packed"
 	@echo "make bench-schedulers  host time per step of SGLang's UniPC and FlowUniPC, upstream's code and ours"
 	@echo "make bench-gpu    syncs and times on a CUDA device, with the torch of $(PYTHON)"
@@ -37,6 +38,9 @@ demo-sglang: | $(PICTURES)
 
 bench:
 	"$$($(ENVIRONMENTS) release sglang 0.5.23)" -m tests.bench.dispatch
+
+bench-dp:
+	"$$($(ENVIRONMENTS) develop)" -m tests.bench.dp_coordination
 
 bench-exchange:
 	"$$($(ENVIRONMENTS) develop)" -m tests.bench.sglang_exchange

@@ -93,7 +93,7 @@ def sglang(session: nox.Session) -> None:
 @nox.session
 def sweep(session: nox.Session) -> None:
     """Tests that `make test` takes a sample of, at length: 20 minutes, and not part of it."""
-    files = session.posargs or ["tests/contract/test_sglang_schedulers.py"]
+    files = session.posargs or ["tests/contract/test_sglang_schedulers.py", "tests/contract/test_dp_all_reduce.py"]
     session.run(environments.develop(), "-m", "pytest", "--sweep", *files, env=VARIABLES)
 
 

@@ -61,7 +61,13 @@ class Columns:
         matrix = torch.zeros(self._size, len(mine), dtype=torch.int32)
         matrix[self._rank] = torch.tensor(mine, dtype=torch.int32)
         matrix = matrix.t().contiguous().to(self._device)
-        self._group.allreduce([matrix], self._options).wait()
+        try:
+            self._group.allreduce([matrix], self._options).wait()
+        except RuntimeError as error:
+            raise AgreementError(
+                "syncfree: dp_all_reduce is shm_mailbox here, but the ranks could not agree on it over their group: a rank ended, "
+                f"stalls, or has another choice. The group says: {error}"
+            ) from error
         columns: list[list[int]] = matrix.t().tolist()
         return columns
 
@@ -70,8 +76,8 @@ def agree(count: int, rank: int, size: int, group: dist.ProcessGroup, device: to
     """Make the mailbox of a group; every rank must call it, with the same `count` of integers that the exchange is for.
 
     Raises:
-        AgreementError: on every rank, when one cannot take part.
-        RuntimeError: of the group, when a rank is lost meanwhile or does not come within `_mailbox.STALL_S`.
+        AgreementError: on every rank, when one cannot take part, is lost meanwhile, or does not come within
+            `_mailbox.STALL_S`.
     """
     columns = Columns(rank, size, group, device)
     _greet(columns, count)

@@ -126,6 +126,21 @@ def first_exchange_after(seconds: dict[int, float]) -> Ended:
     return timed(lambda: exchange(1))
 
 
+def missing_at_the_agreement(rank: int, limit: float, killed: bool) -> Ended:
+    """A rank never comes to the first exchange: it is killed, or it stalls for longer than the limit."""
+    exchange = exchange_of_a_new_group()
+    usual, _mailbox.STALL_S = _mailbox.STALL_S, limit
+    if dist.get_rank() == rank:
+        if killed:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(limit + 1.0)
+        return Ended("", 0.0)
+    try:
+        return timed(lambda: exchange(1))
+    finally:
+        _mailbox.STALL_S = usual
+
+
 def without_memory(rank: int) -> tuple[Ended, Ended]:
     """The first two exchanges, when a rank cannot get memory for a file."""
     exchange = exchange_of_a_new_group()

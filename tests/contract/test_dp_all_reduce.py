@@ -1,4 +1,7 @@
-"""The contract of `dp_all_reduce`: our implementations against the reference, and bound against real vLLM releases."""
+"""The contract of `dp_all_reduce`: our implementations against the reference, and bound against real vLLM releases.
+
+With ``--sweep``, bound against every release that was read.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from syncfree.audit import Report
 
 from .gloo_ranks import GlooRanks, gloo_ranks
 from .vllm_on_ranks import PLUGINS, Batch, batches, both_v1, exchange, run_ar, synchronize
-from .vllm_releases import RELEASES, form_of
+from .vllm_releases import RELEASES, SWEPT, form_of
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 TOKENS = st.integers(0, 40)
@@ -26,6 +29,11 @@ TOKENS = st.integers(0, 40)
 def ranks(request: pytest.FixtureRequest) -> Iterator[GlooRanks]:
     with gloo_ranks(request.param) as pool:
         yield pool
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "release" in metafunc.fixturenames:
+        metafunc.parametrize("release", (*RELEASES, *(SWEPT if metafunc.config.getoption("--sweep") else ())))
 
 
 def one_each(ranks: GlooRanks, values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
@@ -44,7 +52,6 @@ def test_every_rank_gets_the_integers_of_all_ranks(ranks: GlooRanks, plugin: str
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
-@pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("gloo", [True, False], ids=["asynchronous scheduling", "synchronous scheduling"])
 def test_the_exchange_of_v1_is_equal_to_upstream(ranks: GlooRanks, release: str, gloo: bool, plugin: str) -> None:
     @settings(max_examples=10, deadline=None)
@@ -57,7 +64,6 @@ def test_the_exchange_of_v1_is_equal_to_upstream(ranks: GlooRanks, release: str,
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
-@pytest.mark.parametrize("release", RELEASES)
 def test_the_conclusion_of_v1_is_equal_to_upstream(ranks: GlooRanks, release: str, plugin: str) -> None:
     step = st.builds(
         lambda ubatch, tokens, padding, mode: (ubatch, tokens, tokens + padding, mode),
@@ -74,7 +80,6 @@ def test_the_conclusion_of_v1_is_equal_to_upstream(ranks: GlooRanks, release: st
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
-@pytest.mark.parametrize("release", RELEASES)
 def test_the_batch_of_v2_is_equal_to_upstream(ranks: GlooRanks, release: str, plugin: str) -> None:
     decode = st.one_of(st.none(), st.integers(0, 2))
     batch = st.builds(
@@ -111,13 +116,11 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 @pytest.mark.sync_budget(0, poison=True)
-@pytest.mark.parametrize("release", RELEASES)
 def test_the_exchange_of_v1_never_makes_the_host_wait(release: str, alone: SimpleNamespace) -> None:
     _, bound = both_v1(release, "cuda", None, "sync_free")
     assert bound["_run_ar"](True, 5, 8, 2, alone).is_cuda
 
 
-@pytest.mark.parametrize("release", RELEASES)
 def test_upstream_waits_once_per_integer_where_the_verdict_is_needed(
     release: str, alone: SimpleNamespace, sync_audit: Report
 ) -> None:
@@ -127,13 +130,11 @@ def test_upstream_waits_once_per_integer_where_the_verdict_is_needed(
 
 
 @pytest.mark.sync_budget(1)
-@pytest.mark.parametrize("release", RELEASES)
 def test_the_conclusion_of_v1_reads_the_device_once(release: str, alone: SimpleNamespace) -> None:
     _, bound = both_v1(release, "cuda", None, "sync_free")
     assert bound["_synchronize_dp_ranks"](5, 8, True, 2, alone)[0] is False
 
 
-@pytest.mark.parametrize("release", RELEASES)
 def test_upstream_reads_the_device_number_by_number(release: str, alone: SimpleNamespace, sync_audit: Report) -> None:
     upstream, _ = both_v1(release, "cuda", None, "sync_free")
     upstream["_synchronize_dp_ranks"](5, 8, True, 2, alone)

@@ -10,7 +10,6 @@ import pytest
 
 from syncfree._plugins import Plugins
 from syncfree.hooks import HOOKS
-from syncfree.plugins.shm_mailbox import _segment
 from syncfree.plugins.shm_mailbox._mailbox import BIAS, WORDS, Mailbox, payload_bytes
 from syncfree.plugins.shm_mailbox._segment import HEADER_BYTES, Reason, Segment, SegmentError
 
@@ -69,6 +68,13 @@ def test_a_killed_rank_is_told_to_all_others_in_time_though_a_child_of_it_lives_
         assert later.seconds < 0.1
 
 
+def test_a_rank_that_is_killed_before_it_agrees_is_an_error_in_time() -> None:
+    with gloo_ranks(2) as ranks:
+        (ended,) = ranks.survivors(on_ranks.missing_at_the_agreement, 1, 60.0, True).values()
+    assert "a rank ended, stalls, or has another choice" in ended.error
+    assert ended.seconds < LOST_S
+
+
 def test_after_a_crash_of_every_rank_new_ranks_begin_anew() -> None:
     with gloo_ranks(2) as ranks:
         assert ranks.survivors(on_ranks.all_killed) == {}
@@ -91,6 +97,13 @@ def test_ranks_may_come_seconds_apart(ranks: GlooRanks) -> None:
     ended = ranks.call(on_ranks.first_exchange_after, {1: 2.0, 2: 3.0})
     assert [one.error for one in ended] == [""] * 3
     assert 2.5 < ended[0].seconds < 10
+
+
+def test_a_rank_that_does_not_come_to_the_agreement_is_an_error_after_the_limit(ranks: GlooRanks) -> None:
+    *waiting, _ = ranks.call(on_ranks.missing_at_the_agreement, 2, 1.0, False)
+    for ended in waiting:
+        assert "a rank ended, stalls, or has another choice" in ended.error
+        assert ended.seconds < 1.0 + LOST_S
 
 
 @pytest.mark.parametrize("chosen", [[0, 2], [1]])
@@ -148,7 +161,7 @@ def test_words_that_lag_behind_the_first_one_are_waited_for() -> None:
             return words[theirs : theirs + WORDS][index]
 
     views, doors = mailbox._halves[1]
-    mailbox._halves = (mailbox._halves[0], ([views[0], Lagging()], doors))  # type: ignore[assignment,list-item]
+    mailbox._halves = (mailbox._halves[0], ([views[0], Lagging()], doors))  # type: ignore[list-item]
     assert mailbox.exchange((1, 2)) == [[1, 2], [7, -8]]
 
 
@@ -193,7 +206,7 @@ def test_the_memory_of_a_process_that_is_not_here_is_refused(segment: Segment) -
 
 
 def test_the_memory_of_another_user_is_refused(segment: Segment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_segment.os, "geteuid", lambda: os.getuid() + 1)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     assert attach(segment) is Reason.OTHER_USER
 
 

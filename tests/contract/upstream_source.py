@@ -5,12 +5,13 @@ import __future__
 
 import ast
 import functools
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 
-def functions(file: Path, names: Iterable[str], namespace: dict[str, Any]) -> dict[str, Any]:
+def functions(file: Path | zipfile.Path, names: Iterable[str], namespace: dict[str, Any]) -> dict[str, Any]:
     """Define `names` of a source file in `namespace`, unchanged, and return the namespace.
 
     `names` are module-level functions, classes and assigned names, or ``Class.function`` (defined under the

