@@ -85,6 +85,12 @@ def vllm(session: nox.Session) -> None:
 
 
 @nox.session
+def vllm_all(session: nox.Session) -> None:
+    """More of vLLM than `make test` has time for: every hybrid in every engine; `-- -k 0.21.0` takes one release."""
+    _pytest(session, "tests/engines/vllm_all")
+
+
+@nox.session
 def sglang(session: nox.Session) -> None:
     """The installed wheel in real SGLang diffusion engines on two ranks, three releases; `-- -k 0.5.23` takes one."""
     _pytest(session, "tests/engines/sglang")

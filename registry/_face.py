@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ._errors import SyncfreeError
 from ._plan import Plan
 from ._plugins import describe
+from ._rank import rank_count, tell, whereabouts
 from ._runtime import RUNTIME
 from ._slot import Counts
 from ._version import __version__
@@ -51,6 +52,27 @@ def load(framework: str) -> Plan:
         for broken in found.broken:
             log.error("syncfree left out %s", broken)
     return found
+
+
+def compare_plans(framework: str) -> None:
+    """Compare the plans of all ranks of the default process group; see `syncfree._lockstep.compare_plans`."""
+    from ._lockstep import compare_plans as _compare_plans
+
+    log = logging.getLogger(RUNTIME.adapters().get(framework).logger)
+    try:
+        _compare_plans(plan(), log)
+    except SyncfreeError as error:
+        log.error("%s", error)
+        raise
+
+
+def plans_told(question: str) -> list[dict[str, Any]]:
+    """See `syncfree.adapting.plans_told`."""
+    mine = {**plan().as_dict(), **whereabouts(), "question": question}
+    if rank_count() == 1:
+        return [mine]
+    answers = tell("syncfree/answer", mine).read().values()
+    return [answer for answer in answers if answer["question"] == question]
 
 
 def plan() -> Plan:

@@ -1,17 +1,20 @@
-"""Agreement between ranks before a lockstep hook switches."""
+"""Agreement between ranks: their plans when they start, and their choices when a lockstep hook switches."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from ._errors import SelectionError
+from ._plan import Entry, Plan
+from ._rank import rank_count, tell, whereabouts
+from ._select import UPSTREAM
 
-def rank_count() -> int:
-    """The size of the job's default process group; 1 without one. Does not import torch."""
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
-        return 1
-    return int(distributed.get_world_size())
+SECONDS_TO_WAIT = 60.0
+"""How long a rank that starts waits for the plans of the others."""
+
+_SHOWN = 4
 
 
 def agree(choices: Mapping[str, str], problems: list[str]) -> list[str]:
@@ -27,3 +30,71 @@ def agree(choices: Mapping[str, str], problems: list[str]) -> list[str]:
     if len({tuple(sorted(chosen.items())) for chosen, _ in said}) > 1:
         found.append("the ranks chose differently: " + ", ".join(f"rank {r}: {c}" for r, (c, _) in enumerate(said)))
     return found
+
+
+def compare_plans(plan: Plan, log: logging.Logger, seconds: float = SECONDS_TO_WAIT) -> None:
+    """Tell this rank's plan to the others and compare; each rank calls it once its process group exists.
+
+    One rank alone returns at once. Where the manifests are equal nothing is said; differences between hooks that are not in
+    lockstep, and ranks that say nothing, are logged as warnings.
+
+    Raises:
+        SelectionError: the ranks chose differently for a lockstep hook, or a rank replaces one and another did not tell
+            its plan in time. Every rank that tells its plan raises it.
+    """
+    if rank_count() == 1:
+        return
+    told = tell("syncfree/plan", {"manifest": plan.manifest, **_choices(plan), **whereabouts()}, in_rounds=True)
+    silent = told.wait(seconds)
+    by_rank = told.read()
+    errors: list[str] = []
+    if len({said["manifest"] for said in by_rank.values()}) > 1:
+        errors += _differences(by_rank, log)
+    if silent:
+        ranks = f"{_named(silent)} did not tell the plan within {seconds:g} s: syncfree is off, kept out or missing there"
+        lockstep = sorted({name for said in by_rank.values() for name in said["lockstep"]})
+        if lockstep:
+            errors.append(f"{ranks}, while {_named(by_rank)} replaced {', '.join(lockstep)}, which could hang")
+        else:
+            log.warning("syncfree: %s", ranks)
+    if errors:
+        raise SelectionError("syncfree: " + "; ".join(errors))
+
+
+def _differences(by_rank: Mapping[int, dict[str, Any]], log: logging.Logger) -> list[str]:
+    """Warn of the hooks that ranks chose differently; return the errors for those in lockstep."""
+    errors = []
+    lockstep = {name for said in by_rank.values() for name in said["lockstep"]}
+    for name in sorted({name for said in by_rank.values() for name in said["choices"]}):
+        ranks: dict[str, list[int]] = {}
+        for rank, said in by_rank.items():
+            ranks.setdefault(said["choices"].get(name, UPSTREAM), []).append(rank)
+        if len(ranks) == 1:
+            continue
+        where = "; ".join(f"{choice} on {_named(of, by_rank)}" for choice, of in ranks.items())
+        message = f"the ranks chose differently for {name}: {where}"
+        if name in lockstep:
+            variable = f"SYNCFREE_{name.partition(' ')[0].upper()}"
+            errors.append(f"{message}. That could hang: give {variable} and SYNCFREE_CONFIG the same value on every rank")
+        else:
+            log.warning("syncfree: %s", message)
+    return errors
+
+
+def _choices(plan: Plan) -> dict[str, Any]:
+    def name(entry: Entry) -> str:
+        return f"{entry.hook} at {entry.targets[0]}"
+
+    lockstep = [name(entry) for entry in plan if entry.lockstep and entry.choice != UPSTREAM]
+    return {"choices": {name(entry): entry.choice for entry in plan}, "lockstep": lockstep}
+
+
+def _named(ranks: Iterable[int], by_rank: Mapping[int, dict[str, Any]] | None = None) -> str:
+    """Ranks for a message, with where they run when that is known."""
+    found: Sequence[int] = sorted(ranks)
+    shown = [
+        f"{rank} (pid {by_rank[rank]['pid']} on {by_rank[rank]['host']})" if by_rank and rank in by_rank else str(rank)
+        for rank in found[:_SHOWN]
+    ]
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return f"rank{'s' if len(found) > 1 else ''} {', '.join(shown)}{more}"

@@ -78,7 +78,7 @@ class Place:
     def modules_to_import(self, executed: str | None = None) -> list[str]:
         """The target modules that have not been executed yet, other than the one that just was."""
         modules = dict.fromkeys(target.split(":")[0] for target in self.binding.targets)
-        return [module for module in modules if module != executed and not _is_executed(module)]
+        return [module for module in modules if module != executed and not is_executed(module)]
 
     def bind(self, implementation: Implementation) -> None:
         """Put slots in the place of all targets, or of none.
@@ -131,13 +131,14 @@ class Place:
             choice=name,
             source=choice.source,
             state=self.state,
-            lockstep=hook.lockstep,
+            lockstep=hook.lockstep or (active and implementation is not None and implementation.lockstep),
             note=self.binding.note,
             counts={site.target: site.slot.counts() for site in self.sites},
         )
 
 
-def _is_executed(name: str) -> bool:
+def is_executed(name: str) -> bool:
+    """Whether a module has been imported to its end."""
     module: ModuleType | None = sys.modules.get(name)
     spec = getattr(module, "__spec__", None)
     return module is not None and not getattr(spec, "_initializing", False)

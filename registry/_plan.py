@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ._rank import Rank
 from ._slot import Counts
 
 State = Literal["bound", "waiting", "not bound", "refused", "restored", "off"]
@@ -48,13 +49,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All bindings of this process, with the plugins that were left out."""
+    """All bindings of this process, with the plugins that were left out, and its rank where it has one."""
 
     pid: int
     enabled: bool
     loaded: tuple[str, ...]
     entries: tuple[Entry, ...]
     broken: tuple[str, ...]
+    rank: Rank | None = None
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)
@@ -84,6 +86,7 @@ class Plan:
         """The plan as JSON-serializable data."""
         return {
             "pid": self.pid,
+            "rank": asdict(self.rank) if self.rank is not None else None,
             "enabled": self.enabled,
             "manifest": self.manifest,
             "loaded": list(self.loaded),

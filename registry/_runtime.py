@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 
 from . import _bind
 from ._adapters import Adapters
+from ._attach import Attached, attach
 from ._errors import BindingError, PluginError, SelectionError, nearest
 from ._frameworks import Installed, find_installed
 from ._imports import PostImportFinder
-from ._lockstep import agree, rank_count
-from ._place import Place
+from ._lockstep import agree
+from ._place import Place, is_executed
 from ._plan import Plan
 from ._plugins import Implementation, Plugins, entry_points
+from ._rank import current_rank, rank_count
 from ._select import (
     DEFAULT,
     UPSTREAM,
@@ -31,7 +34,7 @@ from ._select import (
     raise_all,
     read_selection,
 )
-from .adapting import Adapter
+from .adapting import Adapter, Attachment
 from .hooks import HOOKS
 
 PROGRAM = "the program"
@@ -45,6 +48,7 @@ class Runtime:
         self._finder = PostImportFinder()
         self._program: dict[str, Choice] = {}
         self._places: list[Place] = []
+        self._attached: list[Attached] = []
         self._loaded: dict[str, Adapter] = {}
         self._registered: list[tuple[object, str]] = []
         self._selection: Selection | None = None
@@ -130,6 +134,8 @@ class Runtime:
             self._loaded[framework] = adapter
             self._places += places
             self._settle(places)
+            for attachment in adapter.attachments:
+                self._attach(attachment, adapter)
             return self.plan()
 
     def survey(self) -> list[Place]:
@@ -197,6 +203,8 @@ class Runtime:
         with self._lock:
             self._finder.stop()
             left = _bind.take_out(site for place in self._places if place.state == "bound" for site in place.sites)
+            left += [message for attached in self._attached if (message := attached.take_out()) is not None]
+            self._attached.clear()
             for place in self._places:
                 place.restored()
             for message in left:
@@ -213,7 +221,8 @@ class Runtime:
             selection = self.selection()
             entries = tuple(place.entry(*self.choice(place)) for place in self._places)
             broken = [str(left_out) for left_out in self.plugins().broken]
-            return Plan(os.getpid(), selection.enabled, tuple(self._loaded), entries, (*broken, *self.adapters().broken))
+            broken += self.adapters().broken
+            return Plan(os.getpid(), selection.enabled, tuple(self._loaded), entries, tuple(broken), current_rank())
 
     def is_loaded(self, framework: str) -> bool:
         """Whether `load` was done for a framework."""
@@ -281,6 +290,22 @@ class Runtime:
                     self._bind([place], modules_imported_meanwhile)
 
         for module in modules:
+            self._finder.watch(module, imported)
+
+    def _attach(self, attachment: Attachment, adapter: Adapter) -> None:
+        """Attach now, or when the module has been imported; what is missing without it is a warning."""
+
+        def imported(module: ModuleType, _: frozenset[str] = frozenset()) -> None:
+            with self._lock:
+                try:
+                    self._attached.append(attach(attachment, module))
+                except BindingError as error:
+                    logging.getLogger(adapter.logger).warning("syncfree: %s", error)
+
+        module = attachment.target.split(":")[0]
+        if is_executed(module):
+            imported(sys.modules[module])
+        else:
             self._finder.watch(module, imported)
 
     def _bind(self, places: list[Place], imported: frozenset[str] | None) -> None:

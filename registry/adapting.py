@@ -1,7 +1,8 @@
-"""What an adapter is made of: `Adapter`, `Binding`, `Form`. Everything here is data; nothing imports a framework."""
+"""What an adapter is made of: `Adapter`, `Binding`, `Form`, `Attachment`. Nothing here imports a framework."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -63,6 +64,54 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A function that is put beside or around a framework's own when its module has been imported, outside of the hot path.
+
+    Attributes:
+        target: ``"package.module:Class.function"``.
+        make: given the original (None when `adds`), returns what takes its place.
+        purpose: what is missing without it, for messages.
+        adds: the name must be free; otherwise there must be something.
+    """
+
+    target: str
+    make: Callable[[Any], Callable[..., Any]]
+    purpose: str
+    adds: bool = False
+
+
+def compare_plans_after(target: str, framework: str) -> Attachment:
+    """The ranks of a job compare their plans after each call of this function, which makes the default process group.
+
+    A difference in a lockstep hook raises `SelectionError` out of that call, on every rank.
+    """
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def function(*args: Any, **kwargs: Any) -> Any:
+            from ._face import compare_plans
+
+            result = original(*args, **kwargs)
+            compare_plans(framework)
+            return result
+
+        return function
+
+    return Attachment(target, make, "the comparison of the plans of all ranks")
+
+
+def plans_told(question: str) -> list[dict[str, Any]]:
+    """Tell this process's plan as an answer to a question; return what the ranks of its process group answered so far.
+
+    For a function that a framework's own remote calls reach in its workers. It waits for nobody, because a rank in the
+    middle of a step may be waiting for this one: whoever asks repeats the question until every rank has answered.
+    """
+    from ._face import plans_told as _plans_told
+
+    return _plans_told(question)
+
+
+@dataclass(frozen=True, slots=True)
 class Adapter:
     """The bindings of one framework.
 
@@ -75,6 +124,7 @@ class Adapter:
         logger: the logger whose handlers reach the framework's own log.
         loads_plugins_since: the release from which the framework itself loads our plugin in every process; older ones are
             entered through ``syncfree.pth``. None: always through ``syncfree.pth``.
+        attachments: what is put beside or around functions of the framework that are no targets of hooks.
     """
 
     framework: str
@@ -84,3 +134,4 @@ class Adapter:
     home: str
     logger: str = "syncfree"
     loads_plugins_since: str | None = None
+    attachments: tuple[Attachment, ...] = ()

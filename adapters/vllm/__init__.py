@@ -24,7 +24,9 @@ from . import (
     pooling_token_types,
     sampler_logprob_gather,
     sampler_staged_writes,
+    workers,
 )
+from .ray_workers import copy_our_variables
 
 _LAYOUT = logging.Formatter("%(levelname)s %(asctime)s [%(filename)s:%(lineno)d] %(message)s", "%m-%d %H:%M:%S")
 """vLLM's own. From 0.31 the main process of an engine loads plug-ins before vLLM's logger has a handler."""
@@ -49,6 +51,7 @@ ADAPTER = Adapter(
     ),
     home=__name__,
     logger=early_logger("vllm.syncfree", "vllm", _LAYOUT, os.environ.get("VLLM_LOGGING_LEVEL", "INFO").upper()),
+    attachments=(workers.COMPARISON, workers.REPORT),
 )
 
 
@@ -56,4 +59,5 @@ def activate() -> None:
     """Bind what this vLLM needs. Raises `syncfree.SelectionError`, which stops the process, for a wrong choice."""
     import syncfree
 
+    copy_our_variables(os.environ)  # also when they switch syncfree off
     syncfree.load("vllm")

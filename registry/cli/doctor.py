@@ -19,17 +19,24 @@ from .._plan import Entry
 from .._runtime import RUNTIME
 from .._select import UPSTREAM, is_off
 from .._version import __version__
+from ._server import show
 
 _STYLES = {"needed": "green", "upstreamed": "cyan", "absent": "dim", "unknown": "red"}
 
 
 def doctor_command(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    server: str | None = typer.Option(
+        None, help="Show the plans in the workers of the vLLM server at this address instead, with their counters."
+    ),
 ) -> None:
     """Say what is installed, and for each binding its verdict, the choice, and the reason. Imports no framework.
 
-    Exits with status 1 when an explicit choice cannot be met.
+    Exits with status 1 when an explicit choice cannot be met; of a server, when its workers differ or do not all answer.
     """
+    if server is not None:
+        show(server, as_json)
+        return
     enabled = not is_off(os.environ) and RUNTIME.selection().enabled
     places = RUNTIME.survey()
     problems = RUNTIME.problems(places) if enabled else []

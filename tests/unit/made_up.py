@@ -14,7 +14,7 @@ from syncfree._adapters import Adapters
 from syncfree._fingerprint import fingerprint
 from syncfree._releases import Releases, hash_of, write_releases
 from syncfree._runtime import Runtime
-from syncfree.adapting import Adapter, Binding, Form
+from syncfree.adapting import Adapter, Attachment, Binding, Form
 
 SLOW = """
 def reduce(local, rank, size, group, device):
@@ -105,9 +105,9 @@ class MadeUp:
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: made-up\nVersion: {version}\n")
         importlib.invalidate_caches()
 
-    def adapter(self, *bindings: Binding, framework: str = "made_up") -> Adapter:
+    def adapter(self, *bindings: Binding, framework: str = "made_up", attachments: tuple[Attachment, ...] = ()) -> Adapter:
         """An adapter of this framework, known to the test's registry."""
-        made = Adapter(framework, "made_up", ("made-up",), bindings, home="made_up_adapter")
+        made = Adapter(framework, "made_up", ("made-up",), bindings, home="made_up_adapter", attachments=attachments)
         if self.runtime._adapters is None:
             self.runtime._adapters = Adapters.__new__(Adapters)
             self.runtime._adapters._found = {}

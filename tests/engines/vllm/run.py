@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.environments import build, cache_root, content_key, made_once, python_of, release, wheel
+from tests.models import tiny_model
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
@@ -88,3 +89,55 @@ def binding(report: dict[str, Any], hook: str, target: str | None = None) -> dic
     lines = (entry for entry in report["plan"]["bindings"] if entry["hook"] == hook)
     (found,) = (entry for entry in lines if target is None or target in entry["targets"])
     return dict(found)
+
+
+def greedy(answer: dict[str, Any]) -> list[Any]:
+    """What the greedy requests of `generate` gave, by choice.
+
+    The CPU worker of the hybrids ignores the seed of a request that shares its batch with one without.
+    """
+    return [[told for index, told in enumerate(of) if index not in (1, 2)] for of in answer["generated"].values()]
+
+
+def check_hybrid(answer: dict[str, Any], version: str, verdict: str = "needed") -> None:
+    """What `generate` with two choices told of a hybrid: the same under both, and switched; counters say that ours ran."""
+    first, second, switched = greedy(answer)
+    assert first == second == switched
+    (report,) = answer["workers"]
+    for hook in ("sampler_logprob_gather", "bad_words_mask"):
+        found = binding(report, hook)
+        assert (found["verdict"], found["state"], found["version"].split("+")[0]) == (verdict, "bound", version)
+        counts = next(iter(found["counts"].values()))
+        assert counts["sync_free"]["calls"] >= 7
+        assert counts["sync_free"]["declines"] == 0
+
+
+FEATURES = {
+    "bad_words_mask": "apply_bad_words_with_drafts",
+    "fast_prefill_padding": "_prepare_kv_sharing_fast_prefill",
+    "pooling_token_types": "_init_model_kwargs",
+}
+"""The hooks that `features.py` reaches, each with the end of the target that must have been called."""
+
+
+def features(folder: Path, version: str, **variables: str) -> dict[str, Any]:
+    """Run `features.py` in one process; return what it told."""
+    log, result = folder / "log", folder / "result.json"
+    arguments = (model("llama"), tiny_model("bert-cross-encoder"), result)
+    started = start(python(version), "features", *arguments, log=log, VLLM_ENABLE_V1_MULTIPROCESSING="0", **variables)
+    finish(started, log)
+    return dict(json.loads(result.read_text()))
+
+
+def check_features(answer: dict[str, Any], verdict: str) -> None:
+    """Both choices gave the same, and each hook's counters say that both ran."""
+    for work in ("generated", "scores"):
+        assert answer[work]["sync_free"] == answer[work]["upstream"]
+    assert len(set(answer["scores"]["upstream"])) == 3
+    assert [len(tokens) for tokens, _ in answer["generated"]["upstream"]] == [12, 10, 9, 8, 6, 6, 6, 6]
+    for hook, target in FEATURES.items():
+        found = binding(answer, hook)
+        assert (found["verdict"], found["state"]) == (verdict, "bound")
+        (counts,) = (counts for name, counts in found["counts"].items() if name.endswith(target))
+        assert min(counts[choice]["calls"] for choice in ("sync_free", "upstream")) >= 1, (hook, counts)
+        assert counts["sync_free"]["declines"] == 0

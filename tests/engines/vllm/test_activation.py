@@ -13,8 +13,8 @@ from . import run
 GATHER = "Sampler.gather_specific_token_logprobs"
 
 
-def activated(**variables: str) -> dict[str, Any]:
-    command = [run.python(), "-W", "ignore", run.PROGRAMS / "activation.py"]
+def activated(version: str = run.NEWEST, **variables: str) -> dict[str, Any]:
+    command = [run.python(version), "-W", "ignore", run.PROGRAMS / "activation.py"]
     finished = subprocess.run(
         command, env=run.environment(**variables), capture_output=True, text=True, timeout=300, check=False
     )
@@ -33,11 +33,13 @@ def test_by_default_upstreams_fix_is_reported_and_left_alone() -> None:
 
 
 def test_an_explicit_choice_is_bound_when_the_target_is_imported_and_restored_by_identity() -> None:
-    answer = activated(SYNCFREE_SAMPLER_LOGPROB_GATHER="sync_free", SYNCFREE_DP_ALL_REDUCE="sync_free")
+    ours = {"SYNCFREE_SAMPLER_LOGPROB_GATHER": "sync_free", "SYNCFREE_DP_ALL_REDUCE": "sync_free"}
+    answer = activated(**ours, ACME_KEY="1", VLLM_RAY_EXTRA_ENV_VAR_PREFIXES_TO_COPY="ACME_, OTHER_")
     assert answer["imported by us"] == []
     assert answer["replaced"] == [GATHER, "_run_ar"]
     assert answer["left"] == []
     assert answer["after restore"] == []
+    assert answer["copied by Ray"] == sorted(["ACME_KEY", *ours]), "vLLM's own function says what Ray's workers get"
 
 
 def test_vllm_plugins_that_leaves_us_out_leaves_vllm_untouched() -> None:

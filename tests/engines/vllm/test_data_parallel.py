@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,28 +18,34 @@ CHOICES = ("shm_mailbox", "sync_free", "upstream")
 SIZE = 2
 
 
-@pytest.fixture(scope="module")
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    folder = tmp_path_factory.mktemp("ranks")
+def start(folder: Path, choices: list[str]) -> list[tuple[subprocess.Popen[bytes], Path]]:
+    """Start one rank for each choice; return them with their logs."""
     python, model = run.python(run.NEWEST, run.HERE / "dp_shim"), run.model("qwen3moe")
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    logs = [folder / f"{rank}.log" for rank in range(SIZE)]
-    started = [
-        run.start(
-            *(python, "data_parallel", model, folder / f"{rank}.json", rank, SIZE, port),
+    started = []
+    for rank, choice in enumerate(choices):
+        log = folder / f"{rank}.log"
+        process = run.start(
+            *(python, "data_parallel", model, folder / f"{rank}.json", rank, len(choices), port),
             log=log,
-            SYNCFREE_DP_ALL_REDUCE="shm_mailbox",
+            SYNCFREE_DP_ALL_REDUCE=choice,
             VLLM_CPU_OMP_THREADS_BIND="nobind",
         )
-        for rank, log in enumerate(logs)
-    ]
+        started.append((process, log))
+    return started
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("ranks")
+    started = start(folder, ["shm_mailbox"] * SIZE)
     try:
-        for process, log in zip(started, logs, strict=True):
+        for process, log in started:
             run.finish(process, log)
     finally:
-        for process in started:
+        for process, _ in started:
             run.kill(process)
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(SIZE)]
 
@@ -60,7 +69,32 @@ def test_counters_prove_that_every_choice_ran_on_every_rank(ranks: list[dict[str
                 assert entry["counts"][target][choice]["declines"] == 0
 
 
+def test_every_rank_tells_the_plans_of_all(ranks: list[dict[str, Any]]) -> None:
+    pids = [report["pid"] for rank in ranks for report in rank["workers"]]
+    for rank in ranks:
+        assert [told["pid"] for told in rank["told"]] == pids
+        assert [told["rank"] for told in rank["told"]] == [{"index": index, "size": SIZE} for index in range(SIZE)]
+        assert len({told["manifest"] for told in rank["told"]}) == 1
+
+
 def test_one_rank_alone_is_not_switched(ranks: list[dict[str, Any]]) -> None:
     for rank in ranks:
         (message,) = rank["alone"]
         assert f"must switch on all {SIZE} ranks" in message
+
+
+def test_ranks_with_different_choices_end_with_an_error_that_names_them(tmp_path: Path) -> None:
+    started = start(tmp_path, ["sync_free", "upstream"])
+    try:
+        for process, log in started:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(300)
+            text = log.read_text(errors="replace")
+            assert process.returncode not in (0, None), text[-4000:]
+            assert f"the ranks chose differently for dp_all_reduce at {TARGETS[0]}: sync_free on rank 0 (pid " in text, text[
+                -4000:
+            ]
+            assert "; upstream on rank 1 (pid " in text
+    finally:
+        for process, _ in started:
+            run.kill(process)

@@ -11,8 +11,9 @@ from . import run
 
 HOOK = "sampler_logprob_gather"
 TARGET = "vllm.v1.sample.sampler:Sampler.gather_specific_token_logprobs"
+BAD_WORDS = "vllm.v1.sample.ops.bad_words:apply_bad_words"
 ONE_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-EXPLICIT = {"SYNCFREE_SAMPLER_LOGPROB_GATHER": "sync_free"}
+EXPLICIT = {"SYNCFREE_SAMPLER_LOGPROB_GATHER": "sync_free", "SYNCFREE_BAD_WORDS_MASK": "sync_free"}
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +36,12 @@ def test_switched_off_nothing_is_loaded_and_the_requests_get_what_they_ask_for(o
     (report,) = off["workers"]
     assert report["plan"]["enabled"] is False
     assert report["plan"]["bindings"] == []
-    first, _, _, last = off["generated"]["as started"]
+    first, _, _, last, without_bad_words, _ = off["generated"]["as started"]
     assert len(first["tokens"]) == 6
     for token, step in zip(first["tokens"], first["logprobs"], strict=True):
         assert {token, 5, 7, 11, 300} == {asked for asked, _, _ in step}
     assert {2, 9} <= {asked for asked, _, _ in last["logprobs"][0]}
+    assert len(without_bad_words["tokens"]) == 7
 
 
 @pytest.mark.parametrize("processes", ["one_process", "three_processes"])
@@ -62,6 +64,8 @@ def test_counters_prove_that_both_choices_ran_in_the_worker(processes: str, requ
     assert counts["sync_free"]["calls"] >= steps
     assert counts["upstream"]["calls"] >= steps
     assert counts["sync_free"]["declines"] == 0
+    of_words = run.binding(report, "bad_words_mask")["counts"][BAD_WORDS]
+    assert min(of_words[choice]["calls"] for choice in ("sync_free", "upstream")) >= 7
 
 
 @pytest.mark.parametrize("processes", ["one_process", "three_processes"])
@@ -76,17 +80,7 @@ def test_every_process_with_a_log_says_what_was_bound(three_processes: dict[str,
     assert {line.split(" pid=")[0].lstrip("(") for line in lines} >= {"EngineCore", "VllmWorker-0"}
 
 
-@pytest.mark.parametrize("version", ["0.20.2", "0.21.0"])
-def test_hybrids_that_stall_are_bound_by_default_and_generate_the_same(version: str, tmp_path: Path) -> None:
-    """The Python of these releases with the C extensions of 0.28.0, and a PyTorch function for one Triton kernel.
-
-    They ignore the seed of a request that shares its batch with one without on the CPU, so only greedy ones are compared.
-    """
-    answer = run.generate(tmp_path, version, "default", "upstream", **ONE_PROCESS)
-    first, second, third = [[requests[0], requests[3]] for requests in answer["generated"].values()]
-    assert first == second == third
-    (report,) = answer["workers"]
-    found = run.binding(report, HOOK)
-    assert (found["verdict"], found["state"], found["version"].split("+")[0]) == ("needed", "bound", version)
-    assert found["counts"][TARGET]["sync_free"]["calls"] >= 8
-    assert found["counts"][TARGET]["sync_free"]["declines"] == 0
+def test_a_hybrid_that_stalls_is_bound_by_default_and_generates_the_same(tmp_path: Path) -> None:
+    """The session `vllm_all` has all of them, and more of each."""
+    answer = run.generate(tmp_path, "0.20.2", "default", "upstream", **ONE_PROCESS)
+    run.check_hybrid(answer, "0.20.2")

@@ -90,6 +90,47 @@ def counts(server: Server) -> dict[str, int]:
     return {choice: count["calls"] for choice, count in entry["counts"][TARGET].items()}
 
 
+def doctor(address: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [run.python().with_name("syncfree"), "doctor", "--server", address, *options]
+    return subprocess.run(
+        command, env=run.environment(COLUMNS="200"), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_doctor_shows_the_plan_and_the_counters_of_the_worker(server: Server) -> None:
+    server.complete()
+    found = doctor(server.address, "--json")
+    assert found.returncode == 0, found.stderr
+    (process,) = json.loads(found.stdout)["processes"]
+    (report,) = server.in_workers("syncfree_report")
+    assert (process["pid"], process["manifest"]) == (report["pid"], report["plan"]["manifest"])
+    assert process["rank"] == {"index": 0, "size": 1}
+    (entry,) = (entry for entry in process["bindings"] if entry["hook"] == HOOK)
+    assert entry["counts"][TARGET]["sync_free"]["calls"] >= 6
+    text = doctor(server.address.removeprefix("http://")).stdout
+    assert f"rank 0 of 1, pid {report['pid']} on " in text
+    assert HOOK in text
+
+
+def test_a_server_that_cannot_be_asked_is_a_sentence_and_status_2(server: Server) -> None:
+    for address, why in {
+        f"http://127.0.0.1:{free_port()}": "no vLLM server answers at",
+        f"{server.address}/elsewhere": "has no /collective_rpc: start vLLM with VLLM_SERVER_DEV_MODE=1",
+    }.items():
+        found = doctor(address)
+        assert found.returncode == 2
+        assert why in found.stderr
+        assert "Traceback" not in found.stderr
+
+
+def test_a_method_that_no_worker_has_is_an_error_and_the_server_goes_on(server: Server) -> None:
+    """What `doctor` gets from a server without syncfree."""
+    with pytest.raises(urllib.error.HTTPError) as error:
+        server.in_workers("syncfree_nothing")
+    assert error.value.code == 500
+    assert server.complete()
+
+
 def test_completions_are_the_same_before_and_after_a_switch_in_the_running_server(server: Server) -> None:
     with_ours = server.complete()
     assert counts(server)["sync_free"] >= 6

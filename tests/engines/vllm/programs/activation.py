@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from vllm.plugins import load_general_plugins
+from vllm.ray.ray_env import get_env_vars_to_copy
 
 
 def main() -> None:
@@ -28,6 +29,7 @@ def main() -> None:
         import syncfree
 
         answer["plan"] = syncfree.plan().as_dict()
+        answer["copied by Ray"] = sorted(name for name in get_env_vars_to_copy() if name.startswith(("SYNCFREE", "ACME")))
         answer["left"] = syncfree.restore()
         answer["after restore"] = [
             function.__qualname__

@@ -8,10 +8,21 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 HOOK = "dp_all_reduce"
+
+
+def told_by_all(llm: Any, size: int) -> list[Any]:
+    """The plans of all ranks, asked for as `syncfree doctor --server` does; they are at different steps."""
+    deadline = time.monotonic() + 60
+    while True:
+        (told,) = llm.collective_rpc("syncfree_plan", args=("the test's",))
+        if len(told) == size or time.monotonic() > deadline:
+            return list(told)
+        time.sleep(0.05)
 
 
 def main(model: str, result: Path, rank: int, size: int, port: str) -> None:
@@ -40,6 +51,7 @@ def main(model: str, result: Path, rank: int, size: int, port: str) -> None:
         llm.collective_rpc("syncfree_use", args=(HOOK, choice, True))
         outputs = llm.generate(["hello world"] * (1 + rank), sampling, use_tqdm=False)
         answer["tokens"][choice] = [list(output.outputs[0].token_ids) for output in outputs]
+    answer["told"] = told_by_all(llm, size)
     answer["workers"] = llm.collective_rpc("syncfree_report")
     result.write_text(json.dumps(answer))
     os._exit(0)  # offline data-parallel ranks do not end by themselves

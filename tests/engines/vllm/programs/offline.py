@@ -15,18 +15,19 @@ from typing import Any
 
 from vllm import LLM, RequestOutput, SamplingParams
 
-HOOK = "sampler_logprob_gather"
-PROMPTS = ["hello world", "the quick brown fox", "lazy dog", "yes no"]
+PROMPTS = ["hello world", "the quick brown fox", "lazy dog", "yes no", "hello fox", "the lazy world"]
 IN_ONE_PROCESS = os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING") == "0"
 
 
 def sampling() -> list[SamplingParams]:
-    """One request per prompt: lists of different lengths, greedy and seeded, one that asks for nothing."""
+    """One request per prompt: lists of different lengths, greedy and seeded, one without; bad words, penalties."""
     return [
         SamplingParams(temperature=0, max_tokens=6, logprob_token_ids=[5, 7, 11, 300]),
         SamplingParams(temperature=1.0, seed=1, max_tokens=8, logprob_token_ids=[40]),
         SamplingParams(temperature=0.7, top_k=20, seed=2, max_tokens=5, logprobs=2),
         SamplingParams(temperature=0, max_tokens=7, logprobs=3, logprob_token_ids=[9, 9, 2]),
+        SamplingParams(temperature=0, max_tokens=7, logprobs=1, bad_words=["hello", "world fox", "e"]),
+        SamplingParams(temperature=0, max_tokens=8, repetition_penalty=1.3, presence_penalty=0.4, frequency_penalty=0.5),
     ]
 
 
@@ -47,7 +48,7 @@ def generate_while_switching(llm: LLM, choices: list[str]) -> list[dict[str, Any
         for output in engine.step():
             if output.finished:
                 finished[output.request_id.split("-")[0]] = output
-        llm.collective_rpc("syncfree_use", args=(HOOK, next(choice)))
+        llm.collective_rpc("syncfree_use_everywhere", args=(next(choice),))
     return [told(finished[str(index)]) for index in range(len(PROMPTS))]
 
 
@@ -67,7 +68,7 @@ def main(model: str, result: Path, choices: list[str]) -> None:
     answer: dict[str, Any] = {"pid": os.getpid(), "generated": {}}
     for choice in choices or ["as started"]:
         if choices:
-            llm.collective_rpc("syncfree_use", args=(HOOK, choice))
+            llm.collective_rpc("syncfree_use_everywhere", args=(choice,))
         answer["generated"][choice] = [told(output) for output in llm.generate(PROMPTS, sampling(), use_tqdm=False)]
     if choices:
         answer["generated"]["switched"] = generate_while_switching(llm, choices)

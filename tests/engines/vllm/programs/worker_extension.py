@@ -28,3 +28,9 @@ class Registry:
         except syncfree.SelectionError as error:
             return str(error)
         return ""
+
+    def syncfree_use_everywhere(self, choice: str) -> list[str]:
+        """Switch every bound hook that ranks need not switch together; returns which."""
+        hooks = sorted({entry.hook for entry in syncfree.plan() if entry.state == "bound" and not entry.lockstep})
+        syncfree.use(**dict.fromkeys(hooks, choice))
+        return hooks

@@ -1,0 +1,85 @@
+"""This process among the ranks of its job, and what the ranks tell each other through the store of their process group.
+
+A store has a time limit for a rank that says nothing; in a collective the others would wait for it for ever.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """A place in the default process group."""
+
+    index: int
+    size: int
+
+
+def current_rank() -> Rank | None:
+    """The rank of this process in the default process group; None without one. Does not import torch."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return None
+    return Rank(int(distributed.get_rank()), int(distributed.get_world_size()))
+
+
+def rank_count() -> int:
+    """The size of the default process group; 1 without one."""
+    rank = current_rank()
+    return 1 if rank is None else rank.size
+
+
+def whereabouts() -> dict[str, Any]:
+    """Which process of which machine this is."""
+    return {"host": socket.gethostname(), "pid": os.getpid()}
+
+
+class Told:
+    """What each rank of the default process group wrote under one name."""
+
+    def __init__(self, name: str, store: Any, size: int) -> None:
+        self._store = store
+        self._keys = [f"{name}/{index}" for index in range(size)]
+
+    def wait(self, seconds: float) -> list[int]:
+        """Wait until every rank has written; return the ranks that had not when the time was over."""
+        try:
+            self._store.wait(self._keys, timedelta(seconds=seconds))
+        except RuntimeError:  # what a store raises at the end of the time; each says it in its own words
+            return [index for index, key in enumerate(self._keys) if not self._store.check([key])]
+        return []
+
+    def read(self) -> dict[int, dict[str, Any]]:
+        """What has been written so far, by rank; does not wait."""
+        return {index: json.loads(self._store.get(key)) for index, key in enumerate(self._keys) if self._store.check([key])}
+
+
+def tell(name: str, what: Mapping[str, Any], *, in_rounds: bool = False) -> Told:
+    """Write something JSON-serializable under a name; does not wait.
+
+    Args:
+        name: the same on every rank.
+        what: takes the place of what this rank wrote there before.
+        in_rounds: the n-th call of a rank belongs with the n-th of the others; what was written before is not seen.
+
+    Raises:
+        LookupError: this process has no process group.
+    """
+    rank = current_rank()
+    if rank is None:
+        raise LookupError("this process has no process group")
+    from torch.distributed.distributed_c10d import _get_default_store  # there is no public way to a group's store
+
+    store = _get_default_store()
+    if in_rounds:
+        name = f"{name}/{store.add(f'{name}/rounds/{rank.index}', 1)}"
+    store.set(f"{name}/{rank.index}", json.dumps(what))
+    return Told(name, store, rank.size)

@@ -1,0 +1,48 @@
+"""Older releases of vLLM as hybrids: their own Python with the C extensions of 0.28.0, bound by default where they stall."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.engines.vllm import run
+from tests.engines.vllm.test_activation import activated
+
+ONE_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+STALLING = ("0.20.2", "0.21.0")
+FIXED = "0.22.0"
+
+
+@pytest.mark.parametrize("version", STALLING)
+def test_by_default_ours_generate_what_upstreams_do(version: str, tmp_path: Path) -> None:
+    run.check_hybrid(run.generate(tmp_path, version, "default", "upstream", **ONE_PROCESS), version)
+
+
+def test_the_release_with_the_fix_generates_the_same_with_ours_named(tmp_path: Path) -> None:
+    explicit = {"SYNCFREE_SAMPLER_LOGPROB_GATHER": "sync_free", "SYNCFREE_BAD_WORDS_MASK": "sync_free"}
+    answer = run.generate(tmp_path, FIXED, "sync_free", "upstream", **ONE_PROCESS, **explicit)
+    run.check_hybrid(answer, FIXED, verdict="upstreamed")
+
+
+@pytest.mark.parametrize("version", [*STALLING, FIXED])
+def test_switched_off_the_same_is_generated(version: str, tmp_path: Path) -> None:
+    folders = [tmp_path / "on", tmp_path / "off"]
+    for folder in folders:
+        folder.mkdir()
+    on = run.generate(folders[0], version, **ONE_PROCESS)
+    off = run.generate(folders[1], version, **ONE_PROCESS, SYNCFREE="off")
+    (here,), (there,) = (run.greedy(answer) for answer in (on, off))
+    assert here == there
+
+
+@pytest.mark.parametrize("version", [*STALLING, FIXED])
+def test_speculation_fast_prefill_and_scores_are_the_same(version: str, tmp_path: Path) -> None:
+    fixed = version == FIXED
+    explicit = {f"SYNCFREE_{hook.upper()}": "sync_free" for hook in run.FEATURES} if fixed else {}
+    run.check_features(run.features(tmp_path, version, **explicit), "upstreamed" if fixed else "needed")
+
+
+@pytest.mark.parametrize("version", [*STALLING, FIXED])
+def test_our_variables_reach_rays_workers(version: str) -> None:
+    assert activated(version, SYNCFREE_DP_ALL_REDUCE="upstream")["copied by Ray"] == ["SYNCFREE_DP_ALL_REDUCE"]
