@@ -20,20 +20,19 @@ class ServerError(SyncfreeError):
     """A server that cannot be asked: not reachable, not in developer mode, or without syncfree."""
 
 
-def plans(address: str, seconds: float = SECONDS_TO_ANSWER) -> list[dict[str, Any]]:
+def plans(address: str) -> list[dict[str, Any]]:
     """The plan of every worker process with its counters as they are now, by rank.
 
     Args:
         address: of the server, such as ``http://localhost:8000``.
-        seconds: how long to wait for all ranks.
 
     Raises:
         ServerError: nothing could be asked; the message says what to do.
     """
     address = address if "://" in address else f"http://{address}"
-    question, deadline = secrets.token_hex(8), time.monotonic() + seconds
+    question, deadline = secrets.token_hex(8), time.monotonic() + SECONDS_TO_ANSWER
     while True:
-        told = [answer for of_worker in _ask(address, question, seconds) for answer in of_worker]
+        told = [answer for of_worker in _ask(address, question) for answer in of_worker]
         by_process = {(answer["host"], answer["pid"]): answer for answer in told}
         found = sorted(by_process.values(), key=lambda answer: answer["rank"]["index"] if answer["rank"] else 0)
         expected = max((answer["rank"]["size"] for answer in found if answer["rank"]), default=len(found))
@@ -42,14 +41,15 @@ def plans(address: str, seconds: float = SECONDS_TO_ANSWER) -> list[dict[str, An
         time.sleep(0.2)  # ranks of other engines answer between two steps of theirs
 
 
-def _ask(address: str, question: str, seconds: float) -> list[list[dict[str, Any]]]:
+def _ask(address: str, question: str) -> list[list[dict[str, Any]]]:
     """One answer of each worker of the engine that answers: what it knows of its ranks."""
-    body = json.dumps({"method": "syncfree_plan", "args": [question], "timeout": seconds}).encode()
+    body = json.dumps({"method": "syncfree_plan", "args": [question], "timeout": SECONDS_TO_ANSWER}).encode()
     try:
         request = urllib.request.Request(f"{address.rstrip('/')}/collective_rpc", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=seconds + 5) as response:
+        with urllib.request.urlopen(request, timeout=SECONDS_TO_ANSWER + 5) as response:
             results: list[list[dict[str, Any]]] = json.load(response)["results"]
     except urllib.error.HTTPError as error:
+        error.close()
         raise ServerError(f"syncfree: {address} {_why(error)}") from error
     except (OSError, ValueError, HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error

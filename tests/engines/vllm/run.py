@@ -104,9 +104,10 @@ def check_hybrid(answer: dict[str, Any], version: str, verdict: str = "needed") 
     first, second, switched = greedy(answer)
     assert first == second == switched
     (report,) = answer["workers"]
-    for hook in ("sampler_logprob_gather", "bad_words_mask"):
+    for hook in ("sampler_logprob_gather", "bad_words_mask", "output_token_matrix"):
         found = binding(report, hook)
-        assert (found["verdict"], found["state"], found["version"].split("+")[0]) == (verdict, "bound", version)
+        expected = "needed" if hook == "output_token_matrix" else verdict
+        assert (found["verdict"], found["state"], found["version"].split("+")[0]) == (expected, "bound", version)
         counts = next(iter(found["counts"].values()))
         assert counts["sync_free"]["calls"] >= 7
         assert counts["sync_free"]["declines"] == 0

@@ -12,6 +12,7 @@ from . import run
 HOOK = "sampler_logprob_gather"
 TARGET = "vllm.v1.sample.sampler:Sampler.gather_specific_token_logprobs"
 BAD_WORDS = "vllm.v1.sample.ops.bad_words:apply_bad_words"
+PENALTIES = "vllm.v1.sample.ops.penalties:_convert_to_tensors"
 ONE_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 EXPLICIT = {"SYNCFREE_SAMPLER_LOGPROB_GATHER": "sync_free", "SYNCFREE_BAD_WORDS_MASK": "sync_free"}
 
@@ -64,8 +65,9 @@ def test_counters_prove_that_both_choices_ran_in_the_worker(processes: str, requ
     assert counts["sync_free"]["calls"] >= steps
     assert counts["upstream"]["calls"] >= steps
     assert counts["sync_free"]["declines"] == 0
-    of_words = run.binding(report, "bad_words_mask")["counts"][BAD_WORDS]
-    assert min(of_words[choice]["calls"] for choice in ("sync_free", "upstream")) >= 7
+    for target in (BAD_WORDS, PENALTIES):
+        (of_target,) = (entry["counts"][target] for entry in report["plan"]["bindings"] if target in entry["counts"])
+        assert min(of_target[choice]["calls"] for choice in ("sync_free", "upstream")) >= 7
 
 
 @pytest.mark.parametrize("processes", ["one_process", "three_processes"])

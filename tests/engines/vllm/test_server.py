@@ -127,6 +127,7 @@ def test_a_method_that_no_worker_has_is_an_error_and_the_server_goes_on(server: 
     """What `doctor` gets from a server without syncfree."""
     with pytest.raises(urllib.error.HTTPError) as error:
         server.in_workers("syncfree_nothing")
+    error.value.close()
     assert error.value.code == 500
     assert server.complete()
 
