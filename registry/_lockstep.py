@@ -51,7 +51,8 @@ def compare_plans(plan: Plan, log: logging.Logger, seconds: float = SECONDS_TO_W
     if len({said["manifest"] for said in by_rank.values()}) > 1:
         errors += _differences(by_rank, log)
     if silent:
-        ranks = f"{_named(silent)} did not tell the plan within {seconds:g} s: syncfree is off, kept out or missing there"
+        why = "syncfree is off or missing there, or that rank failed to start"
+        ranks = f"{_named(silent)} did not tell the plan within {seconds:g} s: {why}"
         lockstep = sorted({name for said in by_rank.values() for name in said["lockstep"]})
         if lockstep:
             errors.append(f"{ranks}, while {_named(by_rank)} replaced {', '.join(lockstep)}, which could hang")
@@ -72,7 +73,7 @@ def _differences(by_rank: Mapping[int, dict[str, Any]], log: logging.Logger) -> 
         if len(ranks) == 1:
             continue
         where = "; ".join(f"{choice} on {_named(of, by_rank)}" for choice, of in ranks.items())
-        message = f"the ranks chose differently for {name}: {where}"
+        message = f"the ranks differ in {name}: {where}"
         if name in lockstep:
             variable = f"SYNCFREE_{name.partition(' ')[0].upper()}"
             errors.append(f"{message}. That could hang: give {variable} and SYNCFREE_CONFIG the same value on every rank")
@@ -86,7 +87,9 @@ def _choices(plan: Plan) -> dict[str, Any]:
         return f"{entry.hook} at {entry.targets[0]}"
 
     lockstep = [name(entry) for entry in plan if entry.lockstep and entry.choice != UPSTREAM]
-    return {"choices": {name(entry): entry.choice for entry in plan}, "lockstep": lockstep}
+    choices = {name(entry): entry.choice for entry in plan}
+    releases = {f"the release of {entry.framework}": entry.version for entry in plan}
+    return {"choices": {**choices, **releases}, "lockstep": lockstep}
 
 
 def _named(ranks: Iterable[int], by_rank: Mapping[int, dict[str, Any]] | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch.distributed as dist
@@ -18,13 +19,16 @@ REDUCE = "acme.work:reduce"
 GATHER = "acme.work:gather"
 
 
-def compared(choices: list[dict[str, str]], seconds: float = 60) -> tuple[str, list[str]]:
+def compared(choices: list[dict[str, str]], seconds: float = 60, releases: Sequence[str] = ()) -> tuple[str, list[str]]:
     """The error and the warnings of this rank; its plan has ``choices[rank]`` by target. A rank without any says nothing."""
+    release = releases[dist.get_rank()] if releases else "1.0"
     mine = choices[dist.get_rank()]
     if not mine:
         return "", []
     entries = tuple(
-        Entry("dp_all_reduce", "acme", "1.0", (target,), "needed", "", choice, "default", "bound", target == REDUCE, "", {})
+        Entry(
+            "dp_all_reduce", "acme", release, (target,), "needed", "", choice, "default", "bound", target == REDUCE, "", {}
+        )
         for target, choice in mine.items()
     )
     heard = Heard()

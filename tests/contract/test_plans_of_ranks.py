@@ -26,7 +26,7 @@ def test_ranks_with_one_plan_say_nothing(ranks: GlooRanks) -> None:
 
 def test_a_lockstep_hook_chosen_differently_is_an_error_on_every_rank_that_names_ranks_and_choices(ranks: GlooRanks) -> None:
     for error, warnings in ranks.call(compared, [OURS, {**OURS, REDUCE: "upstream"}]):
-        assert f"the ranks chose differently for dp_all_reduce at {REDUCE}: sync_free on rank 0 (pid " in error
+        assert f"the ranks differ in dp_all_reduce at {REDUCE}: sync_free on rank 0 (pid " in error
         assert "; upstream on rank 1 (pid " in error
         assert "SYNCFREE_DP_ALL_REDUCE" in error
         assert warnings == []
@@ -36,7 +36,14 @@ def test_another_hook_chosen_differently_is_a_warning(ranks: GlooRanks) -> None:
     for error, warnings in ranks.call(compared, [{**OURS, GATHER: "upstream"}, OURS]):
         assert error == ""
         (warning,) = warnings
-        assert f"chose differently for dp_all_reduce at {GATHER}: upstream on rank 0 (pid " in warning
+        assert f"the ranks differ in dp_all_reduce at {GATHER}: upstream on rank 0 (pid " in warning
+
+
+def test_another_release_is_a_warning(ranks: GlooRanks) -> None:
+    for error, warnings in ranks.call(compared, [OURS, OURS], 60, ["1.0", "1.1"]):
+        assert error == ""
+        (warning,) = warnings
+        assert "the ranks differ in the release of acme: 1.0 on rank 0 (pid " in warning
 
 
 def test_answers_are_read_without_waiting_and_the_newest_counts(ranks: GlooRanks) -> None:
@@ -62,6 +69,8 @@ def test_a_rank_that_says_nothing_is_named_after_a_stated_time(
     (error, warnings), _ = ranks_of_which_the_second_is_silent.call(compared, [ours, {}], 1.0)
     assert 1 <= time.monotonic() - began < 20
     (message,) = [error] if lockstep else warnings
-    assert "rank 1 did not tell the plan within 1 s: syncfree is off, kept out or missing there" in message
+    assert (
+        "rank 1 did not tell the plan within 1 s: syncfree is off or missing there, or that rank failed to start" in message
+    )
     assert (f"rank 0 replaced dp_all_reduce at {REDUCE}" in message) is lockstep
     assert not (error and warnings)
