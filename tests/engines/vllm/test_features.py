@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from . import run
 
 
-def test_speculation_fast_prefill_and_scores_are_the_same_with_ours_and_with_upstreams(tmp_path: Path) -> None:
-    explicit = {f"SYNCFREE_{hook.upper()}": "sync_free" for hook in run.FEATURES}
-    answer = run.features(tmp_path, run.NEWEST, **explicit)
-    run.check_features(answer, "upstreamed")
+@pytest.mark.parametrize("kind", ["generate", "score"])
+def test_ours_and_upstreams_give_the_same(kind: str, tmp_path: Path) -> None:
+    run.check_features(tmp_path, kind, **{f"SYNCFREE_{hook.upper()}": "sync_free" for hook in run.FEATURES[kind]})

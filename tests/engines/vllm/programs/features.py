@@ -1,13 +1,14 @@
-"""What needs an engine of its own, one after the other in one process. Usage: features.py LLAMA CROSS_ENCODER RESULT
+"""What needs an engine of its own. Usage: features.py generate|score MODEL RESULT
 
-A Llama with n-gram drafts and fast prefill, then a cross-encoder. Each works under `sync_free` and under `upstream` in all
-bound hooks. RESULT gets what came out by choice, and the plan.
+`generate`: a Llama with n-gram drafts and fast prefill; `score`: a cross-encoder. It works under `sync_free` and under
+`upstream` in all bound hooks. RESULT gets what came out by choice, and the plan.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,22 +58,24 @@ def score(llm: LLM) -> list[float]:
     return [output.outputs.score for output in llm.score("the quick brown fox", texts, use_tqdm=False)]
 
 
-def under_each_choice(work: Any, llm: LLM) -> dict[str, Any]:
-    found = {}
+DRAFTS = {"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_max": 3, "prompt_lookup_min": 1}
+WORK: dict[str, tuple[Callable[[LLM], list[Any]], dict[str, Any]]] = {
+    "generate": (
+        generate,
+        {"speculative_config": DRAFTS, "kv_sharing_fast_prefill": True, "kv_cache_memory_bytes": 64 << 20},
+    ),
+    "score": (score, {"runner": "pooling"}),
+}
+
+
+def main(kind: str, model: str, result: Path) -> None:
+    work, options = WORK[kind]
+    llm = LLM(model, **LIMITS, **options)
+    hooks = {entry.hook for entry in syncfree.plan() if entry.state == "bound" and not entry.lockstep}
+    answer: dict[str, Any] = {}
     for choice in ("sync_free", "upstream"):
-        hooks = {entry.hook for entry in syncfree.plan() if entry.state == "bound" and not entry.lockstep}
         with syncfree.use(**dict.fromkeys(hooks, choice)):
-            found[choice] = work(llm)
-    return found
-
-
-def main(llama: str, cross_encoder: str, result: Path) -> None:
-    drafts = {"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_max": 3, "prompt_lookup_min": 1}
-    cache = {"kv_cache_memory_bytes": 64 << 20}
-    llm = LLM(llama, speculative_config=drafts, kv_sharing_fast_prefill=True, **cache, **LIMITS)
-    answer: dict[str, Any] = {"generated": under_each_choice(generate, llm)}
-    scorer = LLM(cross_encoder, runner="pooling", **LIMITS)
-    answer["scores"] = under_each_choice(score, scorer)
+            answer[choice] = work(llm)
     answer["plan"] = syncfree.plan().as_dict()
     result.write_text(json.dumps(answer))
 
