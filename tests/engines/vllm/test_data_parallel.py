@@ -88,7 +88,7 @@ def test_ranks_with_different_choices_end_with_an_error_that_names_them(tmp_path
     try:
         for process, log in started:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(300)
+                process.wait(600)
             text = log.read_text(errors="replace")
             assert process.returncode not in (0, None), text[-4000:]
             assert f"the ranks differ in dp_all_reduce at {TARGETS[0]}: sync_free on rank 0 (pid " in text, text[-4000:]
