@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +38,7 @@ def rank_count() -> int:
 
 def whereabouts() -> dict[str, Any]:
     """Which process of which machine this is."""
-    return {"host": socket.gethostname(), "pid": os.getpid()}
+    return {"host": os.uname().nodename, "pid": os.getpid()}
 
 
 class Told:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from . import run
+from tests.engines.vllm import run
 
 
 @pytest.mark.parametrize("kind", ["generate", "score"])
