@@ -12,23 +12,30 @@ from ._rank import rank_count, tell, whereabouts
 from ._select import UPSTREAM
 
 SECONDS_TO_WAIT = 60.0
-"""How long a rank that starts waits for the plans of the others."""
+"""How long a rank that starts or switches waits for the others."""
 
+_GIVEN_UP = "given up"
 _SHOWN = 4
 
 
-def agree(choices: Mapping[str, str], problems: list[str]) -> list[str]:
+def agree(choices: Mapping[str, str], problems: list[str], seconds: float = SECONDS_TO_WAIT) -> list[str]:
     """Compare choices over the default process group; every rank must call it. Return the disagreements, on every rank.
 
-    A rank that cannot switch says so, and then no rank switches.
+    A rank that cannot switch says so, and one that does not call in time is named; then no rank switches. A rank that calls
+    later finds that the others have given up, and no rank waits for longer than `seconds`.
     """
-    import torch.distributed as dist
-
-    said: list[tuple[dict[str, str], bool]] = [({}, False)] * dist.get_world_size()
-    dist.all_gather_object(said, (dict(choices), bool(problems)))
-    found = [f"rank {rank} cannot switch" for rank, (_, failed) in enumerate(said) if failed and rank != dist.get_rank()]
-    if len({tuple(sorted(chosen.items())) for chosen, _ in said}) > 1:
-        found.append("the ranks chose differently: " + ", ".join(f"rank {r}: {c}" for r, (c, _) in enumerate(said)))
+    mine = {"choices": dict(choices), "cannot": bool(problems)}
+    told = tell("syncfree/switch", mine, in_rounds=True)
+    while told.outcome == _GIVEN_UP:  # a round of the others, while this rank did something else
+        told = tell("syncfree/switch", mine, in_rounds=True)
+    silent = told.wait(seconds)
+    if told.settle(_GIVEN_UP if silent else "complete") == _GIVEN_UP:
+        who = _named(silent) if silent else "this rank"
+        return [f"{who} did not call syncfree.use(..., all_ranks=True) within {seconds:g} s of the others"]
+    by_rank = told.read()
+    found = [f"rank {rank} cannot switch" for rank, said in by_rank.items() if said["cannot"] and rank != told.rank]
+    if len({tuple(sorted(said["choices"].items())) for said in by_rank.values()}) > 1:
+        found.append("the ranks chose differently: " + ", ".join(f"rank {r}: {s['choices']}" for r, s in by_rank.items()))
     return found
 
 

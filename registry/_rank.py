@@ -42,11 +42,13 @@ def whereabouts() -> dict[str, Any]:
 
 
 class Told:
-    """What each rank of the default process group wrote under one name."""
+    """What each rank of the default process group wrote under one name; ``rank`` is this process's."""
 
-    def __init__(self, name: str, store: Any, size: int) -> None:
+    def __init__(self, name: str, store: Any, rank: Rank) -> None:
+        self.rank = rank.index
         self._store = store
-        self._keys = [f"{name}/{index}" for index in range(size)]
+        self._outcome = f"{name}/outcome"
+        self._keys = [f"{name}/{index}" for index in range(rank.size)]
 
     def wait(self, seconds: float) -> list[int]:
         """Wait until every rank has written; return the ranks that had not when the time was over."""
@@ -55,6 +57,15 @@ class Told:
         except RuntimeError:  # what a store raises at the end of the time; each says it in its own words
             return [index for index, key in enumerate(self._keys) if not self._store.check([key])]
         return []
+
+    def settle(self, outcome: str) -> str:
+        """Propose an outcome; return the one that stands, which the first rank to propose decides for all."""
+        return str(self._store.compare_set(self._outcome, "", outcome).decode())
+
+    @property
+    def outcome(self) -> str | None:
+        """What has been settled, if anything."""
+        return str(self._store.get(self._outcome).decode()) if self._store.check([self._outcome]) else None
 
     def read(self) -> dict[int, dict[str, Any]]:
         """What has been written so far, by rank; does not wait."""
@@ -81,4 +92,4 @@ def tell(name: str, what: Mapping[str, Any], *, in_rounds: bool = False) -> Told
     if in_rounds:
         name = f"{name}/{store.add(f'{name}/rounds/{rank.index}', 1)}"
     store.set(f"{name}/{rank.index}", json.dumps(what))
-    return Told(name, store, rank.size)
+    return Told(name, store, rank)

@@ -187,8 +187,7 @@ class Runtime:
                     after.pop(hook, None)
                 else:
                     after[hook] = Choice(name, PROGRAM)
-            raise_all(problems)
-            self._switch(after, all_ranks, frozenset(choices))
+            self._switch(after, all_ranks, frozenset(choices), problems)
             return before
 
     def back_to(self, program: dict[str, Choice], hooks: frozenset[str], all_ranks: bool) -> None:
@@ -333,20 +332,31 @@ class Runtime:
         for place in bound:
             place.log.debug("syncfree: bound %s (%s)", place.binding.label, self.choice(place)[0].source)
 
-    def _switch(self, program: dict[str, Choice], all_ranks: bool, hooks: frozenset[str]) -> None:
+    def _switch(
+        self, program: dict[str, Choice], all_ranks: bool, hooks: frozenset[str], problems: Iterable[str] = ()
+    ) -> None:
+        """Switch these hooks to what the program chooses, unless there are problems.
+
+        With `all_ranks` a rank that cannot switch takes part in the agreement all the same: the others wait for it.
+        """
+        together = all_ranks and rank_count() > 1
+        problems = list(problems)
         if is_off(os.environ) or not self.selection().enabled:
+            if together:
+                agree({}, ["switched off"])
+            raise_all(problems)
             logging.getLogger("syncfree").warning(
                 "syncfree is switched off; the choice of %s does nothing", ", ".join(sorted(hooks))
             )
             return
         places = [place for place in self._places if place.binding.hook in hooks and place.state != "restored"]
-        lockstep = sorted({p.binding.hook for p in places if self._in_lockstep(p, program)})
-        if lockstep and rank_count() > 1 and not all_ranks:
-            raise SelectionError(
-                f"syncfree: {', '.join(lockstep)} must switch on all {rank_count()} ranks at the same call: "
+        changes = sorted({p.binding.hook for p in places if self._in_lockstep(p, program, unchanged=False)})
+        if changes and rank_count() > 1 and not all_ranks:
+            problems.append(
+                f"{', '.join(changes)} must switch on all {rank_count()} ranks at the same call: "
                 "call syncfree.use(..., all_ranks=True) on every rank, at the same point"
             )
-        problems = self._problems(places, program)
+        problems += self._problems(places, program)
         switches: list[Callable[[], None]] = []
         if not problems:
             for place in places:
@@ -354,7 +364,8 @@ class Runtime:
                     switches += place.switches(self.choice(place, program)[1])
                 except (BindingError, PluginError) as error:
                     problems.append(str(error))
-        if lockstep and all_ranks and rank_count() > 1:
+        if together:
+            lockstep = {p.binding.hook for p in places if self._in_lockstep(p, program, unchanged=True)}
             problems += agree({hook: program[hook].name if hook in program else DEFAULT for hook in lockstep}, problems)
         raise_all(problems)
         for switch in switches:
@@ -362,9 +373,10 @@ class Runtime:
         self._program = program
         self._settle(places)
 
-    def _in_lockstep(self, place: Place, program: Mapping[str, Choice]) -> bool:
+    def _in_lockstep(self, place: Place, program: Mapping[str, Choice], unchanged: bool) -> bool:
+        """What a place uses, or is to use, must be the same on all ranks; `unchanged`: also where the choice stays."""
         now, then = self.choice(place)[1], self.choice(place, program)[1]
-        return now is not then and any(i is not None and i.lockstep for i in (now, then))
+        return (unchanged or now is not then) and any(i is not None and i.lockstep for i in (now, then))
 
     def _after_fork(self) -> None:
         self._lock = threading.RLock()  # the thread that held it may not exist in the child
