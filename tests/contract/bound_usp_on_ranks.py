@@ -5,14 +5,18 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
 
 import syncfree
+from syncfree import _runtime
+from syncfree._lockstep import agree
 from tests.contract.usp_on_ranks import SequenceParallelGroup
 
 HOOK = "sequence_parallel_all_to_all"
@@ -45,12 +49,23 @@ def stand_in(name: str, folder: Path) -> ModuleType:
     return sys.modules[name]
 
 
-def use(choices: list[str | None], **options: Any) -> tuple[str, str]:
+def use(choices: list[str | None], seconds: float = 60.0, delays: list[float] | None = None) -> tuple[str, str]:
     """Every rank switches to ``choices[rank]`` together (None: it does nothing); the error, and the choice afterwards."""
     choice = choices[dist.get_rank()]
+    time.sleep(delays[dist.get_rank()] if delays else 0)
+    with patch.object(_runtime, "agree", partial(agree, seconds=seconds)):
+        try:
+            if choice is not None:
+                syncfree.use(all_ranks=True, **{HOOK: choice})
+        except syncfree.SelectionError as error:
+            return str(error), chosen()
+    return "", chosen()
+
+
+def use_alone(choice: str) -> tuple[str, str]:
+    """Every rank switches for itself; the error, and the choice afterwards."""
     try:
-        if choice is not None:
-            syncfree.use(all_ranks=True, **{HOOK: choice}, **options)
+        syncfree.use(**{HOOK: choice})
     except syncfree.SelectionError as error:
         return str(error), chosen()
     return "", chosen()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.bound_usp_on_ranks import exchange, import_usp, use
+from tests.contract.bound_usp_on_ranks import exchange, import_usp, use, use_alone
 from tests.contract.gloo_ranks import GlooRanks, gloo_ranks
 from tests.environments import unpacked
 
@@ -47,3 +48,28 @@ def test_a_rank_that_cannot_switch_keeps_the_others_from_switching(ranks: GlooRa
     assert f"rank {wrong} cannot switch" in found[1 - wrong][0]
     assert [choice for _, choice in found] == ["sync_free"] * SIZE
     assert ranks.call(exchange) == EVERYBODY
+
+
+def test_a_rank_that_does_not_call_is_named_after_a_stated_time_and_the_next_switch_finds_all(ranks: GlooRanks) -> None:
+    began = time.monotonic()
+    found = ranks.call(use, ["upstream", None], 1.0)
+    assert 1 <= time.monotonic() - began < 20
+    assert "rank 1 did not call syncfree.use(..., all_ranks=True) within 1 s" in found[0][0]
+    assert [choice for _, choice in found] == ["sync_free"] * SIZE
+    assert ranks.call(use, ["upstream"] * SIZE) == [("", "upstream")] * SIZE
+    assert ranks.call(use, ["sync_free"] * SIZE) == [("", "sync_free")] * SIZE
+    assert ranks.call(exchange) == EVERYBODY
+
+
+def test_a_rank_that_comes_too_late_does_not_switch_alone(ranks: GlooRanks) -> None:
+    found = ranks.call(use, ["upstream"] * SIZE, 1.0, [0.0, 4.0])
+    assert all("did not call syncfree.use(..., all_ranks=True) within 1 s" in error for error, _ in found)
+    assert [choice for _, choice in found] == ["sync_free"] * SIZE
+    assert ranks.call(use, ["upstream"] * SIZE) == [("", "upstream")] * SIZE
+    assert ranks.call(use, ["sync_free"] * SIZE) == [("", "sync_free")] * SIZE
+
+
+def test_without_all_ranks_nothing_switches(ranks: GlooRanks) -> None:
+    for error, choice in ranks.call(use_alone, "upstream"):
+        assert f"must switch on all {SIZE} ranks at the same call" in error
+        assert choice == "sync_free"
