@@ -106,7 +106,7 @@ def sweep(session: nox.Session) -> None:
 @nox.session
 def sglang_all(session: nox.Session) -> None:
     """The same in seven releases, and `sglang generate` and `sglang serve`; not part of `make test`, which has no time for it."""
-    _pytest(session, "tests/engines/sglang", "tests/engines/sglang_commands", "--sweep")
+    _pytest(session, "tests/engines/sglang", "tests/engines/sglang_all", "--sweep")
 
 
 @nox.session

@@ -10,7 +10,7 @@ import logging
 import sys
 
 from syncfree import SyncfreeError, load
-from syncfree.adapting import Adapter
+from syncfree.adapting import Adapter, compare_plans_after
 
 from ..early_log import early_logger
 from . import (
@@ -64,6 +64,12 @@ ADAPTER = Adapter(
     home=__name__,
     logger=early_logger("sglang.multimodal_gen.syncfree", None, _LAYOUT),
     loads_plugins_since="0.5.21",
+    attachments=(
+        # Called once by every worker, before it makes the groups of Ulysses and ring ranks.
+        compare_plans_after(
+            "sglang.multimodal_gen.runtime.distributed.parallel_state:init_distributed_environment", "sglang"
+        ),
+    ),
 )
 
 

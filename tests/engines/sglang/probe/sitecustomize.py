@@ -2,7 +2,7 @@
 
 ``PROBE_FOLDER`` is where the reports go, and a file per process with every way by which syncfree was loaded for SGLang.
 ``PROBE_CHOICES`` is a JSON list with the choice of the exchange (null: no change; ``restore``: every original back) that every
-rank makes before a generation denoises.
+rank makes before a generation denoises. ``PROBE_FIRST_WORKER`` is a JSON object of variables that only one of the workers gets.
 """
 
 from __future__ import annotations
@@ -64,6 +64,17 @@ def note_the_ways_in() -> None:
     RUNTIME.load = noted  # type: ignore[method-assign]
 
 
+def give_one_worker_other_variables() -> None:
+    """Change the environment of the first spawned process, before syncfree reads it."""
+    if "spawn_main" not in " ".join(sys.orig_argv):
+        return
+    try:
+        Path(os.environ["PROBE_FOLDER"], "first-worker").touch(exist_ok=False)
+    except FileExistsError:
+        return
+    os.environ.update(json.loads(os.environ["PROBE_FIRST_WORKER"]))
+
+
 def report(name: str, **more: Any) -> None:
     """Write what syncfree has done in this process."""
     import syncfree
@@ -80,6 +91,8 @@ def report_of_the_parent() -> None:
         report("parent", rank=None)
 
 
+if "PROBE_FIRST_WORKER" in os.environ:
+    give_one_worker_other_variables()
 if "PROBE_FOLDER" in os.environ:
     from syncfree._imports import PostImportFinder
 
