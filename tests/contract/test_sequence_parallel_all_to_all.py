@@ -17,6 +17,7 @@ from syncfree.hooks.sequence_parallel_all_to_all import HOOK
 from tests.contract.gloo_ranks import GlooRanks
 from tests.contract.upstream_source import functions
 from tests.contract.usp_on_ranks import (
+    EXCHANGES,
     Case,
     compiled_agrees,
     exchanges_agree,
@@ -68,10 +69,14 @@ def test_the_release_s_exchanges_give_the_same_bytes_over_ours(
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("head_dim", [1, 2])
-def test_a_shape_that_upstream_refuses_is_refused_alike(ranks: GlooRanks, release: str, head_dim: int) -> None:
-    for upstream, ours in ranks.call(refusals, usp_source(release), release, (1, 3, 3, 2), head_dim):
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_heads_or_a_sequence_that_upstream_refuses_are_refused_alike(
+    ranks: GlooRanks, release: str, exchange: str, head_dim: int
+) -> None:
+    for upstream, ours in ranks.call(refusals, usp_source(release), release, exchange, (1, 3, 3, 2), head_dim):
         assert upstream == ours
         assert upstream[0] == "AssertionError"
+        assert "(3) must be divisible by world_size" in upstream[1]
 
 
 @pytest.mark.parametrize("release", ["0.5.11", "0.5.23"])

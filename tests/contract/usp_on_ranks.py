@@ -76,12 +76,14 @@ def exchanges_agree(source: Path, release: str, case: Case) -> dict[str, bool]:
     return results
 
 
-def refusals(source: Path, release: str, shape: tuple[int, int, int, int], head_dim: int) -> list[tuple[str, str]]:
-    """The errors of upstream's input exchange and of ours for a shape that cannot be split."""
+def refusals(
+    source: Path, release: str, exchange: str, shape: tuple[int, int, int, int], head_dim: int
+) -> list[tuple[str, str]]:
+    """The errors of one of upstream's exchanges and of the same over ours for a shape that cannot be split."""
     found = []
     for module in release_modules(source, release):
         try:
-            module["_usp_input_all_to_all"](torch.zeros(shape), head_dim=head_dim)
+            module[exchange](torch.zeros(shape), head_dim=head_dim)
         except Exception as error:  # noqa: BLE001 whatever it is, both must raise it
             found.append((type(error).__name__, str(error)))
         else:
