@@ -2,6 +2,9 @@
 
 It only puts a finder on ``sys.meta_path`` that notices the first import of such a framework and then loads its hooks.
 Kept free of imports, because every Python process of the environment pays for it. ``SYNCFREE=off`` leaves it out.
+
+PYTEST_DONT_REWRITE: pytest rewrites the modules of every distribution that brings it a plugin, and warns, in each of its
+runs, of one that Python imported before.
 """
 
 import sys

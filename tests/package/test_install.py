@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 from tests.environments import wheel
 
@@ -53,6 +54,14 @@ def test_every_entry_point_names_something_that_exists(installed: Overlay) -> No
 def test_the_site_file_runs_in_every_process_and_imports_no_package(installed: Overlay) -> None:
     program = "import sys; print('_syncfree_site' in sys.modules, 'syncfree' in sys.modules, 'pluggy' in sys.modules)"
     assert installed.says(program) == "True False False"
+
+
+def test_pytest_says_nothing_about_it(installed: Overlay, tmp_path: Path) -> None:
+    test = tmp_path / "test_nothing.py"
+    test.write_text("def test_nothing(): pass\n")
+    said = installed.run("python", "-m", "pytest", "-W", "error", "--rootdir", tmp_path, test).stdout
+    assert "1 passed" in said
+    assert "warning" not in said.lower()
 
 
 def test_python_starts_in_silence_when_only_the_pth_file_is_left(installed: Overlay) -> None:
