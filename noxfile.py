@@ -22,6 +22,7 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "unit", "contract", "audit", "package", "diffusers", "vllm", "sglang"]
 
 TYPED = ("noxfile.py", "tests/conftest.py", "tests/environments", "tests/models", "tests/package")
+TWO_AT_A_TIME = ("--numprocesses", "2", "--dist", "loadfile")
 VARIABLES = {
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",
@@ -51,19 +52,19 @@ def types(session: nox.Session) -> None:
 @nox.session
 def unit(session: nox.Session) -> None:
     """The mechanism, on frameworks made of a few lines."""
-    _pytest(session, "tests/unit")
+    _pytest(session, "tests/unit", *TWO_AT_A_TIME)
 
 
 @nox.session
 def contract(session: nox.Session) -> None:
     """Every hook against its reference and against the functions of several framework releases."""
-    _pytest(session, "tests/contract")
+    _pytest(session, "tests/contract", *TWO_AT_A_TIME)
 
 
 @nox.session
 def audit(session: nox.Session) -> None:
     """The auditor: its rule table, its back ends, its pytest plugin."""
-    _pytest(session, "tests/audit")
+    _pytest(session, "tests/audit", *TWO_AT_A_TIME)
 
 
 @nox.session

@@ -130,7 +130,8 @@ def _options(config: pytest.Config) -> dict[str, Any]:
     options["usepdb"] = False
     options.pop("file_or_dir", None)
     if options.get("basetemp"):
-        options["basetemp"] = str(Path(options["basetemp"]) / "audited")  # pytest empties it at the start
+        ours = Path(options["basetemp"])  # this process may not have made it yet, and empties it when it does
+        options["basetemp"] = str(ours.with_name(f"{ours.name}-audited"))
     return options
 
 

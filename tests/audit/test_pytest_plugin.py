@@ -178,6 +178,19 @@ def test_exit_first_stops_at_an_audited_failure(project: pytest.Pytester) -> Non
     result.assert_outcomes(failed=1)
 
 
+def test_audited_and_plain_tests_have_temporary_folders_of_their_own(project: pytest.Pytester) -> None:
+    tests = """
+import pytest
+
+@pytest.mark.sync_budget(0)
+def test_audited(tmp_path): (tmp_path / "audited").touch()
+
+def test_plain(tmp_path): (tmp_path / "plain").touch()
+"""
+    run(project, tests, f"--basetemp={project.path / 'folders'}").assert_outcomes(passed=2)
+    assert {path.name for path in project.path.glob("folders*/*/*")} == {"audited", "plain"}
+
+
 def test_teardown_errors_and_output_come_back(project: pytest.Pytester) -> None:
     tests = """
 @pytest.fixture
