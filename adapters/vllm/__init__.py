@@ -21,10 +21,12 @@ from . import (
     lora_mapping,
     output_token_matrix,
     penalty_state_reset,
+    pooled_rows,
     pooling_token_types,
     sampler_logprob_gather,
     sampler_staged_writes,
     workers,
+    stop_token_mask,
 )
 from .ray_workers import copy_our_variables
 
@@ -48,6 +50,8 @@ ADAPTER = Adapter(
         lora_mapping.BINDING,
         sampler_staged_writes.BINDING,
         output_token_matrix.BINDING,
+        stop_token_mask.BINDING,
+        pooled_rows.BINDING,
     ),
     home=__name__,
     logger=early_logger("vllm.syncfree", "vllm", _LAYOUT, os.environ.get("VLLM_LOGGING_LEVEL", "INFO").upper()),

@@ -172,3 +172,20 @@ def sampler_staged_writes(changed: bool, write: Callable[[], None], always: Sequ
 def output_token_matrix(output_token_ids: Sequence[list[int]], vocab_size: int, device: torch.device) -> torch.Tensor:
     """Generated tokens as one matrix; see `syncfree.hooks.output_token_matrix`."""
     raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.stop_token_mask:stop_token_mask")
+def stop_token_mask(
+    logits: torch.Tensor,
+    masked: tuple[torch.Tensor, torch.Tensor],
+    restored: tuple[torch.Tensor, torch.Tensor],
+    value: torch.Tensor,
+) -> None:
+    """Stop tokens that cannot be sampled yet; see `syncfree.hooks.stop_token_mask`."""
+    raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.pooled_rows:pooled_rows")
+def pooled_rows(pooled: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+    """Finished rows of a pooling batch; see `syncfree.hooks.pooled_rows`."""
+    raise NotImplementedError

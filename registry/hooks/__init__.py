@@ -13,6 +13,7 @@ from . import (
     lora_mapping,
     output_token_matrix,
     penalty_state_reset,
+    pooled_rows,
     pooling_token_types,
     postprocess,
     progress_reporting,
@@ -23,6 +24,7 @@ from . import (
     schedule_upload,
     scheduler_step,
     sequence_parallel_all_to_all,
+    stop_token_mask,
     vae_decode,
 )
 
@@ -49,6 +51,8 @@ HOOKS: dict[str, Hook] = {
         lora_mapping,
         sampler_staged_writes,
         output_token_matrix,
+        stop_token_mask,
+        pooled_rows,
     )
 }
 """Every hook by name."""
