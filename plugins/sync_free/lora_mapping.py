@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ import torch
 from syncfree.hooks.lora_mapping import LoRATensors
 
 
-def lora_mapping(adapter_of_token: Sequence[int], tensors: LoRATensors) -> int:
+def lora_mapping(adapter_of_token: Sequence[int] | np.ndarray[Any, Any], tensors: LoRATensors) -> int:
     """See the contract.
 
     The pinned buffer is a fresh allocation: PyTorch's caching host allocator keeps it until the copies are done.
@@ -28,16 +29,20 @@ def lora_mapping(adapter_of_token: Sequence[int], tensors: LoRATensors) -> int:
         return 0
     host = torch.zeros(2 * tokens + 3 * slots + 1, dtype=torch.int32, pin_memory=tensors.counts.is_cuda)
     parts = host.split([tokens, tokens, slots, slots, slots + 1])
-    of_token, by_adapter, adapters, of_adapter, starts = (part.numpy() for part in parts)
-    of_token[:] = mapping
-    by_adapter[:] = np.argsort(mapping, kind="stable")
+    values = host.numpy()
+    values[:tokens] = mapping
+    values[tokens : 2 * tokens] = np.argsort(mapping, kind="stable")
+    adapters, of_adapter, starts = np.split(values[2 * tokens :], (slots, 2 * slots))
     adapters[:used] = present - 1
     adapters[used:] = -1
     of_adapter[:used] = counts[present]
-    np.cumsum(of_adapter[:used], out=starts[1 : 1 + used])
-    tensors.adapter_of_token[:tokens].copy_(parts[0], non_blocking=True)
-    tensors.tokens_by_adapter[:tokens].copy_(parts[1], non_blocking=True)
-    tensors.adapters.copy_(parts[2], non_blocking=True)
-    tensors.counts.copy_(parts[3], non_blocking=True)
-    tensors.starts.copy_(parts[4], non_blocking=True)
+    starts[1 : 1 + used] = of_adapter[:used].cumsum()
+    places = (
+        tensors.adapter_of_token[:tokens],
+        tensors.tokens_by_adapter[:tokens],
+        tensors.adapters,
+        tensors.counts,
+        tensors.starts,
+    )
+    torch._foreach_copy_(places, parts, non_blocking=True)
     return used

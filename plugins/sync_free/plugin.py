@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from syncfree import hookimpl
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     import torch.distributed as dist
 
@@ -116,7 +117,7 @@ def bad_words_mask(logits: torch.Tensor, words: Mapping[int, Sequence[list[int]]
 
 
 @hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.lora_mapping:lora_mapping")
-def lora_mapping(adapter_of_token: Sequence[int], tensors: LoRATensors) -> int:
+def lora_mapping(adapter_of_token: Sequence[int] | np.ndarray[Any, Any], tensors: LoRATensors) -> int:
     """Tokens by LoRA adapter; see `syncfree.hooks.lora_mapping`."""
     raise NotImplementedError
 
@@ -188,4 +189,10 @@ def stop_token_mask(
 @hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.pooled_rows:pooled_rows")
 def pooled_rows(pooled: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
     """Finished rows of a pooling batch; see `syncfree.hooks.pooled_rows`."""
+    raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.draft_handover:draft_handover")
+def draft_handover(target: torch.Tensor, drafts: torch.Tensor, kept: Sequence[int], rows: Sequence[int]) -> None:
+    """Drafts between pipeline stages; see `syncfree.hooks.draft_handover`."""
     raise NotImplementedError

@@ -7,6 +7,7 @@ from . import (
     bad_words_mask,
     conv_metadata,
     dp_all_reduce,
+    draft_handover,
     draft_reorder,
     fast_prefill_padding,
     host_timestep,
@@ -53,6 +54,7 @@ HOOKS: dict[str, Hook] = {
         output_token_matrix,
         stop_token_mask,
         pooled_rows,
+        draft_handover,
     )
 }
 """Every hook by name."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .._hook import Hook, Tolerance, hookspec
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 
@@ -32,14 +33,15 @@ class LoRATensors:
 
 
 @hookspec
-def lora_mapping(adapter_of_token: Sequence[int], tensors: LoRATensors) -> int:
+def lora_mapping(adapter_of_token: Sequence[int] | np.ndarray[Any, Any], tensors: LoRATensors) -> int:
     """Write the mapping of a step into the tensors that captured graphs read.
 
     When no token has an adapter, ``adapters``, ``counts`` and ``starts`` are reset and the others are left as they are.
     Positions past the last token are left as they are. An implementation must not decline.
 
     Args:
-        adapter_of_token: host integers, the adapter's slot 0 to L - 1 of each token, or -1; one token or more, at most N.
+        adapter_of_token: host integers, as a list or a NumPy array: the adapter's slot 0 to L - 1 of each token, or -1; one token
+            or more, at most N.
         tensors: changed in place.
 
     Returns:
@@ -48,7 +50,7 @@ def lora_mapping(adapter_of_token: Sequence[int], tensors: LoRATensors) -> int:
     raise NotImplementedError
 
 
-def reference(adapter_of_token: Sequence[int], tensors: LoRATensors) -> int:
+def reference(adapter_of_token: Sequence[int] | np.ndarray[Any, Any], tensors: LoRATensors) -> int:
     """Sort and count on the device, as vLLM does up to 0.33.0."""
     import torch
 
