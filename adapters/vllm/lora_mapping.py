@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from syncfree.adapting import Binding, Form
@@ -11,10 +11,10 @@ from syncfree.hooks.lora_mapping import LoRATensors
 
 
 def _compose(lora_mapping: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-    import numpy as np
+    from ._lora_slots import LoRASlots
 
-    def prepare(meta: Any, lora_ids: Sequence[int], known: Any, slots: Any) -> None:
-        """What `LoRAKernelMeta.prepare_tensors` does, from host data; ``slots`` of no adapter and of each in ``known``."""
+    def prepare(meta: Any, slots: Any) -> None:
+        """What `LoRAKernelMeta.prepare_tensors` does, from host data."""
         tensors = LoRATensors(
             meta.token_lora_mapping,
             meta.token_indices_sorted_by_lora_ids,
@@ -22,9 +22,7 @@ def _compose(lora_mapping: Callable[..., Any], upstream: Callable[..., Any]) -> 
             meta.num_tokens_per_lora,
             meta.lora_token_start_loc,
         )
-        ids = np.fromiter(lora_ids, np.int64, len(lora_ids))
-        # Positive ids are known, or convert_mapping has raised; 0 and less come before all of them.
-        used = lora_mapping(slots[np.searchsorted(known, ids, side="right")], tensors)
+        used = lora_mapping(slots, tensors)
         captured = meta.captured_lora_counts
         if used and captured:
             # CUDA graphs were captured for these counts only.
@@ -38,11 +36,9 @@ def _compose(lora_mapping: Callable[..., Any], upstream: Callable[..., Any]) -> 
     ) -> None:
         self.is_prefill = mapping.is_prefill
         self._update_base_metadata(mapping, lora_index_to_id, max_loras, vocab_size)
-        slot_of = {lora_id: slot for slot, lora_id in enumerate(lora_index_to_id) if lora_id is not None and lora_id > 0}
-        known = np.array(sorted(slot_of), np.int64)
-        slots = np.array([-1, *(slot_of[lora_id] for lora_id in sorted(slot_of))], np.int16)
-        prepare(self.token_mapping_meta, mapping.index_mapping, known, slots)
-        prepare(self.prompt_mapping_meta, mapping.prompt_mapping, known, slots)
+        slots = LoRASlots(lora_index_to_id)  # every adapter has one, or the line above has raised
+        prepare(self.token_mapping_meta, slots.of(mapping.index_mapping))
+        prepare(self.prompt_mapping_meta, slots.of(mapping.prompt_mapping))
 
     return update_metadata
 
@@ -60,5 +56,4 @@ BINDING = Binding(
             compose=(_compose,),
         ),
     ),
-    note="up to 0.21 vLLM's convert_mapping still waits for two uploads of its own",
 )

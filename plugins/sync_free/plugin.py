@@ -196,3 +196,15 @@ def pooled_rows(pooled: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
 def draft_handover(target: torch.Tensor, drafts: torch.Tensor, kept: Sequence[int], rows: Sequence[int]) -> None:
     """Drafts between pipeline stages; see `syncfree.hooks.draft_handover`."""
     raise NotImplementedError
+
+
+@hookimpl(exact=True, host_syncs=0, needs=("torch",), implementation=f"{_HERE}.lora_indices:lora_indices")
+def lora_indices(
+    of_token: np.ndarray[Any, Any],
+    of_prompt: np.ndarray[Any, Any],
+    max_loras: int,
+    scales: Sequence[int],
+    device: torch.device,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Index tensors of LoRA adapters; see `syncfree.hooks.lora_indices`."""
+    raise NotImplementedError

@@ -35,7 +35,7 @@ class Case:
     """A call to measure.
 
     Attributes:
-        hook: what is switched.
+        hooks: what is switched.
         name: one line for the table.
         goal: upstream's time over ours that is to be reached.
         call: measured.
@@ -43,7 +43,7 @@ class Case:
         calls: in one block.
     """
 
-    hook: str
+    hooks: tuple[str, ...]
     name: str
     goal: float
     call: Callable[[], Any]
@@ -63,7 +63,7 @@ def gather() -> Iterator[Case]:
     def call() -> None:
         Sampler.gather_specific_token_logprobs(sampler, logprobs, asked, sampled)
 
-    yield Case("sampler_logprob_gather", "20 token ids each", 5, call)
+    yield Case(("sampler_logprob_gather",), "20 token ids each", 5, call)
 
 
 def penalties() -> Iterator[Case]:
@@ -84,7 +84,7 @@ def penalties() -> Iterator[Case]:
         ("the same, and three drafts are replaced", 1.0, _replace),
     ):
         lists = [tokens(1000) for _ in range(REQUESTS)]
-        yield Case("output_token_matrix", name, goal, partial(step, lists), partial(change, lists, tokens))
+        yield Case(("output_token_matrix",), name, goal, partial(step, lists), partial(change, lists, tokens))
 
 
 def _grow(lists: list[list[int]], tokens: Callable[[int], list[int]]) -> None:
@@ -126,7 +126,7 @@ def lora() -> Iterator[Case]:
         wrapper.update_metadata(mapping, slots, adapters, 32_000)
 
     for name, tokens in (("one token each", 1), ("16 tokens each, a prefill", 16)):
-        yield Case("lora_mapping", name, 1, call, partial(change, tokens))
+        yield Case(("lora_mapping", "lora_indices"), name, 1, call, partial(change, tokens))
 
 
 def staged_writes() -> Iterator[Case]:
@@ -138,7 +138,7 @@ def staged_writes() -> Iterator[Case]:
     states = RequestState(REQUESTS, 64, 1024, 1, 128, CPU)
     config: Any = SimpleNamespace(reasoning_config=None)
     sampler = Sampler(config, REQUESTS, 128, CPU, states)
-    yield Case("sampler_staged_writes", "nothing was staged", 10, sampler.apply_staged_writes, calls=200)
+    yield Case(("sampler_staged_writes",), "nothing was staged", 10, sampler.apply_staged_writes, calls=200)
 
 
 def measure(case: Case, pairs: int) -> Comparison:
@@ -153,7 +153,7 @@ def measure(case: Case, pairs: int) -> Comparison:
             case.call()
             spent += time.process_time() - start
 
-    return syncfree.compare(run, b="sync_free", hooks=(case.hook,), pairs=pairs, clock=lambda: spent / case.calls)
+    return syncfree.compare(run, b="sync_free", hooks=case.hooks, pairs=pairs, clock=lambda: spent / case.calls)
 
 
 def main() -> None:
@@ -168,13 +168,13 @@ def main() -> None:
     print(f"vLLM {__version__}, torch {torch.__version__}, Python {platform.python_version()}, {REQUESTS} requests")
     print(f"{options.pairs} pairs of blocks; median us per call, ratio with its 95 % interval")
     print(f"{'hook':24}{'':46}{'vLLM':>9}{'ours':>9}{'ratio':>8}{'low':>8}{'high':>8}{'goal':>6}")
-    for cases in (lora, staged_writes, gather, penalties):
+    for cases in (gather, penalties, lora, staged_writes):
         for case in cases():
             found = measure(case, options.pairs)
             theirs, ours = (median(times) * 1e6 for times in (found.seconds_a, found.seconds_b))
             met = "met" if found.ratio >= case.goal else "missed"
             print(
-                f"{case.hook:24}{case.name:46}{theirs:9.1f}{ours:9.1f}{found.ratio:8.2f}{found.low:8.2f}{found.high:8.2f}"
+                f"{case.hooks[0]:24}{case.name:46}{theirs:9.1f}{ours:9.1f}{found.ratio:8.2f}{found.low:8.2f}{found.high:8.2f}"
                 f"{case.goal:6g} {met}",
                 flush=True,
             )

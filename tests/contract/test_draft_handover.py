@@ -25,7 +25,8 @@ ROWS, WIDTH = 6, 2
 
 def upload(data: Any, device: torch.device) -> torch.Tensor:
     """What vLLM's own `async_tensor_h2d` does."""
-    return torch.tensor(data, pin_memory=device.type == "cuda").to(device, non_blocking=True)
+    tensor = torch.from_numpy(data)
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
 def both() -> tuple[Any, Any]:
