@@ -27,8 +27,8 @@ from . import (
     pooling_token_types,
     sampler_logprob_gather,
     sampler_staged_writes,
-    workers,
     stop_token_mask,
+    workers,
 )
 from .ray_workers import copy_our_variables
 
