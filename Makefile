@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ENVIRONMENTS := $(PYTHON) -m tests.environments
 PICTURES := build/pictures
 
-.PHONY: help test audit demo demo-vllm demo-sglang bench bench-dp bench-exchange bench-schedulers bench-vllm bench-gpu docs clean
+.PHONY: help test audit demo demo-vllm demo-sglang bench bench-dp bench-exchange bench-schedulers bench-vllm bench-vllm-hooks bench-gpu docs clean
 
 help:
 	@echo "make test         every check, in the sessions of noxfile.py (first run: 10 minutes of making environments)"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench-exchange  SGLang's exchange of Q, K and V over Gloo: functional, direct, overlapped, packed"
 	@echo "make bench-schedulers  host time per step of SGLang's UniPC and FlowUniPC, upstream's code and ours"
 	@echo "make bench-vllm   tokens per second of a tiny Llama in vLLM with our hooks and without"
+	@echo "make bench-vllm-hooks  host time of vLLM's samplers and LoRA mapping, upstream's functions and ours"
 	@echo "make bench-gpu    syncs and times on a CUDA device, with the torch of $(PYTHON)"
 	@echo "make docs         write the generated pages anew"
 	@echo "make clean        remove what was built here; the cached environments stay"
@@ -56,6 +57,9 @@ bench-vllm:
 	SYNCFREE_SAMPLER_LOGPROB_GATHER=sync_free SYNCFREE_BAD_WORDS_MASK=sync_free OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 \
 	"$$($(ENVIRONMENTS) release vllm 0.32.0)" -W ignore -m tests.bench.vllm_tokens
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 "$$($(ENVIRONMENTS) release vllm 0.20.2)" -W ignore -m tests.bench.vllm_tokens
+
+bench-vllm-hooks:
+	"$$($(ENVIRONMENTS) release vllm 0.32.0)" -m tests.bench.vllm_hooks
 
 bench-gpu:
 	$(PYTHON) -m tests.bench.gpu

@@ -15,14 +15,7 @@ def _compose(lora_mapping: Callable[..., Any], upstream: Callable[..., Any]) -> 
 
     def prepare(meta: Any, slots: Any) -> None:
         """What `LoRAKernelMeta.prepare_tensors` does, from host data."""
-        tensors = LoRATensors(
-            meta.token_lora_mapping,
-            meta.token_indices_sorted_by_lora_ids,
-            meta.active_lora_ids,
-            meta.num_tokens_per_lora,
-            meta.lora_token_start_loc,
-        )
-        used = lora_mapping(slots, tensors)
+        used = lora_mapping(slots, LoRATensors(*_tensors(meta)))
         captured = meta.captured_lora_counts
         if used and captured:
             # CUDA graphs were captured for these counts only.
@@ -38,9 +31,35 @@ def _compose(lora_mapping: Callable[..., Any], upstream: Callable[..., Any]) -> 
         self._update_base_metadata(mapping, lora_index_to_id, max_loras, vocab_size)
         slots = LoRASlots(lora_index_to_id)  # every adapter has one, or the line above has raised
         prepare(self.token_mapping_meta, slots.of(mapping.index_mapping))
-        prepare(self.prompt_mapping_meta, slots.of(mapping.prompt_mapping))
+        if mapping.prompt_mapping == mapping.index_mapping:
+            _copy(self.token_mapping_meta, self.prompt_mapping_meta, len(mapping.index_mapping))
+        else:
+            prepare(self.prompt_mapping_meta, slots.of(mapping.prompt_mapping))
 
     return update_metadata
+
+
+def _tensors(meta: Any) -> tuple[Any, ...]:
+    """The tensors that kernels read, in the order of `LoRATensors`."""
+    return (
+        meta.token_lora_mapping,
+        meta.token_indices_sorted_by_lora_ids,
+        meta.active_lora_ids,
+        meta.num_tokens_per_lora,
+        meta.lora_token_start_loc,
+    )
+
+
+def _copy(prepared: Any, other: Any, tokens: int) -> None:
+    """Prepare the other one for the same mapping: where every request generates, tokens and prompts are the same."""
+    other.no_lora_flag_cpu.copy_(prepared.no_lora_flag_cpu)
+    other.num_active_loras_cpu.copy_(prepared.num_active_loras_cpu)
+    pairs = list(zip(_tensors(prepared), _tensors(other), strict=True))
+    if prepared.num_active_loras_cpu[0]:
+        for source, destination in pairs[:2]:
+            destination[:tokens].copy_(source[:tokens])
+    for source, destination in pairs[2:]:
+        destination.copy_(source)
 
 
 _META = "vllm.lora.ops.triton_ops.lora_kernel_metadata:LoRAKernelMeta"

@@ -1,4 +1,4 @@
-"""vLLM's own functions beside ours, in one run: ``make bench-vllm``.
+"""vLLM's own functions beside ours, in one run: ``make bench-vllm-hooks``.
 
 The hooks are bound in vLLM 0.32.0 as `syncfree.load` does it, and switched between blocks of calls, so that what a bound
 call itself costs is in our figures. Times are the process's own, without what others did on the machine. The device is the
@@ -68,7 +68,7 @@ def gather() -> Iterator[Case]:
 
 def penalties() -> Iterator[Case]:
     """Lists of about 1000 tokens, which a step changes as vLLM does."""
-    from vllm.v1.sample.ops import penalties
+    from vllm.v1.sample.ops import penalties as of_vllm
 
     vocabulary = 128_000
 
@@ -76,7 +76,7 @@ def penalties() -> Iterator[Case]:
         return random.choices(range(vocabulary), k=count)
 
     def step(lists: list[list[int]]) -> None:
-        penalties._convert_to_tensors(lists, vocabulary, CPU)
+        of_vllm._convert_to_tensors(lists, vocabulary, CPU)
 
     for name, goal, change in (
         ("1000 tokens, one more in each step", 10.0, _grow),

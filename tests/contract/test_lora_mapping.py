@@ -83,7 +83,7 @@ LORA_ID = st.sampled_from([0, 7, 9, 11])
 LORA_IDS = st.lists(LORA_ID, min_size=1, max_size=TOKENS) | st.lists(st.just(0), min_size=1, max_size=9)
 MAPPINGS = st.builds(
     SimpleNamespace, index_mapping=LORA_IDS.map(tuple), prompt_mapping=LORA_IDS.map(tuple), is_prefill=st.booleans()
-)
+) | LORA_IDS.map(lambda ids: SimpleNamespace(index_mapping=tuple(ids), prompt_mapping=tuple(ids), is_prefill=False))
 
 
 @settings(max_examples=500, deadline=None)
@@ -125,7 +125,8 @@ def test_bound_it_leaves_the_same_state_as_upstream_over_many_steps(release: str
 def steps() -> list[Any]:
     one = SimpleNamespace(index_mapping=(11, 11, 0, 7), prompt_mapping=(11, 0, 7), is_prefill=True)
     none = SimpleNamespace(index_mapping=(0, 0), prompt_mapping=(0, 0), is_prefill=False)
-    return [one, none]
+    same = SimpleNamespace(index_mapping=(7, 0, 9), prompt_mapping=(7, 0, 9), is_prefill=False)
+    return [one, none, same]
 
 
 @pytest.mark.parametrize("release", ["0.22.0", "0.32.0"])
