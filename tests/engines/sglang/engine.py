@@ -114,10 +114,11 @@ def variables_of(version: str, folder: Path, choices: list[str | None] | None = 
 
 
 def collected(folder: Path, generations: int, code: int, made: list[dict[str, Any]]) -> Run:
-    """What an engine that has ended left in `folder`."""
+    """What an engine that has ended left in `folder`; a server may have warmed up, which is a generation too."""
+    found = [json.loads(file.read_text()) for file in folder.glob("denoised-*.json")]
+    generations = max([generations, *(said["generation"] + 1 for said in found)])
     reports: list[dict[int, dict[str, Any]]] = [{} for _ in range(generations)]
-    for file in folder.glob("denoised-*.json"):
-        said = json.loads(file.read_text())
+    for said in found:
         reports[said["generation"]][said["rank"]] = said
     parent = folder / "parent.json"
     said_at_the_end = json.loads(parent.read_text()) if parent.exists() else {}
