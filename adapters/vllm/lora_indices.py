@@ -20,6 +20,7 @@ def _convert(indices: Callable[..., Any], mapping: Any, ids: Any, max_loras: int
 
 def _compose_two_rows(indices: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
     """Up to 0.28: a second row of embedding indices, for vocabularies that adapters extend."""
+    torch_device = upstream.__globals__["torch"].device  # vLLM lets a device be a string
 
     def convert_mapping(
         mapping: Any,
@@ -30,17 +31,19 @@ def _compose_two_rows(indices: Callable[..., Any], upstream: Callable[..., Any])
         device: Any,
     ) -> Any:
         scales = extra_vocab_size, vocab_size + extra_vocab_size
-        made = _convert(indices, mapping, lora_index_to_id, max_loras, scales, device)
+        made = _convert(indices, mapping, lora_index_to_id, max_loras, scales, torch_device(device))
         return made if made is NotImplemented else (*made, [tensor.shape[-1] for tensor in made])
 
     return convert_mapping
 
 
 def _compose(indices: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
+    torch_device = upstream.__globals__["torch"].device
+
     def convert_mapping(
         mapping: Any, lora_index_to_id: list[int | None], max_loras: int, vocab_size: int, device: Any
     ) -> Any:
-        made = _convert(indices, mapping, lora_index_to_id, max_loras, (vocab_size,), device)
+        made = _convert(indices, mapping, lora_index_to_id, max_loras, (vocab_size,), torch_device(device))
         if made is NotImplemented:
             return made
         base, sampler, padded, embeddings = made

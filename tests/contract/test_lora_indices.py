@@ -62,6 +62,12 @@ def test_bound_it_gives_what_upstream_gives(release: str) -> None:
     equal()
 
 
+def test_a_device_may_be_a_string_as_with_upstream(release: str) -> None:
+    upstream, bound = both(release)
+    *call, _ = arguments(upstream, MAPPING, "cpu")
+    assert same(bound(*call, "cpu"), upstream(*call, torch.device("cpu")))
+
+
 @pytest.mark.parametrize("ids", [(5,), (12,), (11, 8)])
 def test_an_adapter_that_is_in_no_slot_is_left_to_upstreams_error(release: str, ids: tuple[int, ...]) -> None:
     upstream, bound = both(release)
