@@ -19,6 +19,7 @@ from syncfree.plugins.sync_free.scheduler_step import (
     placed_sigmas,
     point,
     solution,
+    split,
     terms,
 )
 
@@ -73,4 +74,4 @@ def _computed(update: MultistepUpdate, table: Table, kind: tuple[object, ...]) -
     elif weights is not None and weights.dim() > 1:
         weights = weights[row]
     ratios = tuple(ratio[row] for ratio in rows.ratios)
-    return Coefficients(rows.sample[row], rows.newest[row], rows.change[row], ratios, weights)
+    return Coefficients(rows.sample[row], rows.newest[row], rows.change[row], ratios, *split(update, weights))

@@ -28,14 +28,16 @@ class Coefficients(NamedTuple):
         newest: what the newest output is multiplied with.
         change: what the weighted differences are multiplied with.
         ratios: what the difference to each older output is divided by, from new to old.
-        weights: ``[order - 1]``, or ``[order]`` for a corrector, like the sample in dtype and device; None when empty.
+        older: ``[order - 1]``, the weights of these differences, like the sample in dtype and device; None at order 1.
+        current: the weight of the corrector's newest difference, like the sample; None for a predictor.
     """
 
     sample: torch.Tensor
     newest: torch.Tensor
     change: torch.Tensor
     ratios: tuple[torch.Tensor, ...]
-    weights: torch.Tensor | None
+    older: torch.Tensor | None
+    current: torch.Tensor | None
 
 
 def scheduler_step(update: MultistepUpdate) -> torch.Tensor:
@@ -70,7 +72,15 @@ def coefficients(update: MultistepUpdate) -> Coefficients:
     weights = found.weights
     if found.system is not None:
         weights = solution(update, *found.system)
-    return Coefficients(found.sample, found.newest, found.change, found.ratios, weights)
+    return Coefficients(found.sample, found.newest, found.change, found.ratios, *split(update, weights))
+
+
+def split(update: MultistepUpdate, weights: torch.Tensor | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """The weights of the older differences, and of the corrector's newest one."""
+    if weights is None:
+        return None, None
+    older = weights[: update.order - 1] if update.order > 1 else None
+    return older, None if update.model_output is None else weights[-1]
 
 
 class Point(NamedTuple):
@@ -134,23 +144,25 @@ def terms(update: MultistepUpdate, end: Point, begin: Point, older: Sequence[tor
 
 def apply(update: MultistepUpdate, scalars: Coefficients) -> torch.Tensor:
     """Apply an update whose scalars are known; in upstream's order, which gradients are summed by."""
-    x, m0, weights = update.sample, update.history[-1], scalars.weights
-    older = [(update.history[-2 - i] - m0) / ratio for i, ratio in enumerate(scalars.ratios)]
+    x, history, output = update.sample, update.history, update.model_output
+    m0 = history[-1]
+    older = [(history[-2 - i] - m0) / ratio for i, ratio in enumerate(scalars.ratios)]
     kept = scalars.sample * x - scalars.newest * m0
     change: torch.Tensor | int = 0  # multiplied out even when 0: where B(h) is infinite upstream's result is nan
-    if older:
-        assert weights is not None
-        change = _weighted_sum(weights[: len(older)], older)
-    if update.model_output is not None:
-        assert weights is not None
-        change = change + weights[-1] * (update.model_output - m0)
-    return (kept - scalars.change * change).to(x.dtype)
+    if scalars.older is not None:
+        change = _weighted_sum(scalars.older, older)
+    if output is not None:
+        assert scalars.current is not None
+        change = change + scalars.current * (output - m0)
+    result = kept - scalars.change * change
+    return result if result.dtype is x.dtype else result.to(x.dtype)
 
 
 def _weighted_sum(weights: torch.Tensor, differences: list[torch.Tensor]) -> torch.Tensor:
     """``einsum("k,bkc...->bc...", ...)``, which multiplies where there is one difference and casts under autocast."""
     one = differences[0]
-    if len(differences) == 1 and one.dim() > 1 and not torch.is_autocast_enabled(one.device.type):
+    kind = "cpu" if one.is_cpu else "cuda" if one.is_cuda else one.device.type  # the last costs microseconds
+    if len(differences) == 1 and one.dim() > 1 and not torch.is_autocast_enabled(kind):
         return weights * one
     return torch.einsum("k,bkc...->bc...", weights, torch.stack(differences, dim=1))
 
