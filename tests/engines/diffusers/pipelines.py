@@ -11,11 +11,16 @@ from . import tiny
 
 
 class Tiny(NamedTuple):
-    """A pipeline, the schedulers to run it with (the first is the one that its checkpoints use), and its call."""
+    """A pipeline, the schedulers to run it with (the first is the one that its checkpoints use), and its call.
+
+    Attributes:
+        since: the first release that can make it with what the environments have.
+    """
 
     make: Callable[[], Any]
     schedulers: tuple[str, ...]
     call: Callable[[], dict[str, Any]]
+    since: str = "0.37.0"
 
 
 def embeddings(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -191,6 +196,42 @@ def ltx() -> Any:
     )
 
 
+class NothingUnsafe:
+    """In the place of the guardrail models, which Cosmos insists on."""
+
+    def to(self, device: Any) -> None:
+        pass
+
+
+def cosmos() -> Any:
+    from diffusers import AutoencoderKLWan, Cosmos2_5_PredictBasePipeline, CosmosTransformer3DModel, UniPCMultistepScheduler
+
+    return Cosmos2_5_PredictBasePipeline(
+        text_encoder=None,
+        tokenizer=None,
+        transformer=CosmosTransformer3DModel(
+            in_channels=17,
+            out_channels=16,
+            num_attention_heads=2,
+            attention_head_dim=16,
+            num_layers=1,
+            mlp_ratio=2,
+            text_embed_dim=32,
+            adaln_lora_dim=4,
+            max_size=(4, 32, 32),
+            patch_size=(1, 2, 2),
+            rope_scale=(2.0, 1.0, 1.0),
+            extra_pos_embed_type="learnable",
+            concat_padding_mask=False,  # the mask is resized by torchvision
+        ),
+        vae=AutoencoderKLWan(
+            base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
+        ),
+        scheduler=UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0),
+        safety_checker=NothingUnsafe(),
+    )
+
+
 def image_call(pooled: bool = False, **more: Any) -> dict[str, Any]:
     prompt = embeddings(1, 8, 32)
     call = {"prompt_embeds": prompt, "height": 16, "width": 16, **more}
@@ -234,6 +275,12 @@ PIPELINES = {
         tiny.wan,
         ("UniPCMultistepScheduler", "FlowMatchEulerDiscreteScheduler"),
         lambda: guided(image_call(num_frames=5)),
+    ),
+    "cosmos": Tiny(
+        cosmos,
+        ("UniPCMultistepScheduler",),
+        lambda: guided(image_call(num_frames=5)),
+        since="0.42.1",  # older ones import torchvision
     ),
     "cogvideox": Tiny(
         cogvideox,

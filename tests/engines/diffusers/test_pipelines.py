@@ -36,6 +36,24 @@ def test_no_scheduler_is_left_that_makes_the_host_wait(found: dict[str, dict[str
     assert {name: sites for name, sites in left.items() if sites and name not in allowed} == {}
 
 
+def test_what_pipelines_ask_themselves_is_left_and_shown(found: dict[str, dict[str, Any]]) -> None:
+    """Cosmos reads each timestep back in its own loop, once per step; no scheduler can answer that."""
+    if "cosmos UniPCMultistepScheduler" in found:
+        cosmos = found["cosmos UniPCMultistepScheduler"]
+        assert any("pipeline_cosmos2_5_predict.py" in at for at in cosmos["left"])
+        assert cosmos["ours"] >= 6
+    assert found["wan UniPCMultistepScheduler"]["ours"] < 6
+
+
+def test_models_offloaded_to_the_host_and_callbacks_that_change_latents() -> None:
+    """Images and videos, decoded; the accelerator that offloading needs is the simulated one."""
+    found = run(release("diffusers", "0.42.1", wheel(), "accelerate==1.15.0", "psutil==7.1.3"), "offloaded")
+    assert sorted(found) == ["cosmos", "stable_diffusion", "wan"]
+    for one in found.values():
+        assert (one["equal"], one["spread"], one["callbacks_equal"]) == (True, True, True)
+        assert (one["callbacks"], one["devices"], one["denoiser_is_back"]) == (12, ["cuda"], "cpu")
+
+
 @pytest.mark.parametrize("version", RELEASES)
 def test_compiled_transformer_between_bound_scheduler_steps(version: str) -> None:
     python: Path = release("diffusers", version, wheel())
