@@ -14,7 +14,11 @@ def folders_of_sessions() -> dict[str, list[str]]:
     """The folders that each session of noxfile.py gives to pytest."""
     functions = [node for node in ast.parse((ROOT / "noxfile.py").read_text()).body if isinstance(node, ast.FunctionDef)]
     return {
-        function.name: [word for word in map(ast.literal_eval, call.args[1:]) if not word.startswith("-")]
+        function.name: [
+            str(word.value)
+            for word in call.args[1:]
+            if isinstance(word, ast.Constant) and not str(word.value).startswith("-")
+        ]
         for function in functions
         for call in ast.walk(function)
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "_pytest"
