@@ -99,6 +99,7 @@ def test_doctor_says_of_our_adapters_that_their_frameworks_are_not_installed() -
         assert f"{framework}: not installed" in text
 
 
+@pytest.mark.with_torch
 def test_doctor_shows_verdict_choice_and_reason_and_imports_nothing(made_up: MadeUp) -> None:
     installed(made_up)
     (binding,) = as_json("doctor")["bindings"]
@@ -126,6 +127,7 @@ def test_doctor_says_that_everything_is_switched_off(made_up: MadeUp, monkeypatc
     assert "switched off" in says("doctor")
 
 
+@pytest.mark.with_torch
 def test_doctor_ends_with_1_when_an_explicit_choice_cannot_be_met(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
     installed(made_up, Form(">=1.0,<2", "upstreamed", "it is done there", None))
     monkeypatch.setenv("SYNCFREE_DP_ALL_REDUCE", "sync_free")
@@ -134,6 +136,7 @@ def test_doctor_ends_with_1_when_an_explicit_choice_cannot_be_met(made_up: MadeU
     assert "cannot be met" in says("doctor", status=1)
 
 
+@pytest.mark.with_torch
 def test_doctor_ends_with_0_when_the_explicit_choice_can_be_met(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
     installed(made_up, Form(">=1.0,<2", "upstreamed", "it is done there", (compose_reduce,)))
     monkeypatch.setenv("SYNCFREE_DP_ALL_REDUCE", "sync_free")

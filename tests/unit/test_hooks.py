@@ -80,6 +80,7 @@ def test_a_reference_takes_the_contracts_parameters(hook: Hook) -> None:
     assert hook.reference.__doc__
 
 
+@pytest.mark.with_torch
 @every_hook
 def test_inputs_are_calls_of_the_contract(hook: Hook) -> None:
     found = hook.inputs()
@@ -112,6 +113,7 @@ def test_a_hook_has_an_implementation_of_ours(hook: Hook) -> None:
     assert "sync_free" in {one.plugin for one in SHIPPED if one.hook is hook}
 
 
+@pytest.mark.with_torch
 @every_implementation
 def test_an_implementation_can_be_imported_and_has_the_contracts_signature(found: Implementation) -> None:
     function = found.function()
@@ -125,6 +127,7 @@ def test_an_implementation_declares_its_syncs(found: Implementation) -> None:
     assert found.declaration.host_syncs is not None
 
 
+@pytest.mark.with_torch
 def test_importing_the_implementations_leaves_the_plugins_as_they_were() -> None:
     """A module that is imported is bound in its package, over a declaration of the same name."""
     for found in SHIPPED:

@@ -164,6 +164,7 @@ def test_a_named_implementation_with_a_wrong_signature_is_refused(plugins: Plugi
         found.function()
 
 
+@pytest.mark.with_torch
 def test_needs_that_are_not_met_are_told(plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "16")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")

@@ -81,6 +81,7 @@ def test_the_folders_of_the_source_tree_are_no_packages_of_their_own(folder: str
     assert not [name for name in sys.modules if name == folder or name.startswith(f"{folder}.")]
 
 
+@pytest.mark.editable
 def test_the_subpackages_are_those_of_the_source_tree() -> None:
     root = Path(__file__).parents[2]
     for name, folder in {"syncfree": "registry", "syncfree.plugins": "plugins", "syncfree.adapters": "adapters"}.items():
