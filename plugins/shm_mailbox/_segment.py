@@ -51,7 +51,7 @@ _TEXTS = {
     Reason.NOT_REACHED: "cannot open the first rank's memory: it runs on another machine or in another container",
     Reason.FOREIGN: "finds another file where the first rank's memory should be: it runs on another machine or in another "
     "container",
-    Reason.OTHER_USER: "runs as another user than the first rank",
+    Reason.OTHER_USER: "may not open the first rank's memory: it runs as another user",
     Reason.NO_LOCKS: "cannot see the locks of the other ranks",
 }
 
@@ -129,7 +129,8 @@ class Segment:
                 raise SegmentError(Reason.FOREIGN)
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
-            raise SegmentError(Reason.NOT_REACHED, error.errno or 0) from error
+            reason = Reason.OTHER_USER if isinstance(error, PermissionError) else Reason.NOT_REACHED
+            raise SegmentError(reason, error.errno or 0) from error
         try:
             _check(os.fstat(descriptor), HEADER_BYTES + payload_bytes)
             if os.pread(descriptor, NONCE_BYTES, 0) != nonce:

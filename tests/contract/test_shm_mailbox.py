@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -207,6 +208,14 @@ def test_the_memory_of_a_process_that_is_not_here_is_refused(segment: Segment) -
 
 def test_the_memory_of_another_user_is_refused(segment: Segment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert attach(segment) is Reason.OTHER_USER
+
+
+def test_memory_that_the_kernel_does_not_open_is_another_users(segment: Segment, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(os, "readlink", refuse)
     assert attach(segment) is Reason.OTHER_USER
 
 
