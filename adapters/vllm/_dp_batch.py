@@ -6,6 +6,7 @@ the same with some twenty operations on tensors of a few numbers. ``vllm`` is th
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,11 @@ def rows_of(
         return [[number] * size for number in local]
     matrix = all_reduce(local, rank, size, vllm["get_dp_group"]().cpu_group, "cpu")
     return None if matrix is NotImplemented else matrix.tolist()
+
+
+def int32(torch: Any, numbers: Sequence[int]) -> Any:
+    """A new int32 tensor on the host; a third of the time that ``torch.tensor`` takes for a few numbers."""
+    return torch.frombuffer(array("i", numbers), dtype=torch.int32)
 
 
 def batch_before_0_29(
@@ -50,10 +56,10 @@ def batch_before_0_29(
         return descriptor(cg_mode=mode_type.NONE, num_tokens=0, num_reqs=0), None
     if mode_type(min(modes)) == mode_type.NONE:
         eager = descriptor(cg_mode=mode_type.NONE, num_tokens=num_tokens, num_reqs=num_reqs, **for_eager)
-        return eager, torch.tensor(tokens, dtype=torch.int32)
+        return eager, int32(torch, tokens)
     _assert_manager(manager)
     graph = manager.dispatch(num_reqs, max(tokens), _agreed(uniform), **for_graph)
-    return graph, torch.full((len(tokens),), graph.num_tokens, dtype=torch.int32)
+    return graph, int32(torch, [graph.num_tokens] * len(tokens))
 
 
 def batch_from_0_29(
@@ -86,7 +92,7 @@ def batch_from_0_29(
         without_graph = batch.cg_mode == mode_type.NONE
     elif mode_type(min(modes)) == mode_type.NONE:
         state = vllm["DPSyncState"](
-            num_tokens_across_dp=torch.tensor(tokens, dtype=torch.int32),
+            num_tokens_across_dp=int32(torch, tokens),
             uniform_token_count=agreed,
             eager=True,
             **more(eager),
@@ -98,7 +104,7 @@ def batch_from_0_29(
         batch = manager.dispatch(eager.num_reqs, max(tokens), agreed, num_active_loras=num_active_loras, max_query_len=query)
         without_graph = False
     state = vllm["DPSyncState"](
-        num_tokens_across_dp=torch.full((len(tokens),), batch.num_tokens, dtype=torch.int32),
+        num_tokens_across_dp=int32(torch, [batch.num_tokens] * len(tokens)),
         uniform_token_count=agreed,
         eager=without_graph,
         **more(batch),

@@ -12,6 +12,8 @@ from typing import Any
 
 from syncfree.adapting import Binding, Form
 
+from ._dp_batch import int32
+
 
 def _compose_exchange(all_reduce: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
     vllm = upstream.__globals__
@@ -63,7 +65,7 @@ def _compose_conclusion(all_reduce: Callable[..., Any], upstream: Callable[..., 
         )
         if mode != 0 or should_ubatch:
             padded = [max(padded)] * len(padded)
-        return should_ubatch, torch.tensor(padded, device="cpu", dtype=torch.int32), mode
+        return should_ubatch, int32(torch, padded), mode
 
     return _synchronize_dp_ranks
 

@@ -31,7 +31,7 @@ WORDS = 16
 MOST = WORDS - 1
 """Most integers of a call: the tag has four bits for their number."""
 BIAS = 2**31
-SPIN_S = 20e-6
+SPIN_S = 50e-6
 """How long a rank looks again and again before it sleeps. It does not yield: beside processes that compute, a yield costs a
 time slice of milliseconds, and a sleeper is woken at once."""
 LOOK_S = 0.1

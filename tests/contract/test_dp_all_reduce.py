@@ -42,7 +42,7 @@ def one_each(ranks: GlooRanks, values: st.SearchStrategy[Any]) -> st.SearchStrat
 
 @pytest.mark.parametrize("plugin", PLUGINS)
 def test_every_rank_gets_the_integers_of_all_ranks(ranks: GlooRanks, plugin: str) -> None:
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(st.integers(1, 15).flatmap(lambda n: one_each(ranks, st.lists(INT32, min_size=n, max_size=n))))
     def equal(local: list[list[int]]) -> None:
         columns = [list(row) for row in zip(*local, strict=True)]
@@ -54,7 +54,7 @@ def test_every_rank_gets_the_integers_of_all_ranks(ranks: GlooRanks, plugin: str
 @pytest.mark.parametrize("plugin", PLUGINS)
 @pytest.mark.parametrize("gloo", [True, False], ids=["asynchronous scheduling", "synchronous scheduling"])
 def test_the_exchange_of_v1_is_equal_to_upstream(ranks: GlooRanks, release: str, gloo: bool, plugin: str) -> None:
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=5, deadline=None)
     @given(one_each(ranks, st.tuples(st.booleans(), INT32, INT32, st.integers(0, 2))))
     def equal(steps: list[tuple[bool, int, int, int]]) -> None:
         for theirs, ours in ranks.call(run_ar, plugin, release, gloo, steps):
@@ -70,7 +70,7 @@ def test_the_conclusion_of_v1_is_equal_to_upstream(ranks: GlooRanks, release: st
         *(st.sampled_from([True, True, False]), TOKENS, st.integers(0, 8), st.sampled_from([0, 1, 2, 2])),
     )
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=15, deadline=None)
     @given(one_each(ranks, step), st.booleans(), st.integers(2, 3))
     def equal(steps: list[tuple[bool, int, int, int]], gloo: bool, parts: int) -> None:
         for theirs, ours in ranks.call(synchronize, plugin, release, gloo, steps, parts):
@@ -97,7 +97,7 @@ def test_the_batch_of_v2_is_equal_to_upstream(ranks: GlooRanks, release: str, pl
     # Ranks that agree are as important as ranks that do not, and rarer when each is drawn by itself.
     steps = st.one_of(one_each(ranks, batch), batch.map(lambda one: [one] * ranks.size))
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=40, deadline=None)
     @given(steps, st.booleans())
     def equal(steps: list[Batch], managed: bool) -> None:
         for theirs, ours in ranks.call(batches, plugin, release, steps, managed):

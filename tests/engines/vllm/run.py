@@ -16,6 +16,9 @@ from tests.models import tiny_model
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
 NEWEST = "0.32.0"
+V2 = {"TRITON_INTERPRET": "1", "VLLM_USE_V2_MODEL_RUNNER": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+"""The variables of Model Runner V2 with its kernels in the Triton interpreter; `V2_INSTALLS` has the interpreter."""
+V2_INSTALLS = ("triton==3.9.0", HERE.parents[1] / "environments" / "packages" / "triton_interpreter")
 
 
 def environment(**variables: str) -> dict[str, str]:

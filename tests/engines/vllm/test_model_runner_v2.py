@@ -8,15 +8,12 @@ from typing import Any
 
 from . import run
 
-V2 = {"TRITON_INTERPRET": "1", "VLLM_USE_V2_MODEL_RUNNER": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-INTERPRETER = run.HERE.parents[1] / "environments" / "packages" / "triton_interpreter"
-
 
 def generate(folder: Path, **variables: str) -> dict[str, Any]:
     folder.mkdir()
     log, result = folder / "log", folder / "result.json"
-    python = run.python(run.NEWEST, "triton==3.9.0", INTERPRETER)
-    started = run.start(python, "model_runner_v2", run.model("llama"), result, log=log, **V2, **variables)
+    python = run.python(run.NEWEST, *run.V2_INSTALLS)
+    started = run.start(python, "model_runner_v2", run.model("llama"), result, log=log, **run.V2, **variables)
     run.finish(started, log)
     return dict(json.loads(result.read_text()))
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.engines.vllm import run
-from tests.engines.vllm.test_data_parallel import TARGETS, start
+from tests.engines.vllm.test_data_parallel import V1, start
 
 
 def test_ranks_with_different_choices_end_with_an_error_that_names_them(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_ranks_with_different_choices_end_with_an_error_that_names_them(tmp_path
                 process.wait(600)
             text = log.read_text(errors="replace")
             assert process.returncode not in (0, None), text[-4000:]
-            assert f"the ranks differ in dp_all_reduce at {TARGETS[0]}: sync_free on rank 0 (pid " in text, text[-4000:]
+            assert f"the ranks differ in dp_all_reduce at {V1.targets[0]}: sync_free on rank 0 (pid " in text, text[-4000:]
             assert "; upstream on rank 1 (pid " in text
     finally:
         for process, _ in started:
