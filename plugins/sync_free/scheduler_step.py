@@ -159,12 +159,24 @@ def apply(update: MultistepUpdate, scalars: Coefficients) -> torch.Tensor:
 
 
 def _weighted_sum(weights: torch.Tensor, differences: list[torch.Tensor]) -> torch.Tensor:
-    """``einsum("k,bkc...->bc...", ...)``, which multiplies where there is one difference and casts under autocast."""
+    """``einsum("k,bkc...->bc...", ...)``, which is a product where there is one difference."""
     one = differences[0]
-    kind = "cpu" if one.is_cpu else "cuda" if one.is_cuda else one.device.type  # the last costs microseconds
-    if len(differences) == 1 and one.dim() > 1 and not torch.is_autocast_enabled(kind):
-        return weights * one
+    if len(differences) == 1 and one.dim() > 1:
+        kind = "cpu" if one.is_cpu else "cuda" if one.is_cuda else one.device.type  # the last costs microseconds
+        if not torch.is_autocast_enabled(kind):
+            return weights * one
+        lower = torch.get_autocast_dtype(kind)
+        if {weights.dtype, one.dtype} <= {torch.float32, lower}:  # of others, autocast refuses some
+            return weights.to(lower) * one.to(lower) if _einsum_casts(kind, lower) else weights * one
     return torch.einsum("k,bkc...->bc...", weights, torch.stack(differences, dim=1))
+
+
+@lru_cache(maxsize=64)
+def _einsum_casts(kind: str, lower: torch.dtype) -> bool:
+    """Whether einsum is among the operators that autocast casts for; it is not in every release of torch."""
+    one = torch.ones(1, 1, device=kind)
+    with torch.autocast(kind, lower):
+        return torch.einsum("k,bk->b", one[0], one).dtype is lower
 
 
 def _weights(
