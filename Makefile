@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ENVIRONMENTS := $(PYTHON) -m tests.environments
 PICTURES := build/pictures
 
-.PHONY: help test audit demo demo-vllm demo-sglang bench bench-dp bench-exchange bench-schedulers bench-vllm bench-vllm-hooks bench-gpu docs clean
+.PHONY: help test audit demo demo-vllm demo-sglang bench bench-dp bench-exchange bench-schedulers bench-diffusers bench-vllm bench-vllm-hooks bench-gpu docs clean
 
 help:
 	@echo "make test         every check, in the sessions of noxfile.py (first run: 10 minutes of making environments)"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench-schedulers  host time per step of SGLang's UniPC and FlowUniPC, upstream's code and ours"
 	@echo "make bench-vllm   tokens per second of a tiny Llama in vLLM with our hooks and without"
 	@echo "make bench-vllm-hooks  host time of vLLM's samplers and LoRA mapping, upstream's functions and ours"
+	@echo "make bench-diffusers  host time, launches and syncs of diffusers' ten most used schedulers, upstream's code and ours"
 	@echo "make bench-gpu    syncs and times on a CUDA device, with the torch of $(PYTHON)"
 	@echo "make docs         write the generated pages anew"
 	@echo "make clean        remove what was built here; the cached environments stay"
