@@ -23,6 +23,7 @@ LIMITS: dict[str, Any] = {
     "enforce_eager": True,
     "max_model_len": 256,
     "max_num_seqs": 8,
+    "kv_cache_memory_bytes": 64 << 20,
     "seed": 0,
     "distributed_executor_backend": "uni",
 }
