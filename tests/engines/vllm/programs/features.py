@@ -61,10 +61,7 @@ def score(llm: LLM) -> list[float]:
 
 DRAFTS = {"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_max": 3, "prompt_lookup_min": 1}
 WORK: dict[str, tuple[Callable[[LLM], list[Any]], dict[str, Any]]] = {
-    "generate": (
-        generate,
-        {"speculative_config": DRAFTS, "kv_sharing_fast_prefill": True, "kv_cache_memory_bytes": 64 << 20},
-    ),
+    "generate": (generate, {"speculative_config": DRAFTS, "kv_sharing_fast_prefill": True}),
     "score": (score, {"runner": "pooling"}),
 }
 
