@@ -110,7 +110,7 @@ class _Matrix:
         host = torch.full((len(lists), longest), self._padding, dtype=torch.int64, pin_memory=pinned)
         for row, tokens in zip(host.numpy(), lists, strict=True):
             row[: len(tokens)] = tokens
-        self._tokens[: len(lists), :longest].copy_(host, non_blocking=True)
+        self._tokens[: len(lists), :longest].copy_(host.to(self._device, non_blocking=True))
         self._tokens[: len(lists), longest:].fill_(self._padding)
 
     def _resize(self, columns: int) -> None:
