@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import torch
 
 from syncfree.audit import Kind, Report
 from syncfree.audit._record import opened
-
-torch = pytest.importorskip("torch")
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
 
 from syncfree.audit import PinnedMemoryRace, simulated
 
-torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.sync_budget(100, poison=True)
 
 

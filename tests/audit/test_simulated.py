@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from syncfree.audit import Kind, Report, audit, step
 
-torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.usefixtures("sync_audit")
 
 
