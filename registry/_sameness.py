@@ -82,6 +82,8 @@ def difference(mine: Any, theirs: Any, tolerance: Tolerance | None, where: str =
         return f"{where} is of type {type(mine).__name__}, not {type(theirs).__name__}"
     if isinstance(theirs, torch.Tensor):
         return _tensor_difference(mine, theirs, tolerance, where)
+    if hasattr(theirs, "__array_interface__"):
+        return _tensor_difference(torch.tensor(mine), torch.tensor(theirs), tolerance, where)
     if isinstance(theirs, FunctionType):
         return None if inspect.unwrap(mine) is inspect.unwrap(theirs) else f"{where} is another function"
     if isinstance(theirs, float):

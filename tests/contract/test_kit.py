@@ -116,6 +116,12 @@ def test_nan_equals_nan_and_the_sign_of_zero_counts_for_exact_ones() -> None:
     assert difference(-zero, zero, HOOKS[HOOK].tolerance) is None
 
 
+def test_numpy_arrays_are_compared_by_element() -> None:
+    rows = torch.tensor([0, 1]).numpy()
+    assert difference(rows, rows.copy(), None) is None
+    assert "element [1] is 2, not 1" in (difference(torch.tensor([0, 2]).numpy(), rows, None) or "")
+
+
 def test_copied_arguments_share_memory_as_the_originals_do() -> None:
     base = torch.arange(6)
     copy = copied({"base": base, "view": base[2::2]})
