@@ -52,7 +52,7 @@ bench-schedulers:
 	OMP_NUM_THREADS=1 "$$($(ENVIRONMENTS) develop)" -m tests.bench.sglang_schedulers
 
 bench-diffusers:
-	SYNCFREE=off "$$($(ENVIRONMENTS) release diffusers 0.42.1)" -m tests.bench.diffusers_schedulers --picture docs/diffusers-host-time.png
+	SYNCFREE=off "$$($(ENVIRONMENTS) release diffusers 0.42.1)" -m tests.bench.diffusers_schedulers --picture docs/pictures/diffusers_host_time.png
 
 bench-vllm:
 	SYNCFREE_SAMPLER_LOGPROB_GATHER=sync_free SYNCFREE_BAD_WORDS_MASK=sync_free OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 \
