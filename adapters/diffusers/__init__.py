@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from syncfree.adapting import Adapter
 
-from . import helios, schedules, unipc
+from . import helios, progress_bar, schedules, unipc
 
 ADAPTER = Adapter(
     framework="diffusers",
     package="diffusers",
     distributions=("diffusers",),
-    bindings=(unipc.BINDING, helios.BINDING, *schedules.BINDINGS),
+    bindings=(unipc.BINDING, helios.BINDING, progress_bar.BINDING, *schedules.BINDINGS),
     home=__name__,
 )
