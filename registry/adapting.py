@@ -111,6 +111,14 @@ def plans_told(question: str) -> list[dict[str, Any]]:
     return _plans_told(question)
 
 
+def rank_in_job() -> int | None:
+    """The rank of this process in the default process group of torch; None without one. Does not import torch."""
+    from ._rank import current_rank
+
+    rank = current_rank()
+    return None if rank is None else rank.index
+
+
 @dataclass(frozen=True, slots=True)
 class Adapter:
     """The bindings of one framework.

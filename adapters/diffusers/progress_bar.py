@@ -6,12 +6,12 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from syncfree.adapting import Binding, Form
+from syncfree.adapting import Binding, Form, rank_in_job
 
 
 def _compose(report: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
     """To 0.36.0. A bar that the user configured as shown or hidden is upstream's, as it is from 0.37.0."""
-    from torch import compiler, distributed
+    from torch import compiler
 
     module = inspect.unwrap(upstream).__globals__
 
@@ -19,8 +19,7 @@ def _compose(report: Callable[..., Any], upstream: Callable[..., Any]) -> Callab
         options = getattr(self, "_progress_bar_config", {})
         if not isinstance(options, dict) or "disable" in options or (iterable is None and total is None):
             return NotImplemented
-        rank = distributed.get_rank() if distributed.is_available() and distributed.is_initialized() else None
-        return report(iterable, total if iterable is None else None, rank, module["tqdm"], options)
+        return report(iterable, total if iterable is None else None, rank_in_job(), module["tqdm"], options)
 
     untraced: Callable[..., Any] = compiler.disable(progress_bar)
     return untraced

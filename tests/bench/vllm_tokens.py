@@ -1,7 +1,7 @@
 """Tokens per second of a tiny Llama in a vLLM engine with our hooks and without, in one run: ``make bench-vllm``.
 
-*Without*: `syncfree.restore` has put every original back. *With*: `syncfree.load` has bound them again, as the environment
-and the defaults choose. Both alternate between batches of one engine in one process, on the same requests.
+*Without*: `syncfree.restore` has put every original back in the worker. *With*: `syncfree.load` has bound them again, as the
+environment and the defaults choose. Both alternate between batches of one engine, on the same requests.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ def engine(requests: int, tokens: int) -> LLM:
         max_num_seqs=requests,
         seed=0,
         distributed_executor_backend="uni",
+        worker_extension_cls="tests.bench.vllm_worker.Binder",
     )
 
 
@@ -55,9 +56,9 @@ def measure(
 
     def batch(bound: bool) -> float:
         if bound:
-            syncfree.load("vllm")
+            llm.collective_rpc("bind")
         else:
-            left = syncfree.restore()
+            (left,) = llm.collective_rpc("take_out")
             assert not left, left
         start = clock()
         outputs = llm.generate(prompts, sampling, use_tqdm=False)
@@ -81,18 +82,21 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=32)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--pairs", type=int, default=12)
-    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: CPU seconds of the process")
+    parser.add_argument("--only", choices=list(WORK), help="one kind of request")
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="of this process; before 0.28 the worker is another")
     options = parser.parse_args()
     clock = perf_counter if options.clock == "wall" else process_time
     llm = engine(options.requests, options.tokens)
     print(f"vLLM {vllm_version}, syncfree {syncfree.__version__}, Python {platform.python_version()}, {os.cpu_count()} CPUs")
-    bound = sorted({f"{entry.hook}={entry.choice}" for entry in syncfree.load("vllm") if entry.state == "bound"})
+    (bound,) = llm.collective_rpc("bind")
     print(f"bound: {', '.join(bound) or 'nothing'}")
     print(
         f"{options.requests} requests x {options.tokens} tokens, {options.pairs} pairs of batches, {options.clock} seconds"
     )
     print(f"{'requests ask for':<22}{'without':>12}{'with':>12}   with / without (95 % interval)")
     for name, asked in WORK.items():
+        if options.only not in (None, name):
+            continue
         found = measure(llm, asked, options.requests, options.tokens, options.pairs, clock)
         a, b = (options.requests * options.tokens / median(seconds) for seconds in (found.seconds_a, found.seconds_b))
         print(f"{name:<22}{a:>8.0f} t/s{b:>8.0f} t/s   {found.ratio:.3f} ({found.low:.3f} to {found.high:.3f})", flush=True)

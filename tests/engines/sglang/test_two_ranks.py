@@ -94,7 +94,7 @@ def test_where_a_release_stalls_the_progress_bar_is_bound_too(version: str, togg
     states = {
         (binding["verdict"], binding["state"])
         for binding in toggled.reports[OURS][1]["plan"]["bindings"]
-        if binding["hook"] == "progress_reporting"
+        if (binding["framework"], binding["hook"]) == ("sglang", "progress_reporting")
     }
     if Version(version) < Version("0.5.13"):
         assert states == {("needed", "bound"), ("absent", "not bound")}

@@ -125,6 +125,8 @@ FEATURES = {
     "score": {"pooling_token_types": "_init_model_kwargs"},
 }
 """The hooks that each kind of `features.py` reaches, with the end of the target that must have been called."""
+GREEDY_FEATURES = 4
+"""So many requests come first there that are greedy."""
 
 
 def check_features(folder: Path, kind: str, version: str = NEWEST, **variables: str) -> None:
@@ -137,13 +139,17 @@ def check_features(folder: Path, kind: str, version: str = NEWEST, **variables: 
     variables = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", **variables}
     finish(start(python(version), "features", kind, folder_of_model, result, log=log, **variables), log)
     answer = json.loads(result.read_text())
-    assert answer["sync_free"] == answer["upstream"]
+    ours, theirs = answer["sync_free"], answer["upstream"]
+    if version != NEWEST and kind == "generate":  # see `greedy`: there two runs of upstream differ in the seeded half
+        ours, theirs = ours[:GREEDY_FEATURES], theirs[:GREEDY_FEATURES]
+    assert ours == theirs
     if kind == "generate":
         assert [len(tokens) for tokens, _ in answer["upstream"]] == [12, 10, 9, 8, 6, 6, 6, 6]
     else:
         assert len(set(answer["upstream"])) == 3
+    (report,) = answer["workers"]
     for hook, target in FEATURES[kind].items():
-        found = binding(answer, hook)
+        found = binding(report, hook)
         assert found["state"] == "bound"
         (counts,) = (counts for name, counts in found["counts"].items() if name.endswith(target))
         assert min(counts[choice]["calls"] for choice in ("sync_free", "upstream")) >= 1, (hook, counts)

@@ -1,7 +1,8 @@
 """What needs an engine of its own. Usage: features.py generate|score MODEL RESULT
 
 `generate`: a Llama with n-gram drafts and fast prefill; `score`: a cross-encoder. It works under `sync_free` and under
-`upstream` in all bound hooks. RESULT gets what came out by choice, and the plan.
+`upstream` in all bound hooks of the worker, which is a process of its own in releases whose CPU platform turns the `uni`
+executor into `mp` (0.20 to 0.22). RESULT gets what came out by choice, and the reports of the workers.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ from typing import Any
 
 from vllm import LLM, SamplingParams
 
-import syncfree
-
 REPEATED = "the quick brown fox jumps over the lazy dog the quick brown fox jumps over the lazy"
 PROMPTS = [REPEATED, "hello world hello world hello", "yes no yes no yes", "lazy dog"]
 LIMITS: dict[str, Any] = {
@@ -26,6 +25,7 @@ LIMITS: dict[str, Any] = {
     "kv_cache_memory_bytes": 64 << 20,
     "seed": 0,
     "distributed_executor_backend": "uni",
+    "worker_extension_cls": "worker_extension.Registry",
 }
 
 
@@ -69,12 +69,11 @@ WORK: dict[str, tuple[Callable[[LLM], list[Any]], dict[str, Any]]] = {
 def main(kind: str, model: str, result: Path) -> None:
     work, options = WORK[kind]
     llm = LLM(model, **LIMITS, **options)
-    hooks = {entry.hook for entry in syncfree.plan() if entry.state == "bound" and not entry.lockstep}
     answer: dict[str, Any] = {}
     for choice in ("sync_free", "upstream"):
-        with syncfree.use(**dict.fromkeys(hooks, choice)):
-            answer[choice] = work(llm)
-    answer["plan"] = syncfree.plan().as_dict()
+        llm.collective_rpc("syncfree_use_everywhere", args=(choice,))
+        answer[choice] = work(llm)
+    answer["workers"] = llm.collective_rpc("syncfree_report")
     result.write_text(json.dumps(answer))
 
 
