@@ -117,11 +117,11 @@ def microbatch(
     rows: Rows,
     manager: Any,
     num_reqs: int,
-    agreed: int | None,
     num_active_loras: int,
     uniform_token_count: int | None,
     parallel_config: Any,
     uniform_decode: bool,
+    agreed: int | None,
 ) -> Any:
     """The batch split in microbatches; None when a rank does not allow it, or when the smallest batch is too small."""
     tokens, uniform, allowed = rows[0], rows[2], rows[4]

@@ -7,6 +7,7 @@ dummy batches by which a rank without requests keeps step with the others.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from syncfree.adapting import Binding, Form
@@ -135,15 +136,13 @@ def _compose_from_0_30(all_reduce: Function, upstream: Function) -> Function:
         if rows is None:
             return NotImplemented
 
-        def microbatched(agreed: int | None) -> Any:
-            mine = num_active_loras, uniform_token_count, parallel_config, uniform_decode
-            return _dp_batch.microbatch(vllm, rows, cudagraph_manager, num_reqs, agreed, *mine)
-
         def more(batch: Any) -> dict[str, Any]:
             padded = batch.cg_mode == full and batch.num_reqs is not None
             return {"num_reqs": batch.num_reqs if padded else max(rows[5])}
 
         eager = _eager(vllm, desired_batch_desc, num_tokens, num_reqs)
+        mine = num_reqs, num_active_loras, uniform_token_count, parallel_config, uniform_decode
+        microbatched = partial(_dp_batch.microbatch, vllm, rows, cudagraph_manager, *mine)
         return _dp_batch.batch_from_0_29(vllm, rows, cudagraph_manager, eager, num_active_loras, microbatched, more)
 
     return sync_cudagraph_and_dp_padding
@@ -174,14 +173,12 @@ def _compose_from_0_33(all_reduce: Function, upstream: Function) -> Function:
         if rows is None:
             return NotImplemented
 
-        def microbatched(agreed: int | None) -> Any:
-            mine = num_active_loras, uniform_token_count, parallel_config, uniform_decode
-            return _dp_batch.microbatch(vllm, rows, cudagraph_manager, num_reqs, agreed, *mine)
-
         def more(batch: Any) -> dict[str, Any]:
             return {"num_reqs": max(rows[5]), "skip_drafts": all(vote == 1 for vote in rows[6])}
 
         eager = _eager(vllm, desired_batch_desc, num_tokens, num_reqs)
+        mine = num_reqs, num_active_loras, uniform_token_count, parallel_config, uniform_decode
+        microbatched = partial(_dp_batch.microbatch, vllm, rows, cudagraph_manager, *mine)
         return _dp_batch.batch_from_0_29(vllm, rows, cudagraph_manager, eager, num_active_loras, microbatched, more)
 
     return sync_cudagraph_and_dp_padding

@@ -46,9 +46,7 @@ def _measure(python: Path, framework: str, *, ours: bool) -> list[dict[str, Any]
     if not ours:
         environment["SYNCFREE"] = "off"
     program = [str(python), "-m", f"tests.audit_counts.{_PROGRAMS[framework]}", *(["ours"] if ours else [])]
-    run = subprocess.run(
-        program, env=environment, cwd=PAGE.parents[1], capture_output=True, text=True, check=False
-    )
+    run = subprocess.run(program, env=environment, cwd=PAGE.parents[1], capture_output=True, text=True, check=False)
     if run.returncode:
         sys.exit(f"{' '.join(program)} ended with status {run.returncode}:\n{run.stderr}")
     # Frameworks print to standard output while they are imported; the counts are the last line.

@@ -83,7 +83,9 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--pairs", type=int, default=12)
     parser.add_argument("--only", choices=list(WORK), help="one kind of request")
-    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="of this process; before 0.28 the worker is another")
+    parser.add_argument(
+        "--clock", choices=["wall", "cpu"], default="wall", help="of this process; before 0.28 the worker is another"
+    )
     options = parser.parse_args()
     clock = perf_counter if options.clock == "wall" else process_time
     llm = engine(options.requests, options.tokens)

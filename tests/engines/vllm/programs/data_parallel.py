@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tiny_engine import TINY
+
 HOOK = "dp_all_reduce"
 
 
@@ -35,16 +37,7 @@ def main(model: str, result: Path, rank: int, size: int, port: str) -> None:
     )
     from vllm import LLM, SamplingParams
 
-    llm = LLM(
-        model,
-        dtype="float32",
-        enforce_eager=True,
-        max_model_len=256,
-        kv_cache_memory_bytes=64 << 20,
-        max_num_seqs=8,
-        seed=0,
-        worker_extension_cls="worker_extension.Registry",
-    )
+    llm = LLM(model, worker_extension_cls="worker_extension.Registry", **TINY)
     sampling = SamplingParams(temperature=0, max_tokens=6, logprobs=2)
     answer: dict[str, Any] = {"alone": llm.collective_rpc("syncfree_use", args=(HOOK, "upstream")), "tokens": {}}
     for choice in ("shm_mailbox", "sync_free", "upstream"):

@@ -1,8 +1,7 @@
 """What needs an engine of its own. Usage: features.py generate|score MODEL RESULT
 
 `generate`: a Llama with n-gram drafts and fast prefill; `score`: a cross-encoder. It works under `sync_free` and under
-`upstream` in all bound hooks of the worker, which is a process of its own in releases whose CPU platform turns the `uni`
-executor into `mp` (0.20 to 0.22). RESULT gets what came out by choice, and the reports of the workers.
+`upstream` in all bound hooks of the worker. RESULT gets what came out by choice, and the reports of the workers.
 """
 
 from __future__ import annotations
@@ -13,20 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tiny_engine import IN_ONE_PROCESS
 from vllm import LLM, SamplingParams
 
 REPEATED = "the quick brown fox jumps over the lazy dog the quick brown fox jumps over the lazy"
 PROMPTS = [REPEATED, "hello world hello world hello", "yes no yes no yes", "lazy dog"]
-LIMITS: dict[str, Any] = {
-    "dtype": "float32",
-    "enforce_eager": True,
-    "max_model_len": 256,
-    "max_num_seqs": 8,
-    "kv_cache_memory_bytes": 64 << 20,
-    "seed": 0,
-    "distributed_executor_backend": "uni",
-    "worker_extension_cls": "worker_extension.Registry",
-}
 
 
 def greedy() -> list[SamplingParams]:
@@ -68,7 +58,7 @@ WORK: dict[str, tuple[Callable[[LLM], list[Any]], dict[str, Any]]] = {
 
 def main(kind: str, model: str, result: Path) -> None:
     work, options = WORK[kind]
-    llm = LLM(model, **LIMITS, **options)
+    llm = LLM(model, worker_extension_cls="worker_extension.Registry", **IN_ONE_PROCESS, **options)
     answer: dict[str, Any] = {}
     for choice in ("sync_free", "upstream"):
         llm.collective_rpc("syncfree_use_everywhere", args=(choice,))

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tiny_engine import IN_ONE_PROCESS
 from vllm import LLM, RequestOutput, SamplingParams
 
 import syncfree
@@ -23,16 +24,7 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
 
 
 def main(model: str, result: Path) -> None:
-    llm = LLM(
-        model,
-        dtype="float32",
-        enforce_eager=True,
-        max_model_len=128,
-        kv_cache_memory_bytes=64 << 20,
-        max_num_seqs=4,
-        seed=0,
-        distributed_executor_backend="uni",
-    )
+    llm = LLM(model, **{**IN_ONE_PROCESS, "max_model_len": 128, "max_num_seqs": 4})
     engine, waiting = llm.llm_engine, list(enumerate(REQUESTS))
     finished: dict[str, RequestOutput] = {}
     steps = 0

@@ -13,10 +13,10 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+from tiny_engine import IN_ONE_PROCESS, TINY
 from vllm import LLM, RequestOutput, SamplingParams
 
 PROMPTS = ["hello world", "the quick brown fox", "lazy dog", "yes no", "hello fox", "the lazy world"]
-IN_ONE_PROCESS = os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING") == "0"
 
 
 def sampling() -> list[SamplingParams]:
@@ -53,18 +53,8 @@ def generate_while_switching(llm: LLM, choices: list[str]) -> list[dict[str, Any
 
 
 def main(model: str, result: Path, choices: list[str]) -> None:
-    options: dict[str, Any] = {"distributed_executor_backend": "uni"} if IN_ONE_PROCESS else {}
-    llm = LLM(
-        model,
-        dtype="float32",
-        enforce_eager=True,
-        max_model_len=256,
-        kv_cache_memory_bytes=64 << 20,
-        max_num_seqs=8,
-        seed=0,
-        worker_extension_cls="worker_extension.Registry",
-        **options,
-    )
+    options = IN_ONE_PROCESS if os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING") == "0" else TINY
+    llm = LLM(model, worker_extension_cls="worker_extension.Registry", **options)
     answer: dict[str, Any] = {"pid": os.getpid(), "generated": {}}
     for choice in choices or ["as started"]:
         if choices:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import ray
+from tiny_engine import TINY
 
 
 def main(model: str, result: Path) -> None:
@@ -18,16 +19,7 @@ def main(model: str, result: Path) -> None:
     os.environ["SYNCFREE_BAD_WORDS_MASK"] = "sync_free"
     from vllm import LLM, SamplingParams
 
-    llm = LLM(
-        model,
-        dtype="float32",
-        enforce_eager=True,
-        max_model_len=128,
-        kv_cache_memory_bytes=64 << 20,
-        max_num_seqs=4,
-        seed=0,
-        distributed_executor_backend="ray",
-    )
+    llm = LLM(model, distributed_executor_backend="ray", **TINY)
     sampling = SamplingParams(temperature=0, max_tokens=5, bad_words=["hello"])
     (output,) = llm.generate(["hello world"], sampling, use_tqdm=False)
     workers = [told for of_worker in llm.collective_rpc("syncfree_plan") for told in of_worker]
