@@ -9,13 +9,13 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-DEFINITIONS = """
+DEFINITIONS = '''
 
 if not _has_ops():
     _schemas = torch.library.Library("torchvision", "DEF")
     _schemas.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _schemas.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-"""
+'''
 
 
 def main() -> None:
