@@ -9,6 +9,6 @@ import pytest
 from tests.engines.vllm import run
 
 
-@pytest.mark.parametrize("kind", ["generate", "score"])
+@pytest.mark.parametrize("kind", list(run.FEATURES))
 def test_ours_and_upstreams_give_the_same(kind: str, tmp_path: Path) -> None:
     run.check_features(tmp_path, kind, **{f"SYNCFREE_{hook.upper()}": "sync_free" for hook in run.FEATURES[kind]})
