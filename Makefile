@@ -43,13 +43,13 @@ bench:
 	"$$($(ENVIRONMENTS) release sglang 0.5.23)" -m tests.bench.dispatch
 
 bench-dp:
-	"$$($(ENVIRONMENTS) develop)" -m tests.bench.dp_coordination
+	"$$($(ENVIRONMENTS) develop)" -m tests.bench.dp_coordination --picture docs/pictures/dp_coordination.png
 
 bench-exchange:
-	"$$($(ENVIRONMENTS) develop)" -m tests.bench.sglang_exchange
+	"$$($(ENVIRONMENTS) develop)" -m tests.bench.sglang_exchange --picture docs/pictures/sglang_exchange.png
 
 bench-schedulers:
-	OMP_NUM_THREADS=1 "$$($(ENVIRONMENTS) develop)" -m tests.bench.sglang_schedulers
+	OMP_NUM_THREADS=1 "$$($(ENVIRONMENTS) develop)" -m tests.bench.sglang_schedulers --picture docs/pictures/sglang_schedulers.png
 
 bench-diffusers:
 	SYNCFREE=off "$$($(ENVIRONMENTS) release diffusers 0.42.1)" -m tests.bench.diffusers_schedulers --picture docs/pictures/diffusers_host_time.png

@@ -16,11 +16,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import quantiles
 
 from tests.contract.gloo_ranks import GlooRanks, gloo_ranks
 from tests.contract.mailbox_on_ranks import processor_seconds_of_waiting
 
+from .bars import draw
 from .dp_coordination_on_ranks import PLUGIN, RELEASE, block
 
 RANKS = (2, 4)
@@ -70,6 +72,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--state", choices=("idle", "loaded"), help="only this one; never `loaded` at a real-time priority")
     parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="where to save a picture (PNG)")
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     busy = os.getloadavg()[0]
@@ -98,6 +101,20 @@ def main() -> None:
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({"seconds": everything, "waiting": waiting}, file, indent=1)
+    if options.picture:
+        title = f"Coordination of data-parallel ranks, vLLM {RELEASE}, {cores} cores"
+        draw(title, "microseconds per call", _panels(everything), (PLUGIN,), options.picture)
+
+
+def _panels(everything: dict[str, list[Pair]]) -> dict[str, dict[str, list[float]]]:
+    """Microseconds by row, one panel for each number of ranks and state."""
+    panels: dict[str, dict[str, list[float]]] = {}
+    for name, pairs in everything.items():
+        runner, _, panel = name.partition(", ")
+        rows = panels.setdefault(panel, {})
+        for side, place in (("Gloo", 0), (PLUGIN, 1)):
+            rows[f"{runner}, {side}"] = [pair[place] * 1e6 for pair in pairs]
+    return panels
 
 
 def _goal(state: str, ratios: dict[str, float], goal: float) -> None:

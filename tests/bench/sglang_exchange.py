@@ -21,6 +21,8 @@ from tests.bench.exchange_on_ranks import SIDES, Shape, collectives, seconds_per
 from tests.contract.gloo_ranks import GlooRanks, gloo_ranks
 from tests.environments import unpacked
 
+from .bars import draw
+
 FUNCTIONAL, DIRECT = "0.5.11", "0.5.12.post1"
 RELEASES = ("0.5.11", "0.5.12.post1", "0.5.13", "0.5.17", "0.5.20", "0.5.23")
 SHAPES: tuple[Shape, ...] = ((1, 32, 12, 32), (1, 256, 12, 64), (1, 1024, 12, 128))
@@ -73,6 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="where to save a picture (PNG)")
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, torch {torch.__version__}, {options.rounds} interleaved rounds")
     found: dict[str, Any] = {"times": []}
@@ -83,6 +86,14 @@ def main() -> None:
                 found["collectives"] = print_collectives(ranks)
     if options.json:
         options.json.write_text(json.dumps(found, indent=2))
+    if options.picture:
+        panels = {
+            f"{times['ranks']} ranks, each of Q, K and V {list(times['shape'])}": {
+                side: [seconds * 1e6 for seconds in values] for side, values in times["seconds"].items()
+            }
+            for times in found["times"]
+        }
+        draw("Q, K and V exchanged over Gloo", "microseconds", panels, ("overlapped", "packed"), options.picture)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import platform
 import random
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from statistics import median, quantiles
 from time import thread_time_ns
 from typing import Any
@@ -27,6 +28,8 @@ from syncfree.plugins.coefficient_table.scheduler_step import scheduler_step as 
 from syncfree.plugins.sync_free.scheduler_step import scheduler_step as sync_free
 from tests.contract.bound_class import bound
 from tests.contract.upstream_packages import sglang_scheduler
+
+from .bars import draw
 
 OLDER, NEWEST = "0.5.11", "0.5.23"
 STEPS = 20
@@ -43,6 +46,7 @@ SCHEDULERS: dict[str, tuple[str, Binding, dict[str, Any]]] = {
 UPSTREAM = f"upstream {NEWEST}"
 TABLE = "coefficient_table"
 FIRST = "coefficient_table, a schedule's first request"
+OURS = ("sync_free", TABLE, FIRST)
 
 Row = Callable[[], float]
 
@@ -80,7 +84,7 @@ def rows(name: str, stack: ExitStack) -> dict[str, Row]:
     made = {
         f"upstream {OLDER}": owner(OLDER),
         UPSTREAM: owner(NEWEST),
-        "sync_free": owner(NEWEST, sync_free),
+        OURS[0]: owner(NEWEST, sync_free),
         TABLE: owner(NEWEST, coefficient_table),
         FIRST: owner(NEWEST, coefficient_table),
     }
@@ -118,6 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="where to save a picture (PNG)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     found: dict[str, dict[str, list[float]]] = {}
@@ -133,6 +138,10 @@ def main() -> None:
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({"python": platform.python_version(), "torch": torch.__version__, "microseconds": found}, file)
+    if options.picture:
+        draw(
+            "A scheduler step in SGLang, tiny latents on the CPU", "host microseconds per step", found, OURS, options.picture
+        )
 
 
 if __name__ == "__main__":
