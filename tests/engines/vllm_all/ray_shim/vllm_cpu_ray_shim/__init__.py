@@ -1,8 +1,6 @@
-"""Test only: lets vLLM's Ray executor take the CPU platform, by counting its workers as Ray's resource ``GPU``."""
+"""Test only: a CPU platform that vLLM's Ray executor takes, because it counts workers as Ray's resource ``GPU``."""
 
 
-def install() -> None:
-    """Entry point of ``vllm.general_plugins``: run in every process of an engine."""
-    from vllm.platforms.cpu import CpuPlatform
-
-    CpuPlatform.ray_device_key = "GPU"
+def platform() -> str:
+    """Entry point of ``vllm.platform_plugins``: a worker asks its platform before it loads any other plug-in."""
+    return "vllm_cpu_ray_shim.platform.CpuPlatformForRay"
