@@ -67,7 +67,7 @@ def test_serve(version: str, tmp_path: Path) -> None:
     port = free_port()
     command = [*command_of(version, "serve"), "--host", "127.0.0.1", "--port", port]
     if Version(version) >= Version("0.5.20"):
-        command += ["--warmup-mode", "off"]  # it warms up on a full-size video, which takes a CPU a quarter of an hour
+        command += ["--warmup-mode", "off"]  # its warm-up is a full-size video: longer than this test waits
     with started(command, tmp_path, variables_of(version, tmp_path) | NAMED) as process:
         base = f"http://127.0.0.1:{port}"
         until(lambda: ask(f"{base}/health") is not None, lambda: process.poll() is None, tmp_path)
