@@ -18,5 +18,7 @@ def test_ranks_that_chose_differently_do_not_start(version: str, tmp_path: Path)
     run = generate(version, tmp_path, PROBE_FIRST_WORKER=first, **{VARIABLE: "packed_all_to_all"})
     assert run.code != 0
     assert run.made == []
-    assert f"the ranks chose differently for {EXCHANGE}" in run.log
+    assert f"the ranks differ in {EXCHANGE} at sglang.multimodal_gen." in run.log
+    assert "upstream on rank 0 (pid " in run.log
+    assert "packed_all_to_all on rank 1 (pid " in run.log
     assert f"give {VARIABLE} and SYNCFREE_CONFIG the same value on every rank" in run.log
