@@ -35,6 +35,7 @@ def upstream(release: str, rank: int | None) -> Callable[..., Any]:
 def ours(rank: int | None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.setattr(distributed, "is_initialized", lambda: rank is not None)
     monkeypatch.setattr(distributed, "get_rank", lambda: rank)
+    monkeypatch.setattr(distributed, "get_world_size", lambda: 10)
     compose = BINDING.forms[0].compose
     assert compose is not None
     return compose[0](progress_reporting, upstream("0.36.0", rank))
