@@ -28,6 +28,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from syncfree._compare import Comparison, summarize
 from tests.contract.schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound, coefficient_table
 
+from .bars import OURS, THEIRS
+
 STEPS = 30
 SHAPE = (1, 4, 16, 16)
 FRAMES, STRIDE = 150, 37
@@ -212,8 +214,8 @@ def draw(rows: list[Row], title: str, path: Path) -> None:
     figure, (times, launches) = plt.subplots(1, 2, figsize=(12, 4.8), layout="constrained", sharey=True)
     places = range(len(rows))
     for axes, pairs in ((times, [(r.upstream, r.ours) for r in rows]), (launches, [r.launches for r in rows])):
-        axes.barh([p - 0.2 for p in places], [a for a, _ in pairs], 0.38, color="#8a8f98", label="upstream")
-        axes.barh([p + 0.2 for p in places], [b for _, b in pairs], 0.38, color="#2a7de1", label="syncfree")
+        axes.barh([p - 0.2 for p in places], [a for a, _ in pairs], 0.38, color=THEIRS, label="upstream")
+        axes.barh([p + 0.2 for p in places], [b for _, b in pairs], 0.38, color=OURS, label="syncfree")
         axes.spines[["top", "right"]].set_visible(False)
     for place, row in zip(places, rows, strict=True):
         text = f"{row.ratio:.2f}x ({row.low:.2f} to {row.high:.2f})"

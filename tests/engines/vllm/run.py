@@ -116,17 +116,14 @@ def check_hybrid(answer: dict[str, Any], version: str, verdict: str = "needed") 
         assert counts["sync_free"]["declines"] == 0
 
 
+_FAST_PREFILL = {
+    "bad_words_mask": "apply_bad_words",
+    "fast_prefill_padding": "_prepare_kv_sharing_fast_prefill",
+    "output_token_matrix": "_convert_to_tensors",
+}
 FEATURES = {
-    "drafts": {
-        "bad_words_mask": "apply_bad_words_with_drafts",
-        "fast_prefill_padding": "_prepare_kv_sharing_fast_prefill",
-        "output_token_matrix": "_convert_to_tensors",
-    },
-    "fast_prefill": {
-        "bad_words_mask": "apply_bad_words",
-        "fast_prefill_padding": "_prepare_kv_sharing_fast_prefill",
-        "output_token_matrix": "_convert_to_tensors",
-    },
+    "drafts": {**_FAST_PREFILL, "bad_words_mask": "apply_bad_words_with_drafts"},
+    "fast_prefill": _FAST_PREFILL,
     "score": {"pooling_token_types": "_init_model_kwargs"},
 }
 """The hooks that each kind of `features.py` reaches, with the end of the target that must have been called."""

@@ -47,7 +47,7 @@ def tell(llm: LLM, *batches: list[SamplingParams]) -> list[Any]:
 
 def draft(llm: LLM) -> list[Any]:
     """Greedy alone: on the CPU, 0.32.0 with nothing of ours gives a seeded request other tokens from run to run once it has
-    drafts, because the logits of the drafted positions differ then.
+    drafts. The drafted positions' logits in the rejection sampler differ then; greedy requests' do not.
     """
     return tell(llm, greedy())
 
