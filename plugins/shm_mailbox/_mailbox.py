@@ -20,6 +20,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from operator import index
 
 from syncfree import SyncfreeError
 
@@ -54,6 +55,28 @@ def payload_bytes(size: int) -> int:
     return 2 * size * WORDS * 8
 
 
+def integers(local: Sequence[int]) -> list[int]:
+    """What can be exchanged: 1 to `MOST` integers within int32, of whatever type that has ``__index__``, as Python's own.
+
+    Raises:
+        TypeError: an item is not an integer.
+        ValueError: there are too many or too few, or one is not within int32.
+    """
+    try:
+        values = list(map(index, local))
+    except TypeError as error:
+        raise TypeError(f"syncfree: shm_mailbox exchanges integers within int32, not {_shown(local)}: {error}") from error
+    if not 1 <= len(values) <= MOST:
+        raise ValueError(f"syncfree: shm_mailbox exchanges 1 to {MOST} integers in a call, not {len(values)}")
+    if min(values) < -BIAS or max(values) >= BIAS:
+        raise ValueError(f"syncfree: shm_mailbox exchanges integers within int32, not {_shown(local)}")
+    return values
+
+
+def _shown(local: Sequence[object]) -> str:
+    return f"[{', '.join(map(repr, local))}]"
+
+
 class Mailbox:
     """What one rank sees of the memory. Calls must come from one thread at a time.
 
@@ -79,24 +102,24 @@ class Mailbox:
         self._halves = tuple((views[half : half + size], doors[half : half + size]) for half in (0, size))
 
     def exchange(self, local: Sequence[int]) -> list[list[int]]:
-        """Give this rank's integers (1 to `MOST`, within int32) to all ranks; return those of each rank, by rank.
+        """Give this rank's integers to all ranks; return those of each rank, by rank.
 
         Raises:
-            ValueError: an integer is not within int32; nothing was given.
+            TypeError: see `integers`; nothing was given, and the next call is of the same step.
+            ValueError: likewise.
             RankLostError: a rank is lost, or this process is a fork of the one that made the mailbox.
         """
         if self._failure is not None:
             raise RankLostError(self._failure)
-        if min(local) < -BIAS or max(local) >= BIAS:
-            raise ValueError(f"integers within int32 can be exchanged, not {list(local)}")
+        numbers = integers(local)  # whatever can be refused is refused before the step begins
         self._step += 1
         views, doors = self._halves[self._step & 1]
-        count = len(local)
+        count = len(numbers)
         tag = (self._step << 4 | count) & 0xFFFFFFFF
         base = (tag << 32) + BIAS
         mine = views[self._rank]
-        for index in range(count - 1, -1, -1):  # the first word last: others sleep on it
-            mine[index] = base + local[index]
+        for place in range(count - 1, -1, -1):  # the first word last: others sleep on it
+            mine[place] = base + numbers[place]
         doors[self._rank].wake()
         columns = []
         start = 0.0

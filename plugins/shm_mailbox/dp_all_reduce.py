@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 
 from ._agreement import AgreementError, agree
-from ._mailbox import MOST, Mailbox
+from ._mailbox import MOST, Mailbox, integers
 
 _mailboxes: WeakKeyDictionary[dist.ProcessGroup, Mailbox | AgreementError] = WeakKeyDictionary()
 
@@ -24,13 +24,15 @@ def dp_all_reduce(
     Declines more than 15 integers, which all ranks do together.
 
     Raises:
+        TypeError: an item of `local` is not an integer. Nothing was given to the others; they wait for the next call.
+        ValueError: one is not within int32; likewise.
         AgreementError: the ranks cannot share memory, for one because they run on several machines or chose differently.
         RankLostError: a rank ended (told within a second) or did not come within ten minutes.
     """
     if not 0 < len(local) <= MOST:
         return NotImplemented  # type: ignore[no-any-return]
     if size == 1:
-        columns = [list(local)]
+        columns = [integers(local)]
     else:
         mailbox = _mailboxes.get(group)
         if type(mailbox) is not Mailbox:

@@ -22,7 +22,8 @@ def dp_all_reduce(
     hang: the hook is ``lockstep``.
 
     Args:
-        local: this rank's n integers, each within int32.
+        local: this rank's n integers, each within int32. An implementation that refuses them does so before it gives
+            anything to the other ranks, so that this rank's next call is still the same exchange.
         rank: this rank's column, 0 to ``size`` - 1.
         size: number of ranks.
         group: the process group of these ranks; its backend works on ``device``.
@@ -32,6 +33,8 @@ def dp_all_reduce(
         ``[n, size]`` int32 on ``device``; column r holds the integers of rank r. A new tensor that the caller may change.
 
     Raises:
+        TypeError: an item is not an integer.
+        ValueError: an item is not within int32 (``RuntimeError`` where torch converts it).
         Exception: whatever the group raises when a rank is lost.
     """
     raise NotImplementedError

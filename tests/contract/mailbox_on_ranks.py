@@ -10,9 +10,11 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+import torch
 import torch.distributed as dist
 
 from syncfree.plugins.shm_mailbox import _mailbox
@@ -170,6 +172,60 @@ def different_numbers() -> Ended:
     exchange = exchange_of_a_new_group()
     exchange(1)
     return timed(lambda: exchange(*range(1 + dist.get_rank())))
+
+
+REFUSED: dict[str, Sequence[Any]] = {
+    "a float": (5, 2.0),
+    "not a number": (float("nan"), 5),
+    "a string": (5, "7"),
+    "nothing": (None, 5),
+    "a float tensor": (5, torch.tensor(1.5)),
+    "a vector": (torch.tensor([1, 2]), 5),
+    "a float of numpy": (5, np.float32(2)),
+    "a float array": np.array([5.0, 7.0]),
+    "too large": (2**31, 5),
+    "too small": (5, -(2**31) - 1),
+    "too large for numpy": (5, np.int64(2**31)),
+    "too large for 64 bits": (2**80, 5),
+    "unsigned": (5, np.uint64(2**64 - 1)),
+}
+"""Two items that cannot be exchanged."""
+INTEGERS: Sequence[Sequence[Any]] = (
+    (True, np.int64(-5)),
+    (np.uint8(255), torch.tensor(-(2**31))),
+    np.array([7, -7], dtype=np.int16),
+    torch.tensor([2**31 - 1, -1]),
+    bytearray(b"ab"),
+)
+"""Two integers that are not of Python's own type."""
+
+
+def refused(rank: int, first: bool) -> list[tuple[str, str, list[list[int]]]]:
+    """One rank tries each of `REFUSED` before it gives what it should; the error it got, and what everybody got then.
+
+    Args:
+        rank: which one.
+        first: whether the refused call is the first one of its group, before the ranks agreed.
+    """
+    found = []
+    exchange = exchange_of_a_new_group()
+    for step, (what, local) in enumerate(REFUSED.items()):
+        if first:
+            exchange = exchange_of_a_new_group()
+        error = ""
+        if dist.get_rank() == rank:
+            try:
+                exchange(*local)
+            except (TypeError, ValueError) as refusal:
+                error = f"{type(refusal).__name__}: {refusal}"
+        found.append((what, error, exchange(step, dist.get_rank())))
+    return found
+
+
+def of_other_types() -> list[list[list[int]]]:
+    """Exchange each of `INTEGERS`."""
+    exchange = exchange_of_a_new_group()
+    return [exchange(*local) for local in INTEGERS]
 
 
 def different_choices(ranks: list[int], release: str) -> Ended:

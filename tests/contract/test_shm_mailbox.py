@@ -11,8 +11,9 @@ import pytest
 
 from syncfree._plugins import Plugins
 from syncfree.hooks import HOOKS
-from syncfree.plugins.shm_mailbox._mailbox import BIAS, WORDS, Mailbox, payload_bytes
+from syncfree.plugins.shm_mailbox._mailbox import BIAS, MOST, WORDS, Mailbox, payload_bytes
 from syncfree.plugins.shm_mailbox._segment import HEADER_BYTES, Reason, Segment, SegmentError
+from syncfree.plugins.shm_mailbox.dp_all_reduce import dp_all_reduce
 
 from . import mailbox_on_ranks as on_ranks
 from .gloo_ranks import GlooRanks, gloo_ranks
@@ -166,12 +167,38 @@ def test_words_that_lag_behind_the_first_one_are_waited_for() -> None:
     assert mailbox.exchange((1, 2)) == [[1, 2], [7, -8]]
 
 
-def test_integers_beyond_int32_are_refused_before_anything_is_given() -> None:
+@pytest.mark.parametrize(
+    "local", [*on_ranks.REFUSED.values(), (), range(MOST + 1), ""], ids=[*on_ranks.REFUSED, "none", "too many", "empty text"]
+)
+def test_what_is_not_exchanged_is_refused_before_anything_is_given(local: Any) -> None:
     segment = Segment.create(payload_bytes(1))
     mailbox = Mailbox(segment, 0, (os.getpid(),))
-    with pytest.raises(ValueError, match="within int32"):
-        mailbox.exchange((2**31,))
+    for _ in range(2):
+        with pytest.raises((TypeError, ValueError), match="syncfree: shm_mailbox exchanges "):
+            mailbox.exchange(local)
     assert not any(segment.memory)
+    assert mailbox.exchange((5,)) == [[5]]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before the ranks agreed", "between steps"])
+def test_a_refused_call_leaves_all_ranks_in_step(first: bool) -> None:
+    with gloo_ranks(2) as ranks:
+        refusing, other = ranks.call(on_ranks.refused, 1, first)[::-1]
+    expected = [[[step] * 2, [0, 1]] for step in range(len(on_ranks.REFUSED))]
+    assert [columns for _, _, columns in refusing] == expected
+    assert [columns for _, _, columns in other] == expected
+    assert [what for what, error, _ in refusing if "shm_mailbox exchanges integers within int32, not [" not in error] == []
+
+
+def test_integers_of_any_type_are_exchanged_as_they_are(ranks: GlooRanks) -> None:
+    expected = [[[int(value)] * 3 for value in local] for local in on_ranks.INTEGERS]
+    assert ranks.call(on_ranks.of_other_types) == [expected] * 3
+
+
+def test_a_group_of_one_refuses_what_a_larger_one_refuses() -> None:
+    for local in on_ranks.REFUSED.values():
+        with pytest.raises((TypeError, ValueError), match="within int32"):
+            dp_all_reduce(local, 0, 1, None, "cpu")
 
 
 @pytest.fixture
