@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ._text import printable
+
 
 class SyncfreeError(Exception):
-    """Base of every error that syncfree raises on purpose."""
+    """Base of every error that syncfree raises on purpose. Its message is one printable line, whatever names it quotes."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class SelectionError(SyncfreeError, ValueError):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import typer
 
+from .._text import printable
 from . import _process, _recording
 from ._backend import BackendName
 from ._errors import AuditError
@@ -89,4 +90,4 @@ def text(recording: Recording) -> str:
         assert sync.allowed is not None
         reasons[sync.allowed] = reasons.get(sync.allowed, 0) + 1
     lines += [f"  {number} x allowed: {reason}" for reason, number in reasons.items()]
-    return "\n".join(lines)
+    return "\n".join(printable(line) for entry in lines for line in entry.split("\n"))

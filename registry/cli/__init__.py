@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from ._app import main
+import sys
+
+
+def main() -> None:
+    """Run the command. An error that the user can mend ends it with one sentence and status 2, an interrupt with 130."""
+    try:
+        from ._app import run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
 
 __all__ = ["main"]

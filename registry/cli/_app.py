@@ -3,19 +3,57 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from .._errors import SyncfreeError
+from .._text import printable
 from .._version import __version__
 from ..audit._cli import audit_command
 from . import doctor, fingerprint, listing
+from ._output import print_error, print_line, tolerate_every_character
+
+
+class _Commands(TyperGroup):
+    """The group of commands, with the same behaviour under every typer from 0.12 on."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with _quoted():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _quoted():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _quoted() -> Iterator[None]:
+    """Errors about the arguments quote them printably, and an interrupt is status 130."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt as interrupt:
+        raise typer.Exit(130) from interrupt
+    except _USAGE_ERROR as error:
+        error.message = "\n".join(map(printable, error.message.split("\n")))  # the help has several lines
+        raise
+
+
+_USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
+"""The base of the errors about arguments; from typer 0.20 on it is typer's own, before it was click's."""
 
 app = typer.Typer(
+    cls=_Commands,
     help="Pluggable hot-path hooks for inference frameworks, proven free of GPU stalls.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
 )
 app.command("list")(listing.list_command)
 app.command("doctor")(doctor.doctor_command)
@@ -26,14 +64,15 @@ app.command("audit", context_settings={"allow_interspersed_args": False})(audit_
 @app.callback(invoke_without_command=True)
 def _options(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
     if version:
-        typer.echo(__version__)
+        print_line(__version__)
         raise typer.Exit
 
 
-def main() -> None:
-    """Run the command; an error that the user can mend ends it with status 2 and one sentence."""
+def run() -> None:
+    """Run the command; an error that the user can mend ends it with status 2 and one sentence, any other is raised."""
+    tolerate_every_character()
     try:
         app()
     except SyncfreeError as error:
-        print(error, file=sys.stderr)
+        print_error(str(error))
         sys.exit(2)

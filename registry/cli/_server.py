@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
+
+from ._output import print_json, print_line, print_table
 
 
 def show(address: str, as_json: bool) -> None:
@@ -21,13 +20,12 @@ def show(address: str, as_json: bool) -> None:
     processes = plans(address)
     problems = _problems(processes)
     if as_json:
-        typer.echo(json.dumps({"server": address, "processes": processes, "problems": problems}, indent=2))
+        print_json({"server": address, "processes": processes, "problems": problems})
     else:
-        console = Console()
         for process in processes:
-            _print(process, console)
+            _print(process)
         for problem in problems:
-            console.print(problem, style="bold red", markup=False, highlight=False)
+            print_line(problem, "bold red")
     if problems:
         raise typer.Exit(1)
 
@@ -55,16 +53,15 @@ def _who(process: dict[str, Any]) -> str:
     return f"{place}, pid {process['pid']} on {process['host']}"
 
 
-def _print(process: dict[str, Any], console: Console) -> None:
-    title = f"{_who(process)}: manifest {process['manifest']}"
-    table = Table(title=title, title_justify="left")
-    for column in ("hook", "verdict", "state", "choice", "chosen by", "calls", "declines", "reason"):
-        table.add_column(column, overflow="fold")
-    for binding in process["bindings"]:
-        used = [counts.get(binding["choice"], {}) for counts in binding["counts"].values()]
-        calls, declines = (str(sum(count.get(what, 0) for count in used)) for what in ("calls", "declines"))
-        row = [binding[name] for name in ("hook", "verdict", "state", "choice", "source")]
-        table.add_row(*row, *((calls, declines) if used else ("", "")), binding["reason"])
-    console.print(table)
+def _print(process: dict[str, Any]) -> None:
+    columns = ("hook", "verdict", "state", "choice", "chosen by", "calls", "declines", "reason")
+    print_table(f"{_who(process)}: manifest {process['manifest']}", columns, map(_cells, process["bindings"]))
     for broken in process["broken_plugins"]:
-        console.print(f"note: left out: {broken}", markup=False, highlight=False)
+        print_line(f"note: left out: {broken}")
+
+
+def _cells(binding: dict[str, Any]) -> tuple[str, ...]:
+    used = [counts.get(binding["choice"], {}) for counts in binding["counts"].values()]
+    calls, declines = (str(sum(count.get(what, 0) for count in used)) if used else "" for what in ("calls", "declines"))
+    row = [binding[name] for name in ("hook", "verdict", "state", "choice", "source")]
+    return (*row, calls, declines, binding["reason"])

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import platform
 import sys
 from dataclasses import asdict, dataclass
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from .._place import Place
 from .._plan import Entry
 from .._runtime import RUNTIME
 from .._select import UPSTREAM, is_off
 from .._version import __version__
+from ._output import Cell, Styled, print_json, print_line, print_table
 from ._server import show
 
 _STYLES = {"needed": "green", "upstreamed": "cyan", "absent": "dim", "unknown": "red"}
@@ -46,7 +43,7 @@ def doctor_command(
     if as_json:
         bindings = [{**asdict(row.entry), "would_use": row.would_use} for row in rows]
         found = {"syncfree": __version__, "python": platform.python_version(), "enabled": enabled}
-        typer.echo(json.dumps({**found, "bindings": bindings, "notes": notes, "problems": problems}, indent=2))
+        print_json({**found, "bindings": bindings, "notes": notes, "problems": problems})
     else:
         _print(rows, notes, problems, enabled)
     if problems:
@@ -68,28 +65,27 @@ class _Row:
 
 
 def _print(rows: list[_Row], notes: list[str], problems: list[str], enabled: bool) -> None:
-    console = Console()
     switched = "" if enabled else ": switched off"
-    console.print(f"syncfree {__version__}, Python {platform.python_version()}{switched}", highlight=False)
+    print_line(f"syncfree {__version__}, Python {platform.python_version()}{switched}")
     for framework in dict.fromkeys(row.entry.framework for row in rows):
+        print_line("")
         mine = [row for row in rows if row.entry.framework == framework]
         if all(row.entry.reason.endswith("is not installed") for row in mine):
-            console.print(f"\n{framework}: not installed", style="dim")
+            print_line(f"{framework}: not installed", "dim")
             continue
-        table = Table(title=f"{framework} {mine[0].entry.version or '(unknown version)'}", title_justify="left")
-        for column in ("hook", "target", "verdict", "would use", "chosen by", "reason"):
-            table.add_column(column, overflow="fold")
-        for row in mine:
-            entry = row.entry
-            targets = "\n".join(target.split(":")[1] for target in entry.targets)
-            verdict = f"[{_STYLES[entry.verdict]}]{entry.verdict}[/]"
-            table.add_row(entry.hook, targets, verdict, row.would_use, entry.source, escape(entry.reason))
-        console.print()
-        console.print(table)
+        columns = ("hook", "target", "verdict", "would use", "chosen by", "reason")
+        print_table(f"{framework} {mine[0].entry.version or '(unknown version)'}", columns, map(_cells, mine))
     for note in notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
+        print_line(f"note: {note}")
     for problem in problems:
-        console.print(f"cannot be met: {problem}", style="bold red", markup=False, highlight=False)
+        print_line(f"cannot be met: {problem}", "bold red")
+
+
+def _cells(row: _Row) -> tuple[Cell, ...]:
+    entry = row.entry
+    targets = [target.split(":")[1] for target in entry.targets]
+    verdict = Styled(entry.verdict, _STYLES[entry.verdict])
+    return entry.hook, targets, verdict, row.would_use, entry.source, entry.reason
 
 
 def _notes() -> list[str]:

@@ -16,6 +16,7 @@ from .._releases import FILE_NAME, ReleaseDataError, Releases, read_releases, wr
 from .._runtime import RUNTIME
 from .._wheels import Index, Sources, open_wheel, public
 from ..adapting import Adapter
+from ._output import print_error, print_line
 
 
 def fingerprint_command(
@@ -51,10 +52,10 @@ def _check(adapter: Adapter, path: Path, given: list[Sources]) -> None:
     else:
         problems = check_installed(adapter, recorded)
     for problem in problems:
-        typer.echo(problem)
+        print_line(problem)
     if problems:
         raise typer.Exit(1)
-    typer.echo(f"{path} is up to date")
+    print_line(f"{path} is up to date")
 
 
 def _write(adapter: Adapter, path: Path, index: Index, wheels: list[Sources], asked: list[str]) -> None:
@@ -83,12 +84,15 @@ def _write(adapter: Adapter, path: Path, index: Index, wheels: list[Sources], as
             seen[target].pop(name, None)
             if target in found:
                 seen[target][name] = found[target]
-        typer.echo(f"{sources.distribution} {name}: {len(found)} of {len(missing)} functions")
+        print_line(f"{sources.distribution} {name}: {len(found)} of {len(missing)} functions")
     for target in targets:
         if not seen[target]:
-            typer.echo(f"in no release: {target}", err=True)
-    write_releases(path, Releases(adapter.framework, tuple(names), seen, files))
-    typer.echo(f"{path}: {len(names)} releases, {len(targets)} functions")
+            print_error(f"in no release: {target}")
+    try:
+        write_releases(path, Releases(adapter.framework, tuple(names), seen, files))
+    except OSError as error:
+        raise SelectionError(f"{path} cannot be written: {error.strerror}; give another --output") from error
+    print_line(f"{path}: {len(names)} releases, {len(targets)} functions")
 
 
 def _recorded(adapter: Adapter, path: Path, *, anew: bool) -> Releases:
@@ -100,7 +104,7 @@ def _recorded(adapter: Adapter, path: Path, *, anew: bool) -> Releases:
     except ReleaseDataError as error:
         if not anew:
             raise
-        typer.echo(f"{error}; it is written anew, with the releases named now", err=True)
+        print_error(f"{error}; it is written anew, with the releases named now")
         return empty
     if recorded.framework != adapter.framework:
         raise SelectionError(f"{path} is of {recorded.framework}, not of {adapter.framework}; give another --output")

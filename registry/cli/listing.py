@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from .._plugins import Implementation
 from .._runtime import RUNTIME
 from ..hooks import HOOKS
+from ._output import Cell, print_json, print_line, print_table
 
 
 def list_command(
@@ -22,23 +21,19 @@ def list_command(
     broken = [{"name": b.name, "distribution": b.distribution, "reason": b.reason} for b in plugins.broken]
     if as_json:
         found = {hook.name: [_record(implementation) for implementation in given] for hook, given in rows}
-        typer.echo(json.dumps({"hooks": found, "broken_plugins": broken}, indent=2))
+        print_json({"hooks": found, "broken_plugins": broken})
         return
-    table = Table(title="Hooks and their implementations", title_justify="left")
-    for column in ("hook", "implementation", "exact", "host syncs", "needs", "provided by"):
-        table.add_column(column)
-    for hook, given in rows:
-        for index, implementation in enumerate(given):
-            table.add_row(hook.name if index == 0 else "", *_cells(implementation))
-        if not given:
-            table.add_row(hook.name, "(only upstream)", "", "", "", "")
-    console = Console()
-    console.print(table)
-    console.print(
-        "Choose with SYNCFREE_<HOOK>=<implementation> or upstream; syncfree doctor says what fits what is installed."
-    )
+    columns = ("hook", "implementation", "exact", "host syncs", "needs", "provided by")
+    print_table("Hooks and their implementations", columns, [row for hook, given in rows for row in _rows(hook.name, given)])
+    print_line("Choose with SYNCFREE_<HOOK>=<implementation> or upstream; syncfree doctor says what fits what is installed.")
     for left_out in plugins.broken:
-        console.print(f"left out: {left_out}", style="red", markup=False)
+        print_line(f"left out: {left_out}", "red")
+
+
+def _rows(hook: str, given: Iterable[Implementation]) -> list[tuple[Cell, ...]]:
+    """A hook's rows: one for each implementation, the first with the hook's name."""
+    cells = [_cells(implementation) for implementation in given] or [("(only upstream)", "", "", "", "")]
+    return [("" if index else hook, *row) for index, row in enumerate(cells)]
 
 
 def _record(implementation: Implementation) -> dict[str, object]:

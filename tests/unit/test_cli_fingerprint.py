@@ -125,6 +125,12 @@ def test_output_leaves_the_adapters_file_alone(shell: Shell, tmp_path: Path) -> 
     assert not shell.file.exists()
 
 
+def test_a_file_that_cannot_be_written_is_an_error_that_names_it(shell: Shell, tmp_path: Path) -> None:
+    nowhere = tmp_path / "no [red]folder[/]" / "mine.json"
+    message = shell.refused("made_up", "--release", "1.0", "--output", str(nowhere))
+    assert message == f"{nowhere} cannot be written: No such file or directory; give another --output"
+
+
 def test_check_accepts_what_is_recorded(shell: Shell) -> None:
     shell.record("--from", ">=1")
     before = shell.file.read_bytes()
