@@ -39,12 +39,12 @@ def load(framework: str) -> Plan:
     try:
         adapter_log = logging.getLogger(RUNTIME.adapters().get(framework).logger)
         log = adapter_log
-        before = RUNTIME.is_loaded(framework)
-        found = RUNTIME.load(framework)
+        fresh = RUNTIME.load(framework)
+        found = plan()
     except SyncfreeError as error:
         log.error("%s", error)
         raise
-    if not before:
+    if fresh:
         log.info("syncfree %s in %s: %s", __version__, framework, found.summary())
         for entry in found:
             if entry.framework == framework and entry.state == "refused":
@@ -92,15 +92,14 @@ class Use:
     """What `use` returns: already in force; as a ``with`` block it is undone at the end."""
 
     def __init__(self, choices: dict[str, str], all_ranks: bool) -> None:
-        self._hooks = frozenset(choices)
         self._all_ranks = all_ranks
-        self._before = RUNTIME.use(choices, all_ranks)
+        self._layer = RUNTIME.use(choices, all_ranks, owner=self)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        RUNTIME.back_to(self._before, self._hooks, self._all_ranks)
+        RUNTIME.take_back(self._layer, self._all_ranks)
 
 
 def use(*, all_ranks: bool = False, **choices: str) -> Use:

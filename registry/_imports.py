@@ -2,7 +2,8 @@
 
 A standard-library meta-path finder: it finds a watched module through the other finders and hooks the loader's
 ``exec_module`` for that one execution. The callback runs before the import returns, under the module's import lock, so
-no code that imports the module sees it unpatched.
+no code that imports the module sees it unpatched. The finder itself only looks into a dictionary: importlib holds the global
+import lock while it asks a finder, so nothing may be imported or waited for there.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ class PostImportFinder(importlib.abc.MetaPathFinder):
         self.waiting: dict[str, list[Callback]] = {}
 
     def watch(self, name: str, callback: Callback) -> None:
-        """Call back after the next execution of the module of this name."""
+        """Call back after the next execution of the module of this name.
+
+        When the callback raises, the import fails with its error, and the callback is called again after the next execution.
+        """
         self.waiting.setdefault(name, []).append(callback)
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
@@ -41,7 +45,8 @@ class PostImportFinder(importlib.abc.MetaPathFinder):
         if fullname not in self.waiting:
             return None
         # Only the finders behind: another one of this kind in front asks this one in its turn.
-        behind = sys.meta_path[sys.meta_path.index(self) + 1 :] if self in sys.meta_path else sys.meta_path
+        finders = list(sys.meta_path)
+        behind = finders[finders.index(self) + 1 :] if self in finders else finders
         for finder in behind:
             find = getattr(finder, "find_spec", None)
             if find is not None:
@@ -61,10 +66,7 @@ class PostImportFinder(importlib.abc.MetaPathFinder):
             restore()
             before = frozenset(sys.modules)
             execute(module)
-            callbacks = self.waiting.pop(spec.name, [])
-            imported = frozenset(sys.modules) - before
-            for callback in callbacks:
-                callback(module, imported)
+            self._executed(module, spec.name, frozenset(sys.modules) - before)
 
         if isinstance(loader, (SourceFileLoader, SourcelessFileLoader)):
             # One loader per module: hook the instance, so that everything that asks for the loader's type still works.
@@ -78,6 +80,16 @@ class PostImportFinder(importlib.abc.MetaPathFinder):
             def restore() -> None:
                 spec.loader = loader
 
+    def _executed(self, module: ModuleType, name: str, imported: frozenset[str]) -> None:
+        called = list(self.waiting.get(name, ()))
+        for callback in called:
+            callback(module, imported)
+        left = [callback for callback in self.waiting.get(name, ()) if callback not in called]
+        if left:
+            self.waiting[name] = left
+        else:
+            self.waiting.pop(name, None)
+
 
 class _HookedLoader(importlib.abc.Loader):
     """Stands in for a loader that several modules share, such as zipimport's, until the module has executed."""
@@ -87,6 +99,8 @@ class _HookedLoader(importlib.abc.Loader):
         self._execute = execute
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_loader":  # of a copy that is being made
+            raise AttributeError(name)
         return getattr(self._loader, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:

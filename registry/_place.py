@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
 
@@ -67,7 +68,12 @@ class Place:
     def bindable(self) -> bool:
         """There is a replacement for what is installed, and it may be bound."""
         form = self.judgement.form
-        return form is not None and form.compose is not None and not self.refused and self.state != "refused"
+        return form is not None and form.compose is not None and not self.refused
+
+    @property
+    def open(self) -> bool:
+        """Not bound, and nothing says that it never can be: a target that somebody replaced may be free again later."""
+        return self.state in ("not bound", "waiting") or (self.state == "refused" and not self.refused)
 
     @property
     def refusal(self) -> str:
@@ -75,13 +81,21 @@ class Place:
         override = f"; set {ALLOW_UNKNOWN}={self.binding.hook} to bind it all the same" if self.judgement.form else ""
         return f"{self.binding.label}: {self.judgement.reason}{override}"
 
-    def modules_to_import(self, executed: str | None = None) -> list[str]:
-        """The target modules that have not been executed yet, other than the one that just was."""
-        modules = dict.fromkeys(target.split(":")[0] for target in self.binding.targets)
-        return [module for module in modules if module != executed and not is_executed(module)]
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules that hold the targets."""
+        return tuple(dict.fromkeys(target.split(":")[0] for target in self.binding.targets))
 
-    def bind(self, implementation: Implementation) -> None:
-        """Put slots in the place of all targets, or of none.
+    def modules_to_import(self, executed: Collection[str] = ()) -> list[str]:
+        """The modules of the targets that have not been executed, other than those in ``executed``."""
+        return [
+            module
+            for module in self.modules
+            if not is_executed(module) and not (module in executed and module in sys.modules)
+        ]
+
+    def sites_for(self, implementation: Implementation) -> list[_bind.Site]:
+        """Make slots for all targets, switched to an implementation; nothing is put in place.
 
         Raises:
             BindingError: a target is not what it should be, or the adapter's replacement does not fit it.
@@ -89,22 +103,37 @@ class Place:
         """
         form = self.judgement.form
         assert form is not None
-        try:
+        with self._whose_failure():
             sites = _bind.make_sites(self.binding, form, lambda target: sys.modules[target.split(":")[0]])
-            switches = [site.slot.prepare(implementation) for site in sites]
-        except SyncfreeError:
-            raise
-        except Exception as error:  # the adapter's compose function failed: that is its author's error, told as such
-            raise BindingError(f"{self.binding.label}: the adapter failed: {type(error).__name__}: {error}") from error
-        for switch in switches:
-            switch()
+            for site in sites:
+                site.slot.prepare(implementation)()
+        return sites
+
+    def put(self, sites: list[_bind.Site]) -> None:
+        """Put slots in the place of all targets; only assigns."""
         _bind.put(sites)
         self.sites = sites
         self.state = "bound"
+        self.trouble = None
 
     def switches(self, implementation: Implementation | None) -> list[Callable[[], None]]:
-        """What switches the bound sites to an implementation; empty when nothing is bound."""
-        return [site.slot.prepare(implementation) for site in self.sites]
+        """Return what switches the bound sites to an implementation.
+
+        Raises:
+            BindingError: the adapter's replacement does not fit a target.
+            PluginError: the implementation cannot be imported.
+        """
+        with self._whose_failure():
+            return [site.slot.prepare(implementation) for site in self.sites]
+
+    @contextmanager
+    def _whose_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except SyncfreeError:
+            raise
+        except Exception as error:  # the adapter's compose function failed: that is its author's error
+            raise BindingError(f"{self.binding.label}: the adapter failed: {type(error).__name__}: {error}") from error
 
     def refuse(self, reason: str) -> None:
         """Note that this binding will not be made, and why."""

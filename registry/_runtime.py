@@ -1,6 +1,7 @@
 """The registry of this process: loads adapters, judges, binds, toggles, restores and reports.
 
-Everything here runs when a framework is loaded or a choice changes, under one lock; nothing here runs per call.
+Everything here runs when a framework is loaded or a choice changes; nothing here runs per call. `_locks` states which locks
+there are and what may be done under them: a change is prepared without a lock and then made under both.
 """
 
 from __future__ import annotations
@@ -8,32 +9,25 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 
 from . import _bind
 from ._adapters import Adapters
 from ._attach import Attached, attach
-from ._errors import BindingError, PluginError, SelectionError, nearest
+from ._change import Change, prepare
+from ._discovered import Discovered, discover, with_plugins
+from ._errors import BindingError, PluginError, SelectionError, SyncfreeError, nearest
 from ._frameworks import Installed, find_installed
 from ._imports import PostImportFinder
+from ._layers import Layer, Layers
+from ._locks import Locks
 from ._lockstep import agree
 from ._place import Place, is_executed
 from ._plan import Plan
 from ._plugins import Implementation, Plugins, entry_points
 from ._rank import current_rank, rank_count
-from ._select import (
-    DEFAULT,
-    UPSTREAM,
-    Choice,
-    Selection,
-    check_plugin_names,
-    choice_problem,
-    is_off,
-    raise_all,
-    read_selection,
-)
+from ._select import DEFAULT, UPSTREAM, Choice, Selection, choice_problem, is_off, raise_all
 from .adapting import Adapter, Attachment
 from .hooks import HOOKS
 
@@ -44,52 +38,49 @@ class Runtime:
     """One per process; `syncfree`'s functions are its methods."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._locks = Locks()
         self._finder = PostImportFinder()
-        self._program: dict[str, Choice] = {}
-        self._places: list[Place] = []
-        self._attached: list[Attached] = []
+        self._layers = Layers()
+        self._places: tuple[Place, ...] = ()
+        self._attached: tuple[Attached, ...] = ()
+        self._to_attach: tuple[tuple[Attachment, Adapter], ...] = ()
+        self._executed_modules: set[str] = set()
         self._loaded: dict[str, Adapter] = {}
-        self._registered: list[tuple[object, str]] = []
-        self._selection: Selection | None = None
-        self._plugins: Plugins | None = None
-        self._plugin_names: set[str] = set()
+        self._registered: tuple[tuple[object, str], ...] = ()
+        self._discovered: Discovered | None = None
         self._adapters: Adapters | None = None
-        os.register_at_fork(after_in_child=self._after_fork)
 
     # What is there
 
     def adapters(self) -> Adapters:
         """The adapters, discovered on first use."""
-        with self._lock:
-            if self._adapters is None:
-                self._adapters = Adapters()
-            return self._adapters
+        if self._adapters is None:
+            found = Adapters()
+            with self._locks.state:
+                self._adapters = self._adapters or found
+        return self._adapters
 
-    def plugins(self) -> Plugins:
-        """The plugins that the user's selection permits, discovered and validated on first use.
+    def discovered(self) -> Discovered:
+        """The user's selection and the plugins that it permits, discovered and validated on first use.
 
         Raises:
             SelectionError: the environment or the configuration file names something that does not exist.
         """
-        with self._lock:
-            if self._plugins is None:
-                selection = read_selection(os.environ, HOOKS)
-                plugins = Plugins(HOOKS, selection.allowed, selection.denied)
-                for plugin, name in self._registered:
-                    if plugins.permits(name):
-                        plugins.register(plugin, name)
-                plugins.discover()
-                self._plugin_names = {name for name, _, _ in entry_points()} | {name for _, name in self._registered}
-                check_plugin_names(selection, self._plugin_names, plugins.implementations)
-                self._selection, self._plugins = selection, plugins
-            return self._plugins
+        while (found := self._discovered) is None:
+            registered = self._registered
+            made = discover(registered)
+            with self._locks.state:
+                if self._discovered is None and self._registered is registered:
+                    self._discovered = made
+        return found
+
+    def plugins(self) -> Plugins:
+        """The plugins that the user's selection permits; see `discovered`."""
+        return self.discovered().plugins
 
     def selection(self) -> Selection:
-        """The user's choices, read on first use."""
-        self.plugins()
-        assert self._selection is not None
-        return self._selection
+        """The user's choices; see `discovered`."""
+        return self.discovered().selection
 
     def register(self, plugin: object, name: str) -> None:
         """Take in a plugin that the program brings.
@@ -98,62 +89,87 @@ class Runtime:
             PluginError: see `Plugins.register`.
             SelectionError: ``SYNCFREE_PLUGINS`` keeps a plugin of this name out.
         """
-        with self._lock:
-            if self._plugins is not None:
-                if not self._plugins.permits(name):
+        Plugins(HOOKS).register(plugin, name)  # validate it where the caller can see it
+        while True:
+            before, found = self._registered, self._discovered
+            registered = (*before, (plugin, name))
+            taken = {point for point, _, _ in entry_points()} if found is None else found.names
+            taken = taken | {other for _, other in before}
+            if name in taken:
+                raise PluginError(f"plugin {name!r}: the name is taken. Taken: {', '.join(sorted(taken))}")
+            if found is not None:
+                if not found.plugins.permits(name):
                     raise SelectionError(f"syncfree: SYNCFREE_PLUGINS keeps plugin {name!r} out")
-                self._plugins.register(plugin, name)
-            else:
-                taken = [other for _, other in self._registered] + [other for other, _, _ in entry_points()]
-                if name in taken:
-                    raise PluginError(f"plugin {name!r}: the name is taken. Taken: {', '.join(sorted(taken))}")
-                Plugins(HOOKS).register(plugin, name)  # validate now, where the caller can see it
-            self._registered.append((plugin, name))
-            self._plugin_names.add(name)
+                extended = with_plugins(found, registered)
+            with self._locks.state:
+                if self._registered is before and self._discovered is found:
+                    self._registered = registered
+                    if found is not None:
+                        self._discovered = extended
+                    return
 
     # Loading and binding
 
-    def load(self, framework: str) -> Plan:
-        """Judge and bind one framework's bindings: now where their modules are loaded, otherwise on import. Idempotent.
+    def load(self, framework: str) -> bool:
+        """Judge and bind one framework's bindings: now where their modules are loaded, otherwise on import.
+
+        Returns:
+            Whether this call did it: False where it was done before, and where everything is switched off.
 
         Raises:
             SelectionError: the framework is not installed or has no adapter, or an explicit choice cannot be met. Nothing
-                is bound then.
+                is bound then, and the next call tries again.
         """
-        with self._lock:
-            if is_off(os.environ) or not self.selection().enabled:
-                return self.plan()
-            adapter = self.adapters().get(framework)
-            installed = find_installed(adapter)  # looking for the package wakes syncfree.pth, which may load it right here
+        if is_off(os.environ) or not self.selection().enabled:
+            return False
+        adapter = self.adapters().get(framework)
+        installed = find_installed(adapter)
+        if framework in self._loaded:
+            return False
+        if installed is None:
+            raise SelectionError(f"syncfree: {framework} is not installed")
+        places = self._judged(adapter, installed)
+
+        def prepared() -> Change | None:
             if framework in self._loaded:
-                return self.plan()
-            if installed is None:
-                raise SelectionError(f"syncfree: {framework} is not installed")
-            places = self._judged(adapter, installed)
-            raise_all(self._problems(places, self._program))
-            self._loaded[framework] = adapter
-            self._places += places
-            self._settle(places)
-            for attachment in adapter.attachments:
-                self._attach(attachment, adapter)
-            return self.plan()
+                return None
+            raise_all(self._problems(places, self._layers))
+            return prepare(places, self.choice)
+
+        def made() -> None:
+            others = (place for place in self._places if place.adapter.framework != framework)
+            self._places = (*others, *places)
+            self._loaded = {**self._loaded, framework: adapter}
+            self._to_attach += tuple((attachment, adapter) for attachment in adapter.attachments)
+
+        try:
+            change = self._change(prepared, made)
+        except SelectionError:
+            self._forget_selection()
+            raise
+        if change is None:
+            return False
+        self._watch(attachment.target.partition(":")[0] for attachment in adapter.attachments)
+        self._attach_executed()
+        return True
 
     def survey(self) -> list[Place]:
         """Judge the bindings of every adapter without binding anything."""
-        with self._lock:
-            found = {adapter.framework: find_installed(adapter) for adapter in self.adapters()}
-            others = [adapter for adapter in self.adapters() if adapter.framework not in self._loaded]
-            judged = [place for a in others for place in self._judged(a, found[a.framework])]
-            return [*self._places, *judged]
+        places, loaded = self._places, self._loaded
+        others = [adapter for adapter in self.adapters() if adapter.framework not in loaded]
+        return [
+            *(place for place in places if place.adapter.framework in loaded),
+            *(place for adapter in others for place in self._judged(adapter, find_installed(adapter))),
+        ]
 
     def problems(self, places: Iterable[Place]) -> list[str]:
         """Why explicit choices cannot be met at these places; empty when they can."""
-        return self._problems(places, self._program)
+        return self._problems(places, self._layers)
 
-    def choice(self, place: Place, program: Mapping[str, Choice] | None = None) -> tuple[Choice, Implementation | None]:
+    def choice(self, place: Place, layers: Layers | None = None) -> tuple[Choice, Implementation | None]:
         """What is chosen at a place: the choice, and the implementation to use (None: upstream)."""
         hook = place.binding.hook
-        choice = (self._program if program is None else program).get(hook) or self.selection().choice(hook)
+        choice = self._choice_of(hook, self._layers if layers is None else layers)
         if choice.name == UPSTREAM:
             return choice, None
         if choice.explicit:
@@ -164,68 +180,70 @@ class Runtime:
                     return choice, candidate
         return choice, None
 
-    def use(self, choices: Mapping[str, str], all_ranks: bool) -> dict[str, Choice]:
-        """Switch hooks to other implementations; return the program's choices as they were before.
+    def use(self, choices: Mapping[str, str], all_ranks: bool, owner: object) -> Layer:
+        """Switch hooks to other implementations; return the layer that does.
+
+        Args:
+            choices: hook = a plugin's name, ``upstream`` or ``default``.
+            all_ranks: switch together with all ranks of the default process group.
+            owner: who may take the layer out again; a layer whose owner is gone stays.
 
         Raises:
             SelectionError: a wrong name, a choice that cannot be met, or a lockstep hook that the ranks do not switch
                 together. Nothing is switched then.
         """
-        with self._lock:
-            before = dict(self._program)
-            after = dict(before)
-            problems = []
-            for hook, name in choices.items():
-                if hook not in HOOKS:
-                    problems.append(f"unknown hook {hook!r}{nearest(hook, HOOKS)}")
-                    continue
-                available = self.plugins().implementations.get(hook, {})
-                problem = choice_problem(hook, name, available, self._plugin_names)
-                if problem:
-                    problems.append(problem)
-                elif name == DEFAULT:
-                    after.pop(hook, None)
-                else:
-                    after[hook] = Choice(name, PROGRAM)
-            self._switch(after, all_ranks, frozenset(choices), problems)
-            return before
+        found = self.discovered()
+        problems, valid = [], {}
+        for hook, name in choices.items():
+            if hook not in HOOKS:
+                problems.append(f"unknown hook {hook!r}{nearest(hook, HOOKS)}")
+            elif problem := choice_problem(hook, name, found.plugins.implementations.get(hook, {}), found.names):
+                problems.append(problem)
+            else:
+                valid[hook] = Choice(name, PROGRAM)
+        layer = Layer(valid, owner)
+        self._switch(lambda layers: layers.with_layer(layer), all_ranks, frozenset(choices), problems)
+        return layer
 
-    def back_to(self, program: dict[str, Choice], hooks: frozenset[str], all_ranks: bool) -> None:
-        """Undo one `use` of these hooks."""
-        with self._lock:
-            after = {hook: choice for hook, choice in self._program.items() if hook not in hooks}
-            after |= {hook: choice for hook, choice in program.items() if hook in hooks}
-            self._switch(after, all_ranks, hooks)
+    def take_back(self, layer: Layer, all_ranks: bool) -> None:
+        """Undo one `use`: what was chosen below its layer, or above it since, is in force.
+
+        Raises:
+            SelectionError: see `use`. The layer stays then.
+        """
+        self._switch(lambda layers: layers.without(layer), all_ranks, frozenset(layer.choices))
 
     def restore(self) -> list[str]:
         """Put every original back and forget the program's choices; return what could not be restored."""
-        with self._lock:
+        with self._locks.changing(), self._locks.state:
             self._finder.stop()
             left = _bind.take_out(site for place in self._places if place.state == "bound" for site in place.sites)
             left += [message for attached in self._attached if (message := attached.take_out()) is not None]
-            self._attached.clear()
             for place in self._places:
                 place.restored()
-            for message in left:
-                logging.getLogger("syncfree").warning("syncfree: %s", message)
-            self._loaded.clear()
-            self._program.clear()
-            return left
+            self._attached, self._to_attach = (), ()
+            self._loaded = {}
+            self._layers = Layers()
+            self._executed_modules.clear()
+            self._locks.generation += 1
+        for message in left:
+            logging.getLogger("syncfree").warning("syncfree: %s", message)
+        return left
 
     def plan(self) -> Plan:
         """What this process does with each binding of the loaded frameworks."""
-        with self._lock:
-            if is_off(os.environ):
-                return Plan(os.getpid(), False, (), (), ())
-            selection = self.selection()
-            entries = tuple(place.entry(*self.choice(place)) for place in self._places)
-            broken = [str(left_out) for left_out in self.plugins().broken]
-            broken += self.adapters().broken
-            return Plan(os.getpid(), selection.enabled, tuple(self._loaded), entries, tuple(broken), current_rank())
-
-    def is_loaded(self, framework: str) -> bool:
-        """Whether `load` was done for a framework."""
-        return framework in self._loaded
+        if is_off(os.environ):
+            return Plan(os.getpid(), False, (), (), ())
+        found = self.discovered()
+        self._bind_missed()
+        broken = (*map(str, found.plugins.broken), *self.adapters().broken)
+        while True:
+            generation, places = self._locks.generation, self._places
+            chosen = [self.choice(place) for place in places]
+            with self._locks.state:
+                if self._locks.generation == generation:
+                    entries = tuple(place.entry(*what) for place, what in zip(places, chosen, strict=True))
+                    return Plan(os.getpid(), found.selection.enabled, tuple(self._loaded), entries, broken, current_rank())
 
     def site(self, target: str) -> _bind.Site:
         """The bound site of a target.
@@ -241,19 +259,27 @@ class Runtime:
 
     # How
 
-    def _judged(self, adapter: Adapter, installed: Installed | None) -> list[Place]:
-        places = [Place.judge(adapter, installed, binding, self.selection()) for binding in adapter.bindings]
-        self._places = [place for place in self._places if place.adapter.framework != adapter.framework]
-        return places
+    def _forget_selection(self) -> None:
+        """Have the user's choices read again by the next load, because nothing is bound by these."""
+        with self._locks.state:
+            if not self._loaded:
+                self._discovered = None
 
-    def _problems(self, places: Iterable[Place], program: Mapping[str, Choice]) -> list[str]:
+    def _judged(self, adapter: Adapter, installed: Installed | None) -> list[Place]:
+        return [Place.judge(adapter, installed, binding, self.selection()) for binding in adapter.bindings]
+
+    def _choice_of(self, hook: str, layers: Layers) -> Choice:
+        choice = layers.choice(hook)
+        return self.selection().choice(hook) if choice is None or choice.name == DEFAULT else choice
+
+    def _problems(self, places: Iterable[Place], layers: Layers) -> list[str]:
         problems = []
         by_hook: dict[tuple[str, str], list[Place]] = {}
         for place in places:
             if place.installed is not None:
                 by_hook.setdefault((place.adapter.framework, place.binding.hook), []).append(place)
         for (_, hook), group in by_hook.items():
-            choice = program.get(hook) or self.selection().choice(hook)
+            choice = self._choice_of(hook, layers)
             if not choice.explicit or choice.name == UPSTREAM:
                 continue
             prefix = f"{choice.source} asks for {choice.name!r} of {hook}, which cannot be met: "
@@ -268,118 +294,182 @@ class Runtime:
                 )
         return problems
 
-    def _settle(self, places: list[Place]) -> None:
-        """Bind what is wanted and can be bound now, in one walk; watch for the modules of the rest."""
-        now = []
-        for place in places:
-            if place.state in ("not bound", "waiting") and self.choice(place)[1] is not None:
-                missing = place.modules_to_import()
-                if missing:
-                    self._watch(place, missing)
-                else:
-                    now.append(place)
-        self._bind(now, None)
+    def _change(
+        self,
+        prepared: Callable[[], Change | None],
+        made: Callable[[], None] = lambda: None,
+        imported: frozenset[str] | None = None,
+        agreed: Callable[[list[str]], list[str]] = lambda problems: problems,
+    ) -> Change | None:
+        """Prepare a change without a lock and make it under both; prepare it again where another change came first.
 
-    def _watch(self, place: Place, modules: Iterable[str]) -> None:
-        place.state = "waiting"
+        Args:
+            prepared: everything that can fail; None where there is nothing to do.
+            made: further assignments.
+            imported: limits the search for copies to these modules.
+            agreed: given the problems of this rank, returns those of all; called once, with the right to change.
 
-        def imported(module: ModuleType, modules_imported_meanwhile: frozenset[str]) -> None:
-            with self._lock:
-                if place.state == "waiting" and not place.modules_to_import(executed=module.__name__):
-                    self._bind([place], modules_imported_meanwhile)
+        Raises:
+            SelectionError: there are problems. Nothing was changed.
+        """
+        while True:
+            generation = self._locks.generation
+            change = prepared()
+            if change is None:
+                return None
+            with self._locks.changing():
+                if self._locks.generation != generation:
+                    continue
+                raise_all(agreed(change.all_problems()))
+                with self._locks.state:
+                    change.make(imported)
+                    made()
+                    self._locks.generation += 1
+            self._watch(module for place in change.wait for module in place.modules_to_import())
+            self._bind_missed()
+            return change
 
+    def _watch(self, modules: Iterable[str]) -> None:
         for module in modules:
-            self._finder.watch(module, imported)
+            if self._executed not in self._finder.waiting.get(module, ()):
+                self._finder.watch(module, self._executed)
 
-    def _attach(self, attachment: Attachment, adapter: Adapter) -> None:
-        """Attach now, or when the module has been imported; what is missing without it is a warning."""
+    def _executed(self, module: ModuleType, imported: frozenset[str]) -> None:
+        """Bind what waits for a module that was just executed; called before its import returns.
 
-        def imported(module: ModuleType, _: frozenset[str] = frozenset()) -> None:
-            with self._lock:
-                try:
-                    self._attached.append(attach(attachment, module))
-                except BindingError as error:
-                    logging.getLogger(adapter.logger).warning("syncfree: %s", error)
+        Raises:
+            SelectionError: an explicit choice cannot be met there. Nothing is bound, the import fails with it, and the next
+                import of the module tries again.
+        """
+        name = module.__name__
+        self._executed_modules.add(name)
+        if self._locks.interrupted:
+            return  # a signal handler imports in the middle of a change; `_bind_missed` binds it later
+        unmet: list[tuple[Place, str]] = []
 
-        module = attachment.target.split(":")[0]
-        if is_executed(module):
-            imported(sys.modules[module])
-        else:
-            self._finder.watch(module, imported)
+        def prepared() -> Change | None:
+            places = [place for place in self._places if name in place.modules and self._is_ready(place)]
+            change = prepare(places, self.choice, executed=self._executed_modules) if places else None
+            unmet[:] = change.unmet if change else ()
+            return change
 
-    def _bind(self, places: list[Place], imported: frozenset[str] | None) -> None:
-        """Bind places whose modules are loaded; ``imported`` limits the walk for copies to these modules."""
-        bound = []
-        for place in places:
-            choice, implementation = self.choice(place)
-            if implementation is None:
-                place.state = "not bound"
-                continue
+        spread = any(len(place.modules) > 1 for place in self._places if name in place.modules)
+        try:
+            change = self._change(prepared, imported=None if spread else imported)
+        except SelectionError as error:
+            self._executed_modules.discard(name)
+            for place, reason in unmet:
+                place.trouble = reason
+            logging.getLogger("syncfree").error("%s", error)
+            raise
+        if change is not None:
+            change.log()
+        self._attach_executed()
+
+    def _is_ready(self, place: Place) -> bool:
+        return place.state == "waiting" and not place.modules_to_import(self._executed_modules)
+
+    def _bind_missed(self) -> None:
+        """Bind places that wait although their modules are there: an import was under way when they began to wait."""
+
+        def prepared() -> Change | None:
+            missed = [place for place in self._places if self._is_ready(place)]
+            if not missed or self._locks.interrupted:
+                return None
+            change = prepare(missed, self.choice, executed=self._executed_modules)
+            change.refuse_unmet()  # nobody is importing now whom an error could reach
+            return change
+
+        if (change := self._change(prepared)) is not None:
+            change.log()
+
+    def _attach_executed(self) -> None:
+        """Attach what belongs into modules that have been executed; what is missing without it is a warning."""
+        with self._locks.changing():
+            ready = [
+                (attachment, adapter) for attachment, adapter in self._to_attach if self._is_executed(attachment.module)
+            ]
+            self._to_attach = tuple(waiting for waiting in self._to_attach if waiting not in ready)
+        for attachment, adapter in ready:
             try:
-                place.bind(implementation)
-            except (BindingError, PluginError) as error:
-                place.refuse(str(error))
-                if choice.explicit:
-                    place.log.error("syncfree: %s", error)
-                    raise SelectionError(f"syncfree: {choice.source}={choice.name} cannot be met: {error}") from error
-                place.log.warning("syncfree: %s", error)
-            else:
-                bound.append(place)
-        for package in {place.adapter.package for place in bound}:
-            modules = set(_bind.package_modules(package))
-            sites = [site for place in bound if place.adapter.package == package for site in place.sites]
-            _bind.propagate(sites, modules if imported is None else modules & imported)
-        for place in bound:
-            place.log.debug("syncfree: bound %s (%s)", place.binding.label, self.choice(place)[0].source)
+                attached = attach(attachment, sys.modules[attachment.module])
+            except BindingError as error:
+                logging.getLogger(adapter.logger).warning("syncfree: %s", error)
+                continue
+            with self._locks.state:
+                if adapter.framework in self._loaded:
+                    self._attached += (attached,)
+                    continue
+            attached.take_out()  # restored meanwhile
+
+    def _is_executed(self, module: str) -> bool:
+        return is_executed(module) or (module in self._executed_modules and module in sys.modules)
 
     def _switch(
-        self, program: dict[str, Choice], all_ranks: bool, hooks: frozenset[str], problems: Iterable[str] = ()
+        self, edit: Callable[[Layers], Layers], all_ranks: bool, hooks: frozenset[str], problems: Iterable[str] = ()
     ) -> None:
         """Switch these hooks to what the program chooses, unless there are problems.
 
         With `all_ranks` a rank that cannot switch takes part in the agreement all the same: the others wait for it.
         """
         together = all_ranks and rank_count() > 1
-        problems = list(problems)
+        given = list(problems)
         if is_off(os.environ) or not self.selection().enabled:
             if together:
                 agree({}, ["switched off"])
-            raise_all(problems)
+            raise_all(given)
             logging.getLogger("syncfree").warning(
                 "syncfree is switched off; the choice of %s does nothing", ", ".join(sorted(hooks))
             )
             return
-        places = [place for place in self._places if place.binding.hook in hooks and place.state != "restored"]
-        changes = sorted({p.binding.hook for p in places if self._in_lockstep(p, program, unchanged=False)})
-        if changes and rank_count() > 1 and not all_ranks:
-            problems.append(
-                f"{', '.join(changes)} must switch on all {rank_count()} ranks at the same call: "
-                "call syncfree.use(..., all_ranks=True) on every rank, at the same point"
-            )
-        problems += self._problems(places, program)
-        switches: list[Callable[[], None]] = []
-        if not problems:
-            for place in places:
-                try:
-                    switches += place.switches(self.choice(place, program)[1])
-                except (BindingError, PluginError) as error:
-                    problems.append(str(error))
-        if together:
-            lockstep = {p.binding.hook for p in places if self._in_lockstep(p, program, unchanged=True)}
-            problems += agree({hook: program[hook].name if hook in program else DEFAULT for hook in lockstep}, problems)
-        raise_all(problems)
-        for switch in switches:
-            switch()
-        self._program = program
-        self._settle(places)
+        layers = self._layers
+        in_lockstep: dict[str, str] = {}
 
-    def _in_lockstep(self, place: Place, program: Mapping[str, Choice], unchanged: bool) -> bool:
+        def prepared() -> Change:
+            nonlocal layers, in_lockstep
+            layers = edit(self._layers)
+            change = Change(list(given))
+            try:
+                places = [place for place in self._places if place.binding.hook in hooks and place.state != "restored"]
+                in_lockstep = self._lockstep_choices(places, layers)
+                change.problems += self._alone(places, layers, all_ranks)
+                change.problems += self._problems(places, layers)
+                if not change.problems:
+                    change = prepare(places, lambda place: self.choice(place, layers), import_early=True)
+            except SyncfreeError as error:
+                change.problems.append(str(error))
+            return change
+
+        def agreed(problems: list[str]) -> list[str]:
+            return [*problems, *agree(in_lockstep, problems)] if together else problems
+
+        def made() -> None:
+            self._layers = layers
+
+        if (change := self._change(prepared, made, agreed=agreed)) is not None:
+            change.log()
+
+    def _lockstep_choices(self, places: Iterable[Place], layers: Layers) -> dict[str, str]:
+        """What the program is to choose for the hooks that use something here in lockstep, now or then."""
+        hooks = {place.binding.hook for place in places if self._in_lockstep(place, layers, unchanged=True)}
+        return {hook: choice.name if (choice := layers.choice(hook)) else DEFAULT for hook in hooks}
+
+    def _alone(self, places: Iterable[Place], layers: Layers, all_ranks: bool) -> list[str]:
+        """Why one rank must not make this change alone."""
+        if all_ranks or rank_count() == 1:
+            return []
+        changes = sorted({p.binding.hook for p in places if self._in_lockstep(p, layers, unchanged=False)})
+        message = (
+            f"{', '.join(changes)} must switch on all {rank_count()} ranks at the same call: "
+            "call syncfree.use(..., all_ranks=True) on every rank, at the same point"
+        )
+        return [message] if changes else []
+
+    def _in_lockstep(self, place: Place, layers: Layers, unchanged: bool) -> bool:
         """What a place uses, or is to use, must be the same on all ranks; `unchanged`: also where the choice stays."""
-        now, then = self.choice(place)[1], self.choice(place, program)[1]
-        return (unchanged or now is not then) and any(i is not None and i.lockstep for i in (now, then))
-
-    def _after_fork(self) -> None:
-        self._lock = threading.RLock()  # the thread that held it may not exist in the child
+        now, then = self.choice(place)[1], self.choice(place, layers)[1]
+        differ = (now and now.plugin) != (then and then.plugin)
+        return (unchanged or differ) and any(i is not None and i.lockstep for i in (now, then))
 
 
 RUNTIME = Runtime()

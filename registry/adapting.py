@@ -79,6 +79,11 @@ class Attachment:
     purpose: str
     adds: bool = False
 
+    @property
+    def module(self) -> str:
+        """The module that holds the target."""
+        return self.target.partition(":")[0]
+
 
 def compare_plans_after(target: str, framework: str) -> Attachment:
     """The ranks of a job compare their plans after each call of this function, which makes the default process group.
@@ -109,6 +114,19 @@ def plans_told(question: str) -> list[dict[str, Any]]:
     from ._face import plans_told as _plans_told
 
     return _plans_told(question)
+
+
+def load_from_plugin(framework: str) -> None:
+    """Load a framework's hooks from the framework's own plugin mechanism.
+
+    Like `syncfree.load`, but an error that is not the user's is logged at ERROR and leaves the framework as it is.
+
+    Raises:
+        SelectionError: an explicit choice cannot be met.
+    """
+    from ._on_import import load_unless_broken
+
+    load_unless_broken(framework)
 
 
 def rank_in_job() -> int | None:

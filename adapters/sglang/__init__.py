@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import sys
 
-from syncfree import SyncfreeError, load
-from syncfree.adapting import Adapter, compare_plans_after
+from syncfree import SelectionError
+from syncfree.adapting import Adapter, compare_plans_after, load_from_plugin
 
 from ..early_log import early_logger
 from . import (
@@ -80,6 +80,6 @@ def activate() -> None:
     process here.
     """
     try:
-        load("sglang")
-    except SyncfreeError as error:
+        load_from_plugin("sglang")
+    except SelectionError as error:
         sys.exit(str(error))

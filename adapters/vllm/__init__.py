@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 
-from syncfree.adapting import Adapter
+from syncfree.adapting import Adapter, load_from_plugin
 
 from ..early_log import early_logger
 from . import (
@@ -64,8 +64,6 @@ ADAPTER = Adapter(
 
 
 def activate() -> None:
-    """Bind what this vLLM needs. Raises `syncfree.SelectionError`, which stops the process, for a wrong choice."""
-    import syncfree
-
+    """Bind what this vLLM needs. Raises `syncfree.SelectionError`, which stops the process, where a choice cannot be met."""
     copy_our_variables(os.environ)  # also when they switch syncfree off
-    syncfree.load("vllm")
+    load_from_plugin("vllm")

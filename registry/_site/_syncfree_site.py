@@ -1,7 +1,8 @@
 """Run by ``syncfree.pth`` at interpreter start: the way into frameworks that load no plugins in their worker processes.
 
-It only puts a finder on ``sys.meta_path`` that notices the first import of such a framework and then loads its hooks.
-Kept free of imports, because every Python process of the environment pays for it. ``SYNCFREE=off`` leaves it out.
+It only puts a finder on ``sys.meta_path`` that notices the first import of such a framework and has its hooks loaded right
+before the framework's package executes. Kept free of imports, because every Python process of the environment pays for it.
+``SYNCFREE=off`` leaves it out.
 
 PYTEST_DONT_REWRITE: pytest rewrites the modules of every distribution that brings it a plugin, and warns, in each of its
 runs, of one that Python imported before.
@@ -14,22 +15,80 @@ FRAMEWORKS = {"diffusers": "diffusers", "sglang.multimodal_gen": "sglang"}
 
 
 class FirstImport:
-    """Notices the first import of each framework; finds nothing itself."""
+    """Finds the package of a framework through the finders behind this one, with a loader that loads our hooks first.
+
+    Nothing is loaded while it is asked: importlib holds the global import lock then, and a caller may only want to know
+    whether the package is there.
+    """
 
     def __init__(self):
         self.frameworks = dict(FRAMEWORKS)
 
     def find_spec(self, name, path=None, target=None):
-        framework = self.frameworks.pop(name, None)
+        if name not in self.frameworks:
+            return None
+        finders = list(sys.meta_path)
+        behind = finders[finders.index(self) + 1 :] if self in finders else finders
+        for finder in behind:
+            find = getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if find is not None else None
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = LoadFirst(spec.loader, self, name)
+                return spec
+        return None
+
+    def load(self, name):
+        """Load the hooks of the framework whose package is about to execute. Raises only `syncfree.SelectionError`."""
+        framework = self.frameworks.get(name)
+        if framework is None:
+            return
+        try:
+            from syncfree._on_import import first_import
+
+            first_import(framework)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if type(error).__name__ == "SelectionError" and type(error).__module__ == "syncfree._errors":
+                raise  # an explicit choice cannot be met; the next import asks again
+            report(framework, error)
+        self.frameworks.pop(name, None)
         if not self.frameworks and self in sys.meta_path:
             sys.meta_path.remove(self)
-        if framework is not None:
-            try:
-                from syncfree._on_import import first_import
-            except ImportError as error:
-                print(f"syncfree: cannot be imported, so nothing of {framework} is bound: {error}", file=sys.stderr)
-            else:
-                first_import(framework)
+
+
+class LoadFirst:
+    """Stands in for a package's loader until the package executes."""
+
+    def __init__(self, loader, finder, name):
+        self._loader = loader
+        self._finder = finder
+        self._name = name
+
+    def __getattr__(self, name):
+        if name == "_loader":  # of a copy that is being made
+            raise AttributeError(name)
+        return getattr(self._loader, name)
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module):
+        module.__loader__ = module.__spec__.loader = self._loader
+        self._finder.load(self._name)
+        self._loader.exec_module(module)
+
+
+def report(framework, error):
+    """Say in one line on standard error that nothing of a framework is bound, and why."""
+    try:
+        why = " ".join(str(error).split())[:500]
+    except BaseException:  # noqa: BLE001 - a foreign __str__ may raise anything
+        why = "its message cannot be printed"
+    try:
+        print(f"syncfree: nothing of {framework} is bound: {type(error).__name__}: {why}", file=sys.stderr)
+    except Exception:  # noqa: BLE001 - without standard error there is nowhere to say it, and the framework must import
         return
 
 

@@ -165,7 +165,7 @@ def test_an_upstreamed_release_is_left_alone_unless_the_user_names_an_implementa
     assert (entry.verdict, entry.state) == ("upstreamed", "not bound")
     syncfree.restore()
     monkeypatch.setenv("SYNCFREE_DP_ALL_REDUCE", "mine")
-    ready.runtime._plugins = None
+    ready.runtime._discovered = None
     syncfree.load("made_up")
     assert ready.work().reduce(*CALL)[0] == "mine"
 
@@ -261,7 +261,7 @@ def test_a_release_that_was_not_seen_is_refused_and_the_override_binds_it(
     assert "SYNCFREE_ALLOW_UNKNOWN=dp_all_reduce" in entry.reason
     syncfree.restore()
     monkeypatch.setenv("SYNCFREE_ALLOW_UNKNOWN", "dp_all_reduce")
-    ready.runtime._plugins = None
+    ready.runtime._discovered = None
     syncfree.load("made_up")
     assert ready.work().reduce(*CALL)[0] == "mine"
 

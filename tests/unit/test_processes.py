@@ -74,7 +74,7 @@ def test_a_child_forked_while_a_thread_switches_can_still_switch(ready: MadeUp) 
     held, release = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with ready.runtime._lock:
+        with ready.runtime._locks.changing():
             held.set()
             release.wait(60)
 

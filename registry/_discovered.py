@@ -1,0 +1,55 @@
+"""What was discovered in this process: the user's selection, and the plugins that it permits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ._plugins import Plugins, entry_points
+from ._select import Selection, check_plugin_names, read_selection
+from .hooks import HOOKS
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """Selection and plugins; ``names`` are those of all plugins that exist, permitted or not."""
+
+    selection: Selection
+    plugins: Plugins
+    names: frozenset[str]
+
+
+def discover(registered: Sequence[tuple[object, str]]) -> Discovered:
+    """Read the user's selection; load and validate the plugins that it permits.
+
+    Args:
+        registered: plugins that the program brings, with their names.
+
+    Raises:
+        SelectionError: the environment or the configuration file names something that does not exist.
+    """
+    selection = read_selection(os.environ, HOOKS)
+    plugins = _permitted(selection, registered)
+    names = frozenset([*(name for name, _, _ in entry_points()), *(name for _, name in registered)])
+    check_plugin_names(selection, names, plugins.implementations)
+    return Discovered(selection, plugins, names)
+
+
+def with_plugins(found: Discovered, registered: Sequence[tuple[object, str]]) -> Discovered:
+    """Take in plugins that the program brings after discovery; ``found`` stays as it is.
+
+    Raises:
+        PluginError: see `Plugins.register`.
+    """
+    plugins = _permitted(found.selection, registered)
+    return Discovered(found.selection, plugins, found.names | {name for _, name in registered})
+
+
+def _permitted(selection: Selection, registered: Sequence[tuple[object, str]]) -> Plugins:
+    plugins = Plugins(HOOKS, selection.allowed, selection.denied)
+    for plugin, name in registered:
+        if plugins.permits(name):
+            plugins.register(plugin, name)
+    plugins.discover()
+    return plugins

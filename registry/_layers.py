@@ -1,0 +1,57 @@
+"""The program's choices: one layer for each `syncfree.use`, the latest on top.
+
+The end of a ``with`` block takes its own layer out, whatever other threads have put on top of it meanwhile.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Mapping
+
+from ._select import Choice
+
+
+class Layer:
+    """The choices of one call of `syncfree.use`; ``owner`` is the object that can take them back."""
+
+    __slots__ = ("_owner", "choices")
+
+    def __init__(self, choices: Mapping[str, Choice], owner: object) -> None:
+        self.choices = dict(choices)
+        self._owner = weakref.ref(owner)
+
+    @property
+    def permanent(self) -> bool:
+        """Nobody can take it back any more: it was made by a call that was not a ``with`` block."""
+        return self._owner() is None
+
+
+class Layers:
+    """An immutable stack of layers."""
+
+    __slots__ = ("_stack",)
+
+    def __init__(self, stack: Iterable[Layer] = ()) -> None:
+        self._stack = tuple(stack)
+
+    def choice(self, hook: str) -> Choice | None:
+        """What the topmost layer that names a hook chooses for it; None when no layer does."""
+        return next((layer.choices[hook] for layer in reversed(self._stack) if hook in layer.choices), None)
+
+    def with_layer(self, layer: Layer) -> Layers:
+        """Return this stack with one more layer on top, without the permanent ones that it has no use for any more."""
+        named: set[str] = set()
+        kept: list[Layer] = []
+        for below in (layer, *reversed(self._stack)):
+            if not (below.permanent and named.issuperset(below.choices)):
+                kept.append(below)
+            if below.permanent:
+                named.update(below.choices)
+        return Layers(reversed(kept))
+
+    def without(self, layer: Layer) -> Layers:
+        """Return this stack without a layer, which need not be in it."""
+        return Layers(other for other in self._stack if other is not layer)
+
+    def __len__(self) -> int:
+        return len(self._stack)

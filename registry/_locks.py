@@ -1,0 +1,75 @@
+"""The locks of a runtime, and the order in which locks are taken.
+
+A thread takes them in this order and never in another:
+
+1. importlib's locks: the global import lock, which is held while finders are asked, and the lock of each module, which is
+   held while that module is executed. Our callback after a module's execution runs under that module's lock.
+2. `Locks.changing`: one change at a time, from its last check to its last assignment. Held while ranks agree, which takes
+   as long as they wait for each other.
+3. `Locks.state`: held while a change is assigned and while it is read, for microseconds.
+
+So nothing is imported, judged, composed or logged under 2 or 3, because that may take 1 or call foreign code; and a finder
+takes neither, because the thread that holds them may be waiting for the global import lock. What may fail or import is
+prepared without a lock, and prepared again when `Locks.generation` says that another change came first.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ._errors import SelectionError
+
+_SECONDS_BEFORE_FORK = 10.0
+
+
+class Locks:
+    """The two locks of a runtime, and the number of changes that were made under them."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.state = threading.RLock()
+        self._change = threading.Lock()
+        self._owner: int | None = None
+        self._taken_for_fork = False
+        os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork, after_in_child=self._in_child)
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the right to change something; wait for another thread that has it.
+
+        Raises:
+            SelectionError: this thread has it already: a signal handler or a finalizer interrupted a change.
+        """
+        if self.interrupted:
+            raise SelectionError(
+                "syncfree: this call interrupts a change that the same thread is making, as a signal handler does; "
+                "nothing was changed: call it again later, or from another thread"
+            )
+        with self._change:
+            self._owner = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._owner = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether this thread is in the middle of a change."""
+        return self._owner == threading.get_ident()
+
+    def _before_fork(self) -> None:
+        # A child must not see half of a change. Bounded, because a fork must never hang for our sake.
+        self._taken_for_fork = self.state.acquire(timeout=_SECONDS_BEFORE_FORK)
+
+    def _after_fork(self) -> None:
+        if self._taken_for_fork:
+            self.state.release()
+
+    def _in_child(self) -> None:
+        # The threads that held them do not exist in the child.
+        self.state = threading.RLock()
+        self._change = threading.Lock()
+        self._owner = None
