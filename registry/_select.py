@@ -8,19 +8,22 @@ Precedence, in one place. ``SYNCFREE=off`` switches everything off. Otherwise, s
 4. the default: an implementation that is declared exact, where the installed release stalls.
 
 ``SYNCFREE_PLUGINS`` allows (``name``) and denies (``-name``) plugins; ``SYNCFREE_ALLOW_UNKNOWN`` names the hooks that may
-be bound to a target whose code was not seen before. Each of them overrides the file's entry of the same meaning.
+be bound to a target whose code was not seen before. Each of them overrides the file's entry of the same meaning. A
+variable that is empty or blank counts as not set. What is wrong in any of them does not matter while syncfree is switched
+off.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
+from ._config_file import ConfigFile, read_config_file
 from ._errors import SelectionError, nearest
 from ._hook import Hook
+from ._name_list import NameList
+from ._text import clipped
 
 PREFIX = "SYNCFREE"
 SWITCH = "SYNCFREE"
@@ -33,7 +36,10 @@ UPSTREAM = "upstream"
 DEFAULT = "default"
 _ON = frozenset({"on", "1", "true", "yes"})
 _OFF = frozenset({"off", "0", "false", "no"})
-_FILE_KEYS = ("enabled", "plugins", "allow_unknown", "hooks")
+_OF_KUBERNETES = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
+"""Kubernetes sets these in every container beside a service whose name begins with ``syncfree``."""
+
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +60,22 @@ BY_DEFAULT = Choice(DEFAULT, "default")
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The user's choices for this process."""
+    """The user's choices for this process.
+
+    Attributes:
+        allowed: the plugins that are let in, all when it is empty.
+        denied: the plugins that are kept out.
+        plugins_source: the variable, or the file and its key, that `allowed` and `denied` come from.
+        ignored: what would be an error if syncfree were not switched off.
+    """
 
     enabled: bool
     hooks: Mapping[str, Choice]
     allowed: tuple[str, ...]
     denied: frozenset[str]
     allow_unknown: frozenset[str]
+    plugins_source: str = PLUGINS
+    ignored: tuple[str, ...] = ()
 
     def choice(self, hook: str) -> Choice:
         """The choice for a hook; the default one when nothing was said."""
@@ -73,7 +88,10 @@ def is_off(environ: Mapping[str, str]) -> bool:
     Raises:
         SelectionError: the variable holds something else than on or off.
     """
-    return not _switch(environ.get(SWITCH, "on"), SWITCH)
+    word = _value(environ, SWITCH).lower()
+    if word and word not in _ON | _OFF:
+        raise SelectionError(f"syncfree: {SWITCH}={clipped(word)!r} is neither on nor off{nearest(word, _ON | _OFF)}")
+    return word in _OFF
 
 
 def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Selection:
@@ -82,54 +100,49 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
     Names of plugins are checked later, when the plugins are known (`check_plugin_names`).
 
     Raises:
-        SelectionError: an unknown variable, key or hook, a value that cannot be read, or a missing file. All that is
-            wrong is named in one message.
+        SelectionError: an unknown variable, key or hook, a value that cannot be read, or a missing file, unless syncfree
+            is switched off. All that is wrong is named in one message.
     """
-    problems: list[str] = []
     variables = {hook.variable: name for name, hook in hooks.items()}
-    known = (*GENERAL_VARIABLES, *variables)
-    for name in environ:
-        if (name == PREFIX or name.startswith(f"{PREFIX}_")) and name not in known:
-            problems.append(f"unknown variable {name}{nearest(name, known)}")
+    problems = list(_unknown_variables(environ, (*GENERAL_VARIABLES, *variables)))
+    off = False
     try:
-        enabled = not is_off(environ)
+        off = is_off(environ)
     except SelectionError as error:
-        problems.append(str(error))
-        enabled = True
-    file = _read_file(environ[CONFIG], hooks, problems) if environ.get(CONFIG) else {}
-    chosen = {hook: Choice(name, f"file {environ.get(CONFIG)}") for hook, name in file.get("hooks", {}).items()}
-    for variable, hook in variables.items():
-        if environ.get(variable):
-            chosen[hook] = Choice(environ[variable].strip(), variable)
-    plugins = _words(environ[PLUGINS]) if PLUGINS in environ else file.get("plugins", [])
-    unknown = _words(environ[ALLOW_UNKNOWN]) if ALLOW_UNKNOWN in environ else file.get("allow_unknown", [])
-    for hook in unknown:
-        if hook not in hooks:
-            problems.append(f"{ALLOW_UNKNOWN} names the unknown hook {hook!r}{nearest(hook, hooks)}")
+        problems.append(str(error).removeprefix("syncfree: "))
+    path = _value(environ, CONFIG)
+    file = read_config_file(path, hooks) if path and not off else ConfigFile()
+    problems += file.problems
+    chosen = {hook: Choice(name, file.source) for hook, name in file.hooks.items()}
+    chosen |= {hook: Choice(name, variable) for variable, hook in variables.items() if (name := _value(environ, variable))}
+    plugins = _names(environ, PLUGINS, file.plugins)
+    unknown = _names(environ, ALLOW_UNKNOWN, file.allow_unknown)
+    problems += [*plugins.contradictions(), *unknown.unknown("hook", hooks)]
+    if off or not file.enabled:
+        return Selection(False, {}, plugins.allowed, plugins.denied, frozenset(), plugins.source, tuple(problems))
     raise_all(problems)
-    return Selection(
-        enabled=enabled and file.get("enabled", True),
-        hooks=chosen,
-        allowed=tuple(name for name in plugins if not name.startswith("-")),
-        denied=frozenset(name[1:] for name in plugins if name.startswith("-")),
-        allow_unknown=frozenset(unknown),
-    )
+    return Selection(True, chosen, plugins.allowed, plugins.denied, frozenset(unknown.words), plugins.source)
+
+
+def _names(environ: Mapping[str, str], variable: str, in_file: NameList) -> NameList:
+    """The names in a variable; when there are none, those of the file's entry of the same meaning."""
+    words = [word.strip() for word in _value(environ, variable).split(",") if word.strip()]
+    return NameList(words, variable) if words or not in_file.words else in_file
 
 
 def check_plugin_names(selection: Selection, installed: Iterable[str], implementations: Mapping[str, Iterable[str]]) -> None:
-    """Raise `SelectionError` for a chosen, allowed or denied name that no plugin has.
+    """Raise `SelectionError` for a chosen, allowed or denied name that no plugin has, unless syncfree is switched off.
 
     Args:
         selection: what `read_selection` returned.
         installed: the names of all plugins that exist, permitted or not.
         implementations: the permitted plugins by hook.
     """
+    if not selection.enabled:
+        return
     names = set(installed)
-    problems = [
-        f"{PLUGINS} names the unknown plugin {name!r}{nearest(name, names)}"
-        for name in (*selection.allowed, *sorted(selection.denied))
-        if name not in names
-    ]
+    named = NameList((*selection.allowed, *(f"-{name}" for name in sorted(selection.denied))), selection.plugins_source)
+    problems = named.unknown("plugin", names)
     for hook, choice in selection.hooks.items():
         problem = choice_problem(hook, choice.name, implementations.get(hook, ()), names)
         if problem:
@@ -144,51 +157,26 @@ def choice_problem(hook: str, name: str, available: Iterable[str], installed: It
         return None
     if name in set(installed):
         return f"plugin {name!r} is denied or does not implement {hook}{nearest(name, valid)}"
-    return f"{name!r} does not implement {hook}{nearest(name, valid)}"
+    return f"{clipped(name)!r} does not implement {hook}{nearest(name, valid)}"
 
 
 def raise_all(problems: list[str]) -> None:
     """Raise one `SelectionError` that names every problem; return when there is none."""
     if problems:
-        raise SelectionError("syncfree: " + "; ".join(problems))
+        more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        raise SelectionError("syncfree: " + "; ".join(problems[:_SHOWN] + more))
 
 
-def _switch(value: str, name: str) -> bool:
-    word = value.strip().lower()
-    if word in _ON or word in _OFF:
-        return word in _ON
-    raise SelectionError(f"{name}={value!r} is neither on nor off")
+def _unknown_variables(environ: Mapping[str, str], known: tuple[str, ...]) -> Iterator[str]:
+    """Variables that begin as ours do, or are one of ours in other letters."""
+    for name in environ:
+        folded = name.strip().upper().replace("-", "_")
+        ours = name.startswith(f"{PREFIX}_") or folded in known
+        if ours and name not in known and not _OF_KUBERNETES.fullmatch(name):
+            shown = clipped(name if name == name.strip() else repr(name))
+            yield f"unknown variable {shown}{nearest(folded, known)}"
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _read_file(path: str, hooks: Mapping[str, Hook], problems: list[str]) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        data: dict[str, Any] = tomllib.loads(Path(path).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        problems.append(f"{CONFIG}={path} cannot be read: {error}")
-        return {}
-    for key in data:
-        if key not in _FILE_KEYS:
-            problems.append(f"{path}: unknown key {key!r}{nearest(key, _FILE_KEYS)}")
-    kinds = {"enabled": bool, "plugins": list, "allow_unknown": list, "hooks": dict}
-    for key, kind in kinds.items():
-        if key in data and not isinstance(data[key], kind):
-            problems.append(f"{path}: {key} must be a {kind.__name__}, not {type(data[key]).__name__}")
-            del data[key]
-    for hook, name in data.get("hooks", {}).items():
-        if hook not in hooks:
-            problems.append(f"{path}: unknown hook {hook!r}{nearest(hook, hooks)}")
-        elif not isinstance(name, str):
-            problems.append(f"{path}: hooks.{hook} must be the name of a plugin or 'upstream', not {name!r}")
-    for key in ("plugins", "allow_unknown"):
-        if not all(isinstance(word, str) for word in data.get(key, [])):
-            problems.append(f"{path}: {key} must be a list of names")
-            data[key] = []
-    return data
+def _value(environ: Mapping[str, str], variable: str) -> str:
+    """What a variable holds; empty when it is not set."""
+    return environ.get(variable, "").strip()

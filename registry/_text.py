@@ -12,3 +12,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def clipped(text: str, length: int = 100) -> str:
+    """Return the text, or its beginning with an ellipsis when it is longer."""
+    return text if len(text) <= length else f"{text[:length]}..."

@@ -39,7 +39,8 @@ def doctor_command(
     problems = RUNTIME.problems(places) if enabled else []
     rows = [_Row.of(place, enabled) for place in places]
     left_out = [*map(str, RUNTIME.plugins().broken), *RUNTIME.adapters().broken]
-    notes = [*_notes(), *(f"left out: {what}" for what in left_out)]
+    ignored = [f"ignored while syncfree is switched off: {what}" for what in RUNTIME.selection().ignored]
+    notes = [*_notes(), *ignored, *(f"left out: {what}" for what in left_out)]
     if as_json:
         bindings = [{**asdict(row.entry), "would_use": row.would_use} for row in rows]
         found = {"syncfree": __version__, "python": platform.python_version(), "enabled": enabled}

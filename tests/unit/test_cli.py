@@ -127,6 +127,27 @@ def test_doctor_says_that_everything_is_switched_off(made_up: MadeUp, monkeypatc
     assert "switched off" in says("doctor")
 
 
+def test_off_is_stronger_than_every_mistake_and_doctor_notes_them(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(made_up)
+    mistakes = {
+        "SYNCFREE_CONFIG": "/no/such/file",
+        "SYNCFREE_PLUGINS": "nothing",
+        "SYNCFREE_DP_ALL_REDUCE": "nothing",
+        "SYNCFREE_X": "1",
+    }
+    for name, value in {"SYNCFREE": "off", **mistakes}.items():
+        monkeypatch.setenv(name, value)
+    found = as_json("doctor")
+    assert (found["enabled"], found["problems"]) == (False, [])
+    assert any("ignored while syncfree is switched off: unknown variable SYNCFREE_X" in note for note in found["notes"])
+    assert "switched off" in says("doctor")
+    assert "dp_all_reduce" in says("list")
+    assert not syncfree.load("made_up").enabled
+    assert not syncfree.plan().enabled
+    assert syncfree.counters() == {}
+    syncfree.use(dp_all_reduce="upstream")
+
+
 @pytest.mark.with_torch
 def test_doctor_ends_with_1_when_an_explicit_choice_cannot_be_met(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
     installed(made_up, Form(">=1.0,<2", "upstreamed", "it is done there", None))

@@ -119,11 +119,107 @@ def test_an_unknown_plugin_in_the_list_suggests_the_nearest() -> None:
 
 
 def test_the_switch_takes_the_usual_words_and_no_others() -> None:
-    assert [is_off({"SYNCFREE": word}) for word in ("off", "0", "False", "no", "on", "1", "true", "YES")] == [True] * 4 + [
-        False
-    ] * 4
+    assert all(is_off({"SYNCFREE": word}) for word in ("off", "0", "False", "no", " OFF\t"))
+    assert not any(is_off({"SYNCFREE": word}) for word in ("on", "1", "true", "YES", "", " "))
+    for word in ("of", "disabled", "2", "o\x00ff", "\udcff"):
+        with pytest.raises(SelectionError, match="is neither on nor off"):
+            is_off({"SYNCFREE": word})
+
+
+@pytest.mark.parametrize("value", ["", " ", "\t\n"])
+def test_an_empty_or_blank_variable_counts_as_not_set(tmp_path: Path, value: str) -> None:
+    path = config(tmp_path, f'plugins = ["-a"]\nallow_unknown = ["{HOOK}"]\n[hooks]\n{HOOK} = "b"\n')
+    empty = dict.fromkeys(["SYNCFREE", "SYNCFREE_PLUGINS", "SYNCFREE_ALLOW_UNKNOWN", VARIABLE], value)
+    assert read_selection({**empty, "SYNCFREE_CONFIG": path}, HOOKS) == read_selection({"SYNCFREE_CONFIG": path}, HOOKS)
+    assert read_selection({**empty, "SYNCFREE_CONFIG": value}, HOOKS) == read_selection({}, HOOKS)
+
+
+@pytest.mark.parametrize("words", ["a,-a", "-a, a", "a,b,- a"])
+def test_a_name_that_is_both_allowed_and_denied_is_an_error(tmp_path: Path, words: str) -> None:
+    with pytest.raises(SelectionError, match="SYNCFREE_PLUGINS both allows and denies 'a': remove 'a' or '-a'"):
+        read_selection({"SYNCFREE_PLUGINS": words}, HOOKS)
+    path = config(tmp_path, f"plugins = {[word.strip() for word in words.split(',')]}")
+    with pytest.raises(SelectionError, match=f"file {path}: plugins both allows and denies 'a'"):
+        read_selection({"SYNCFREE_CONFIG": path}, HOOKS)
+
+
+def test_a_name_that_is_given_twice_counts_once() -> None:
+    assert read_selection({"SYNCFREE_PLUGINS": "a,b,a,-c,-c"}, HOOKS).allowed == ("a", "b")
+
+
+def test_a_wrong_name_in_the_file_is_blamed_on_the_file_and_its_key(tmp_path: Path) -> None:
+    path = config(tmp_path, 'allow_unknown = ["scheduler_stpe"]')
+    with pytest.raises(SelectionError, match=f"file {path}: allow_unknown names the unknown hook 'scheduler_stpe'") as caught:
+        read_selection({"SYNCFREE_CONFIG": path}, HOOKS)
+    assert "SYNCFREE_ALLOW_UNKNOWN" not in str(caught.value)
+    selection = read_selection({"SYNCFREE_CONFIG": config(tmp_path, 'plugins = ["acmee"]')}, HOOKS)
+    with pytest.raises(SelectionError, match=f"file {path}: plugins names the unknown plugin 'acmee'; did you mean 'acme'"):
+        check_plugin_names(selection, ["acme"], {})
+
+
+def test_a_wrong_name_in_a_variable_that_overrides_the_file_is_blamed_on_the_variable(tmp_path: Path) -> None:
+    path = config(tmp_path, 'plugins = ["acme"]')
+    selection = read_selection({"SYNCFREE_CONFIG": path, "SYNCFREE_PLUGINS": "-acmee"}, HOOKS)
+    with pytest.raises(SelectionError, match="SYNCFREE_PLUGINS names the unknown plugin 'acmee'"):
+        check_plugin_names(selection, ["acme"], {})
+
+
+@pytest.mark.parametrize("name", ["SYNCFREE_Config", "syncfree_config", "SYNCFREE_CONFIG ", " SYNCFREE_CONFIG", "SYNCFREE-CONFIG"])
+def test_one_of_our_variables_in_other_letters_is_an_error_with_the_nearest(name: str) -> None:
+    with pytest.raises(SelectionError, match=r"unknown variable .*; did you mean 'SYNCFREE_CONFIG'"):
+        read_selection({name: "/etc/syncfree.toml"}, HOOKS)
+
+
+@pytest.mark.parametrize("name", ["syncfree_home", "MY_SYNCFREE", "SYNCFREEDOM", "SYNC_FREE_X"])
+def test_a_variable_of_others_is_left_alone(name: str) -> None:
+    assert read_selection({name: "x"}, HOOKS) == read_selection({}, HOOKS)
+
+
+def test_what_kubernetes_sets_for_a_service_of_our_name_is_left_alone() -> None:
+    """It does so in every container of the namespace; nobody chose it."""
+    of_a_port = ["", "_8000_TCP", "_8000_TCP_PROTO", "_8000_TCP_PORT", "_8000_TCP_ADDR"]
+    for service in ("SYNCFREE", "SYNCFREE_DEMO"):
+        names = ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", *(f"PORT{port}" for port in of_a_port)]
+        assert read_selection({f"{service}_{name}": "10.0.0.1" for name in names}, HOOKS) == read_selection({}, HOOKS)
+
+
+def test_off_is_stronger_than_every_mistake(tmp_path: Path) -> None:
+    mistakes = {
+        "SYNCFREE_CONFIG": str(tmp_path / "missing.toml"),
+        "SYNCFREE_X": "1",
+        "SYNCFREE_PLUGINS": "a,-a,nothing",
+        "SYNCFREE_ALLOW_UNKNOWN": "nothing",
+        VARIABLE: "nothing",
+    }
     with pytest.raises(SelectionError):
-        is_off({"SYNCFREE": ""})
+        read_selection(mistakes, HOOKS)
+    selection = read_selection({**mistakes, "SYNCFREE": "off"}, HOOKS)
+    assert not selection.enabled
+    assert selection.hooks == {}
+    check_plugin_names(selection, ["sync_free"], {})
+    assert any("unknown variable SYNCFREE_X" in problem for problem in selection.ignored)
+
+
+def test_off_in_the_file_is_stronger_than_mistakes_beside_it(tmp_path: Path) -> None:
+    path = config(tmp_path, "enabled = false\nhoks = 1\n[hooks]\nnothing = 3\n")
+    selection = read_selection({"SYNCFREE_CONFIG": path, "SYNCFREE_X": "1"}, HOOKS)
+    assert not selection.enabled
+    assert len(selection.ignored) == 3
+
+
+def test_a_very_long_or_hostile_name_is_clipped_and_shown_on_one_line() -> None:
+    environment = {"SYNCFREE_" + "X" * 100_000: "1", "SYNCFREE_\x1b[2J\n": "1", "SYNCFREE_ALLOW_UNKNOWN": "y\x07" * 50_000}
+    with pytest.raises(SelectionError) as caught:
+        read_selection(environment, HOOKS)
+    message = str(caught.value)
+    assert message.isprintable()
+    assert len(message) < 10_000
+
+
+def test_of_many_mistakes_the_first_ones_are_named() -> None:
+    with pytest.raises(SelectionError, match=r"; and 80 more$") as caught:
+        read_selection({f"SYNCFREE_X{number}": "1" for number in range(100)}, HOOKS)
+    assert "unknown variable SYNCFREE_X19" in str(caught.value)
 
 
 def test_the_names_of_variables_and_hooks_are_a_promise() -> None:

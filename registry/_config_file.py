@@ -1,0 +1,153 @@
+"""The configuration file that ``SYNCFREE_CONFIG`` names: TOML, read within limits and checked key by key."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ._errors import nearest
+from ._name_list import NameList
+from ._text import clipped
+
+LARGEST = 16 * 1024
+"""Bytes. Each hook on a line of its own takes less than 3 KiB; Python's TOML parser takes 270 MB for the worst 16 KiB."""
+
+_KEYS = ("enabled", "plugins", "allow_unknown", "hooks")
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_TYPES = {bool: "a boolean", int: "an integer", float: "a float", str: "a string", list: "an array", dict: "a table"}
+_NO_NAMES = NameList((), "")
+
+
+@dataclass
+class ConfigFile:
+    """What the file says; without one, nothing.
+
+    Attributes:
+        source: the file, for messages and reports.
+        problems: what is wrong in it; that is left out of the rest.
+    """
+
+    source: str = ""
+    enabled: bool = True
+    plugins: NameList = _NO_NAMES
+    allow_unknown: NameList = _NO_NAMES
+    hooks: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+class _Refused(Exception):
+    """The file is not one that can be read; the message says why."""
+
+
+def read_config_file(path: str, hooks: Iterable[str]) -> ConfigFile:
+    """Read and check a configuration file. Raises nothing: what is wrong is in ``problems``.
+
+    Args:
+        path: ``~`` is the home, and a relative path begins at the working directory.
+        hooks: the names of the hooks that exist.
+    """
+    path = _absolute(path)
+    file = ConfigFile(f"file {path}")
+    try:
+        data = _parse(_text(path))
+    except (_Refused, OSError, ValueError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        file.problems.append(f"SYNCFREE_CONFIG={clipped(path, 1000)} cannot be read: {reason}")
+    else:
+        problems = _take(data, file, set(hooks))
+        file.problems += [f"{file.source}: {problem}" for problem in problems]
+    return file
+
+
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(os.path.expanduser(path))
+    except OSError:  # the working directory is gone
+        return path
+
+
+def _text(path: str) -> str:
+    if os.path.realpath(path) == os.devnull:
+        return ""
+    _must_be_regular(os.stat(path))
+    # What the path names may be another thing by now, and opening a FIFO would wait for its writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        _must_be_regular(os.fstat(descriptor))
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise _Refused(f"it has more than {LARGEST} bytes")
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise _Refused(f"it is not UTF-8: {error}") from error
+
+
+def _must_be_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        raise _Refused(f"it is {kind}, not a regular file")
+
+
+def _parse(text: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        data: dict[str, Any] = tomllib.loads(text)
+    except RecursionError as error:
+        raise _Refused("it is nested too deeply") from error
+    return data
+
+
+def _take(data: dict[str, Any], file: ConfigFile, hooks: set[str]) -> Iterator[str]:
+    """Take over what is right, and say what is not."""
+    for key in data:
+        if key not in _KEYS:
+            yield f"unknown key {clipped(key)!r}{nearest(key, _KEYS)}"
+    enabled = data.get("enabled", True)
+    if isinstance(enabled, bool):
+        file.enabled = enabled
+    else:
+        yield f"enabled must be true or false, not {_kind(enabled)}"
+    for key in ("plugins", "allow_unknown"):
+        yield from _take_names(key, data.get(key, []), file)
+    yield from _take_hooks(data.get("hooks", {}), file, hooks)
+
+
+def _take_hooks(chosen: object, file: ConfigFile, hooks: set[str]) -> Iterator[str]:
+    if not isinstance(chosen, dict):
+        yield f"hooks must be a table, not {_kind(chosen)}"
+        return
+    for hook, name in chosen.items():
+        if hook not in hooks:
+            yield f"unknown hook {clipped(hook)!r}{nearest(hook, hooks)}"
+        elif not isinstance(name, str):
+            yield f"hooks.{hook} must be the name of a plugin or 'upstream', not {_kind(name)}"
+        else:
+            file.hooks[hook] = name
+
+
+def _take_names(key: str, found: object, file: ConfigFile) -> Iterator[str]:
+    if not isinstance(found, list):
+        yield f"{key} must be a list of names, not {_kind(found)}"
+    elif others := [_kind(name) for name in found if not isinstance(name, str)]:
+        yield f"{key} must be a list of names, and {others[0]} is in it"
+    else:
+        setattr(file, key, NameList(found, f"{file.source}: {key}"))
+
+
+def _kind(value: object) -> str:
+    """What a value is in TOML. Not the value itself, which may be of any depth."""
+    return _TYPES.get(type(value), "a date or time")

@@ -1,0 +1,139 @@
+"""The configuration file: what it may be, and what is said of one that it may not be."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from syncfree import SelectionError
+from syncfree._config_file import LARGEST
+from syncfree._select import Selection, read_selection
+from syncfree.hooks import HOOKS
+
+CHOICE = '[hooks]\nscheduler_step = "upstream"\n'
+LIST = "import sys; from syncfree.cli import main; sys.argv = ['syncfree', 'list']; main()"
+
+
+def read(path: Path | str) -> Selection:
+    return read_selection({"SYNCFREE_CONFIG": str(path)}, HOOKS)
+
+
+def refused(path: Path | str) -> str:
+    with pytest.raises(SelectionError) as caught:
+        read(path)
+    return str(caught.value)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "syncfree.toml"
+
+
+@pytest.mark.parametrize("content", [CHOICE.encode("utf-8-sig"), CHOICE.replace("\n", "\r\n").encode()])
+def test_a_file_as_other_editors_write_it_is_read(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    assert read(file).choice("scheduler_step").name == "upstream"
+
+
+def test_the_home_and_the_working_directory_are_where_a_path_begins(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(CHOICE)
+    monkeypatch.setenv("HOME", str(file.parent))
+    monkeypatch.chdir(file.parent)
+    for path in ("~/syncfree.toml", "syncfree.toml", "./syncfree.toml", f" {file} "):
+        choice = read(path).choice("scheduler_step")
+        assert (choice.name, choice.source) == ("upstream", f"file {file}")
+
+
+def test_the_message_names_the_place_that_was_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert refused("x.toml") == f"syncfree: SYNCFREE_CONFIG={tmp_path}/x.toml cannot be read: No such file or directory"
+
+
+def test_the_null_device_is_an_empty_file() -> None:
+    assert read("/dev/null") == read_selection({}, HOOKS)
+
+
+@pytest.mark.parametrize("content", ["", "\n", "# nothing\n", "enabled = true", "plugins = []\n[hooks]\n"])
+def test_a_file_that_says_nothing_changes_nothing(file: Path, content: str) -> None:
+    file.write_text(content)
+    assert read(file) == read_selection({}, HOOKS)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a=" + "[" * 10_000, "cannot be read: it is nested too deeply"),
+        ("a=" + "{a=" * 5_000, "cannot be read: it is nested too deeply"),
+        ("a." * 8_000 + "a=1", "unknown key 'a'"),
+        ("#" * (LARGEST + 1), f"cannot be read: it has more than {LARGEST} bytes"),
+        ("a = 1\na = 2", "Cannot overwrite a value"),
+        ("hooks = [", "cannot be read: Invalid value"),
+        ("x = " + "9" * 10_000, "cannot be read: "),
+        ('enabled = "no"', "enabled must be true or false, not a string"),
+        ("enabled = 0", "enabled must be true or false, not an integer"),
+        ("enabled = 1979-05-27", "enabled must be true or false, not a date or time"),
+        ('plugins = "a"', "plugins must be a list of names, not a string"),
+        ("plugins = [1.5]", "plugins must be a list of names, and a float is in it"),
+        ("allow_unknown = {}", "allow_unknown must be a list of names, not a table"),
+        ("allow_unknown = ['x']", "allow_unknown names the unknown hook 'x'"),
+        ("[[hooks]]", "hooks must be a table, not an array"),
+        ("[hooks]\nscheduler_step = true", "hooks.scheduler_step must be the name of a plugin or 'upstream', not a boolean"),
+        ("[hooks.scheduler_step]\na = 1", "hooks.scheduler_step must be the name of a plugin or 'upstream', not a table"),
+        ("[hooks]\nScheduler_Step = 'upstream'", "unknown hook 'Scheduler_Step'; did you mean 'scheduler_step'"),
+        ("[hooks]\n'\x1b[2J' = 'upstream'", "cannot be read: "),
+        ("[Hooks]", "unknown key 'Hooks'; did you mean 'hooks'"),
+        ("[hooks]\n'scheduler_step ' = 'upstream'", "unknown hook 'scheduler_step '; did you mean 'scheduler_step'"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_that_names_the_file_and_the_key(file: Path, content: str, message: str) -> None:
+    file.write_text(content)
+    said = refused(file)
+    assert message in said
+    assert str(file) in said
+    assert said.isprintable()
+    assert len(said) < 3_000
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_file_in_another_encoding_is_refused(file: Path, encoding: str) -> None:
+    file.write_bytes("# é\n".encode(encoding))
+    assert "it is not UTF-8" in refused(file)
+
+
+def test_what_is_no_regular_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        expected = {
+            tmp_path / "fifo": "a FIFO",
+            tmp_path / "socket": "a socket",
+            tmp_path: "a folder",
+            "/dev/zero": "a device",
+            "/dev/full": "a device",
+        }
+        for path, kind in expected.items():
+            environment = {**os.environ, "SYNCFREE_CONFIG": str(path)}
+            done = subprocess.run(
+                [sys.executable, "-c", LIST], env=environment, capture_output=True, text=True, timeout=60, check=False
+            )
+            assert (done.returncode, done.stdout) == (2, "")
+            assert done.stderr == f"syncfree: SYNCFREE_CONFIG={path} cannot be read: it is {kind}, not a regular file\n"
+
+
+def test_a_path_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    for path in ("\0", "/x\0y", "\ud800", "x" * 5000, str(tmp_path / "circle"), "~no such user/x"):
+        said = refused(path)
+        assert "cannot be read: " in said
+        assert said.isprintable()
+
+
+def test_a_file_whose_reading_fails_is_refused() -> None:
+    assert refused("/proc/self/mem") == "syncfree: SYNCFREE_CONFIG=/proc/self/mem cannot be read: Input/output error"
