@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import ModuleType
+from logging import Logger
+from types import FunctionType, ModuleType
 from typing import Any
 
+from ._culprit import described
 from ._errors import BindingError
-from ._fingerprint import FunctionRecord, fingerprint
-from ._slot import Slot
+from ._live import METHODS, Source, find
+from ._namespace import class_name, namespace
+from ._slot import Slot, slot_of
+from ._standing import Displaced, displaced
 from .adapting import Binding, Compose, Form
 
 
@@ -21,33 +23,47 @@ class Site:
     """One target in a loaded module, with a slot in its place.
 
     Attributes:
+        module: the module that was loaded when the site was made.
         owner: the class or module that holds the target.
         original: the raw attribute, as found in the owner's ``__dict__`` (a staticmethod or classmethod object, too).
         placed: the raw attribute that was put there.
+        stale: what earlier bindings had put there and could not take out, because somebody had patched over it.
         copies: modules and names where ``from x import y`` had put the original, now holding the bound function.
+        noticed: what had become of it when it was last looked at.
     """
 
     target: str
+    module: ModuleType
     owner: Any
     name: str
     original: Any
     placed: Any
     slot: Slot
+    stale: tuple[Any, ...] = ()
     copies: list[tuple[ModuleType, str]] = field(default_factory=list)
+    noticed: Displaced | None = None
 
 
 def make_sites(binding: Binding, form: Form, module_of: Callable[[str], ModuleType]) -> list[Site]:
-    """Check every live target of a binding and make its slot; nothing is put in place yet.
+    """Check every live target of a binding and make its slot; nothing is put in place yet, and nothing has changed.
 
     Raises:
-        BindingError: a target is not the function that the module's source defines, because somebody replaced it.
+        BindingError: a target is not the function that the module's source defines, because somebody replaced it, or it
+            is of a kind whose properties a binding would lose.
     """
     if form.compose is None:
         raise BindingError(f"{binding.label}: the adapter has no replacement for {form.releases}")
-    return [
-        _make_site(target, compose, module_of(target), binding)
-        for target, compose in zip(binding.targets, form.compose, strict=True)
-    ]
+    sources: dict[str, Source] = {}
+    sites = []
+    try:
+        for target, compose in zip(binding.targets, form.compose, strict=True):
+            name = target.split(":")[0]
+            if name not in sources:
+                sources[name] = Source.of(module_of(target))
+            sites.append(_make_site(target, compose, sources[name], binding))
+    except BindingError as error:
+        raise BindingError(f"{binding.label}: {error}") from error
+    return sites
 
 
 def put(sites: Iterable[Site]) -> None:
@@ -62,7 +78,8 @@ def propagate(sites: Iterable[Site], modules: Iterable[str]) -> None:
     Only module globals are reached; what holds a copy elsewhere (dictionaries, partials, default arguments, bound
     methods kept on instances) is listed per target by ``syncfree.holders``.
     """
-    by_original = {id(site.original): site for site in sites if isinstance(site.owner, ModuleType)}
+    of_modules = [site for site in sites if site.owner is site.module]
+    by_original = {id(value): site for site in of_modules for value in (site.original, *site.stale)}
     if not by_original:
         return
     for module, name, value in _globals(modules):
@@ -77,17 +94,36 @@ def take_out(sites: Iterable[Site]) -> list[str]:
     sites = list(sites)
     left = []
     for site in sites:
-        if vars(site.owner).get(site.name) is site.placed:
+        if namespace(site.owner).get(site.name) is site.placed:
             setattr(site.owner, site.name, site.original)
-        else:
-            left.append(f"{site.target} was replaced again after syncfree bound it")
-        site.slot.prepare(None)()  # whoever still holds the bound function gets upstream
+        elif (gone := displaced(site)) is not None and gone.state == "replaced":
+            left.append(gone.why)
+        site.slot.retire()  # whoever still holds the bound function gets upstream
     by_placed = {id(site.placed): site for site in sites}
     for module, name, value in _globals(tuple(sys.modules)):
         site_of_copy = by_placed.get(id(value))
         if site_of_copy is not None:
             setattr(module, name, site_of_copy.original)
     return left
+
+
+def standing(site: Site) -> str | None:
+    """Say in one sentence why a site's bound function is not in its place any more; None when it is."""
+    gone = displaced(site)
+    return None if gone is None else gone.why
+
+
+def observe(sites: Iterable[Site], log: Logger) -> Displaced | None:
+    """What became of these sites together, None while all are in place; each change is logged once, as a warning."""
+    found = []
+    for site in sites:
+        gone = displaced(site)
+        if gone is not None:
+            found.append(gone)
+            if site.noticed != gone:
+                log.warning("syncfree: %s", gone.why)
+        site.noticed = gone
+    return Displaced(found[0].state, "; ".join(gone.why for gone in found)) if found else None
 
 
 def package_modules(package: str) -> list[str]:
@@ -103,56 +139,33 @@ def _globals(modules: Iterable[str]) -> Iterable[tuple[ModuleType, str, Any]]:
             yield from ((module, name, value) for name, value in list(vars(module).items()))
 
 
-def _make_site(target: str, compose: Compose, module: ModuleType, binding: Binding) -> Site:
-    owner: Any = module
-    *path, name = target.split(":")[1].split(".")
-    for part in path:
-        owner = vars(owner).get(part)
-        if owner is None:
-            raise BindingError(f"{binding.label}: {target} is not in the loaded module")
-    raw = vars(owner).get(name)
-    if raw is None:
-        raise BindingError(f"{binding.label}: {target} is not in the loaded module")
-    function = raw.__func__ if isinstance(raw, (staticmethod, classmethod)) else raw
-    _refuse_replaced(function, target, module, binding)
-    slot = Slot(function, compose, traced=binding.compiled)
-    placed = type(raw)(slot.bound) if isinstance(raw, (staticmethod, classmethod)) else slot.bound
-    return Site(target, owner, name, raw, placed, slot)
+def _make_site(target: str, compose: Compose, source: Source, binding: Binding) -> Site:
+    owner, name, raw = find(source.module, target)
+    original, stale = _without_ours(raw, target)
+    function = original.__func__ if type(original) in METHODS else original
+    inside = source.function_in(original, owner, target.split(":")[1])
+    if inside is None:
+        raise BindingError(
+            f"{target} was already replaced by {described(function, source.module)}; two patches of one target are refused. "
+            f"Remove that patch, or set SYNCFREE_{binding.hook.upper()}=upstream"
+        )
+    if type(function) is not FunctionType:
+        raise BindingError(f"{target} is a {class_name(type(function))}; a function in its place would not offer what that does")
+    slot = Slot(function, compose, traced=binding.compiled, source=inside)
+    slot.original = original
+    placed = slot.bound
+    if type(original) in METHODS:
+        placed = type(original)(slot.bound)
+        vars(placed).update(vars(original))
+    return Site(target, source.module, owner, name, original, placed, slot, stale)
 
 
-def _refuse_replaced(function: Any, target: str, module: ModuleType, binding: Binding) -> None:
-    """Raise `BindingError` unless the live function is the one that the module's source defines at that place."""
-    slot = getattr(function, "_syncfree_slot", None)
-    if slot is not None:
-        raise BindingError(f"{binding.label}: {target} is already bound by syncfree")
-    record = _source_record(module, target)
-    inner = function
-    hops = 0
-    while hops < record.decorators and hasattr(inner, "__wrapped__"):
-        inner = inner.__wrapped__
-        hops += 1
-    code = getattr(inner, "__code__", None)
-    if code is not None and inspect.isfunction(inner):
-        if _same_file(code.co_filename, module.__file__) and code.co_firstlineno in record.lines:
-            return
-        where = f"{code.co_filename}:{code.co_firstlineno}"
-    else:
-        where = f"a {type(inner).__module__}.{type(inner).__qualname__}"
-    owner = getattr(inner, "__module__", None) or type(inner).__module__
-    raise BindingError(
-        f"{binding.label}: {target} was already replaced by {owner} ({where}); two patches of one target are refused. "
-        f"Remove that patch, or set SYNCFREE_{binding.hook.upper()}=upstream"
-    )
-
-
-def _source_record(module: ModuleType, target: str) -> FunctionRecord:
-    record = None
-    if module.__file__ is not None:
-        record = fingerprint(Path(module.__file__).read_text("utf-8"), target.split(":")[1])
-    if record is None:
-        raise BindingError(f"{target}: its source is not in {module.__file__}")
-    return record
-
-
-def _same_file(a: str, b: str | None) -> bool:
-    return b is not None and (a == b or Path(a).resolve() == Path(b).resolve())
+def _without_ours(raw: Any, target: str) -> tuple[Any, tuple[Any, ...]]:
+    """Unwrap what earlier bindings left in a target's place: whoever had patched over it has taken that patch out since."""
+    stale = []
+    while (slot := slot_of(raw.__func__ if type(raw) in METHODS else raw)) is not None:
+        if not slot.retired:
+            raise BindingError(f"{target} is already bound by syncfree")
+        stale.append(raw)
+        raw = slot.original
+    return raw, tuple(stale)

@@ -14,7 +14,7 @@ import io
 import tokenize
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from token import COMMENT, DEDENT, ENDMARKER, INDENT, NEWLINE, NL, OP
 
@@ -45,14 +45,10 @@ class FunctionRecord:
         signature: parameter names, kinds and defaults, without annotations: ``(self, x, *, y=None)``; those of several
             definitions, where they differ, are joined by ``" | "``.
         fingerprint: ``sha256:`` and 16 hexadecimal digits.
-        lines: the first line of every definition (decorators included), as ``co_firstlineno`` gives it. Not compared.
-        decorators: the largest number of decorators of a definition. Not compared.
     """
 
     signature: str
     fingerprint: str
-    lines: tuple[int, ...] = field(default=(), compare=False)
-    decorators: int = field(default=0, compare=False)
 
 
 class SourceUnreadable(SyncfreeError):
@@ -90,8 +86,6 @@ def fingerprint(source: str, qualname: str) -> FunctionRecord | None:
     return FunctionRecord(
         signature=" | ".join(dict.fromkeys(_signature(node, lines) for node in found)),
         fingerprint=f"sha256:{digest.hexdigest()[:_DIGITS]}",
-        lines=tuple(min([node.lineno, *(d.lineno for d in node.decorator_list)]) for node in found),
-        decorators=max(len(node.decorator_list) for node in found),
     )
 
 

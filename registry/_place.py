@@ -148,7 +148,9 @@ class Place:
     def entry(self, choice: Choice, implementation: Implementation | None) -> Entry:
         """This place's line in the plan."""
         hook = HOOKS[self.binding.hook]
-        active = self.state in ("bound", "waiting") and implementation is not None
+        gone = _bind.observe(self.sites, self.log) if self.state == "bound" else None
+        state: State = self.state if gone is None else gone.state
+        active = state in ("bound", "waiting", "replaced") and implementation is not None
         name = implementation.plugin if active and implementation is not None else UPSTREAM
         return Entry(
             hook=hook.name,
@@ -156,10 +158,10 @@ class Place:
             version=str(self.installed.version) if self.installed else None,
             targets=self.binding.targets,
             verdict=self.judgement.verdict,
-            reason=self.trouble or self.judgement.reason,
+            reason=gone.why if gone is not None else self.trouble or self.judgement.reason,
             choice=name,
             source=choice.source,
-            state=self.state,
+            state=state,
             lockstep=hook.lockstep or (active and implementation is not None and implementation.lockstep),
             note=self.binding.note,
             counts={site.target: site.slot.counts() for site in self.sites},

@@ -11,9 +11,12 @@ from typing import Any, Literal
 from ._rank import Rank
 from ._slot import Counts
 
-State = Literal["bound", "waiting", "not bound", "refused", "restored", "off"]
+State = Literal["bound", "waiting", "not bound", "refused", "restored", "replaced", "reloaded", "unloaded"]
 """``bound``: in place now. ``waiting``: will be bound when its module is imported. ``not bound``: nothing to do here.
-``refused``: it does not fit. ``restored``: the original is back. ``off``: switched off as a whole."""
+``refused``: it does not fit. ``restored``: the original is back. ``replaced``: it was bound, and somebody patched over it
+since. ``reloaded``, ``unloaded``: it was bound, and its module was executed anew since, or left ``sys.modules``."""
+
+_DISPLACED = ("replaced", "reloaded", "unloaded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,8 @@ class Entry:
         framework: with its installed version, or None when it is not installed.
         verdict: ``needed``, ``upstreamed``, ``absent``, ``unknown``.
         reason: why that verdict, or why it was refused.
-        choice: the implementation in use, or ``upstream``; `source` says who chose it.
+        choice: the implementation in use, or ``upstream``; `source` says who chose it. Where it was ``replaced``, what the
+            binding holds: whether it is still called is up to whoever replaced it.
         counts: calls and declines by choice, per target.
     """
 
@@ -78,7 +82,9 @@ class Plan:
     def manifest(self) -> str:
         """A hash of what is chosen and where; equal on two ranks when they do the same. Counts and pids do not matter."""
         what = sorted(
-            (e.framework, e.version, e.hook, e.targets, e.choice, e.verdict) for e in self.entries if e.state != "restored"
+            (e.framework, e.version, e.hook, e.targets, e.choice, e.verdict, *((e.state,) if e.state in _DISPLACED else ()))
+            for e in self.entries
+            if e.state != "restored"
         )
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
 
@@ -109,6 +115,9 @@ class Plan:
             )
             if names:
                 parts.append(f"{_WORDS[state]} {', '.join(names)}")
+        displaced = sorted({f"{e.hook} ({e.state})" for e in self.entries if e.state in _DISPLACED})
+        if displaced:
+            parts.append(f"no longer in place: {', '.join(displaced)}")
         return f"{'; '.join(parts) or 'nothing to bind'}; manifest {self.manifest}"
 
 

@@ -16,19 +16,22 @@ new one.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
+from ._bound import bound_function
 from ._errors import BindingError
+from ._namespace import ABSENT
 from ._plugins import Implementation
 from ._select import UPSTREAM
+from ._signatures import misfit, parameters, signature
 from .adapting import Compose
 
-_P = inspect.Parameter
+_MARK = "_syncfree_slot"
 
 
 class Counter:
@@ -58,6 +61,20 @@ Current = tuple[Callable[[], int], Callable[..., Any], Callable[[], int]]
 """Count a call, the replacement, count a decline."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What a slot keeps for one choice."""
+
+    current: Current
+    calls: Counter
+    declines: Counter
+
+    @classmethod
+    def of(cls, replacement: Callable[..., Any]) -> _Prepared:
+        calls, declines = Counter(), Counter()
+        return cls((calls.tick, replacement, declines.tick), calls, declines)
+
+
 class Slot:
     """What a bound target calls.
 
@@ -66,128 +83,97 @@ class Slot:
         choice: the plugin in use, or ``upstream``.
         current: what ``bound`` reads per call; replaced in one assignment.
         upstream: the target's own function.
+        original: the raw attribute that upstream was found in.
+        source: the function inside upstream's decorators; upstream itself where it has none.
+        code: what ``bound`` runs, as long as nobody exchanges it.
+        retired: the binding was taken out, so that ``bound`` only stands for upstream, wherever it is still held.
     """
 
-    __slots__ = ("_compose", "_counters", "_prepared", "bound", "choice", "current", "upstream")
+    __slots__ = (
+        "_as_made",
+        "_compose",
+        "_prepared",
+        "bound",
+        "choice",
+        "code",
+        "current",
+        "original",
+        "retired",
+        "source",
+        "upstream",
+    )
 
-    def __init__(self, upstream: Callable[..., Any], compose: Compose, traced: bool) -> None:
+    def __init__(
+        self, upstream: FunctionType, compose: Compose, traced: bool, source: FunctionType | None = None
+    ) -> None:
         self.upstream = upstream
+        self.original: Any = upstream
+        self.source = upstream if source is None else source
+        self.retired = False
         self._compose = compose
-        self._prepared: dict[str, Current] = {}
-        self._counters: dict[str, tuple[Counter, Counter]] = {}
-        self.bound = _bound_function(self, traced)
+        self._prepared: dict[str, _Prepared] = {}
+        self.bound = bound_function(self, upstream, self.source, traced)
+        vars(self.bound)[_MARK] = self
+        self.code = self.bound.__code__
+        self._as_made = dict(vars(self.bound))
         self.choice = UPSTREAM
         self.current: Current
         self.prepare(None)()
 
     def prepare(self, implementation: Implementation | None) -> Callable[[], None]:
-        """Compose for an implementation (None: upstream) and return what switches to it.
+        """Compose for an implementation (None: upstream) and return what switches to it; the switch only assigns.
+
+        Composed once per implementation, whoever asks: two threads may.
 
         Raises:
-            BindingError: the adapter's replacement has another signature than the target.
+            BindingError: the adapter fails, or its replacement does not take every call of the target.
             PluginError: the implementation cannot be imported.
         """
         name = UPSTREAM if implementation is None else implementation.plugin
         if name not in self._prepared:
-            replacement = self.upstream
-            if implementation is not None:
-                replacement = self._compose(implementation.function(), self.upstream)
-                self._check(replacement)
-            calls, declines = Counter(), Counter()
-            self._counters[name] = calls, declines
-            self._prepared[name] = calls.tick, replacement, declines.tick
-        prepared = self._prepared[name]
+            replacement = self.upstream if implementation is None else self._replacement(implementation.function())
+            self._prepared.setdefault(name, _Prepared.of(replacement))
+        current = self._prepared[name].current
 
         def switch() -> None:
-            self.current = prepared
+            self.current = current
             self.choice = name
 
         return switch
 
+    def retire(self) -> None:
+        """Switch to upstream until the process exits, and hand over to it the attributes that were set on ``bound``."""
+        self.prepare(None)()
+        self.retired = True
+        now = vars(self.bound)
+        for name in self._as_made.keys() - now.keys():
+            vars(self.upstream).pop(name, None)
+        changed = {name: value for name, value in now.items() if self._as_made.get(name, ABSENT) is not value}
+        vars(self.upstream).update(changed)
+
     def prepared(self) -> list[Current]:
         """What it keeps for each choice; one of them holds upstream."""
-        return list(self._prepared.values())
+        return [prepared.current for prepared in list(self._prepared.values())]
 
     def counts(self) -> dict[str, Counts]:
         """Calls and declines by choice."""
-        return {name: Counts(c.value, d.value) for name, (c, d) in list(self._counters.items())}
+        return {name: Counts(p.calls.value, p.declines.value) for name, p in list(self._prepared.items())}
 
-    def _check(self, replacement: Callable[..., Any]) -> None:
-        ours, theirs = _shape(replacement), _shape(self.upstream)
-        if ours != theirs:
-            raise BindingError(
-                f"the adapter's replacement {replacement.__qualname__}{inspect.signature(replacement)} does not have the "
-                f"target's signature {self.upstream.__qualname__}{inspect.signature(self.upstream)}"
-            )
-
-
-def _shape(function: Callable[..., Any]) -> list[tuple[str, Any, bool]]:
-    parameters = inspect.signature(function).parameters.values()
-    return [(p.name, p.kind, p.default is _P.empty) for p in parameters]
-
-
-def _arguments(function: Callable[..., Any]) -> tuple[str, str]:
-    """The source of a function's parameter list (defaults as placeholders) and of a call that passes them all on."""
-    parameters = list(inspect.signature(function).parameters.values())
-    declared: list[str] = []
-    passed: list[str] = []
-    star_seen = False
-    for index, p in enumerate(parameters):
-        default = "" if p.default is _P.empty else "=None"
-        if p.kind is _P.VAR_POSITIONAL:
-            star_seen = True
-            declared.append(f"*{p.name}")
-            passed.append(f"*{p.name}")
-        elif p.kind is _P.VAR_KEYWORD:
-            declared.append(f"**{p.name}")
-            passed.append(f"**{p.name}")
-        elif p.kind is _P.KEYWORD_ONLY:
-            if not star_seen:
-                declared.append("*")
-                star_seen = True
-            declared.append(f"{p.name}{default}")
-            passed.append(f"{p.name}={p.name}")
-        else:
-            declared.append(f"{p.name}{default}")
-            passed.append(p.name)
-            last = index + 1 == len(parameters) or parameters[index + 1].kind is not _P.POSITIONAL_ONLY
-            if p.kind is _P.POSITIONAL_ONLY and last:
-                declared.append("/")
-    return ", ".join(declared), ", ".join(passed)
+    def _replacement(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        replacement = self._compose(function, self.upstream)
+        name = getattr(replacement, "__qualname__", type(replacement).__qualname__)
+        if not callable(replacement):
+            raise BindingError(f"the adapter's replacement of {self.upstream.__qualname__} is a {name}, which cannot be called")
+        if inspect.iscoroutinefunction(replacement) or inspect.isasyncgenfunction(replacement):
+            raise BindingError(f"the adapter's replacement {name} of {self.upstream.__qualname__} is asynchronous")
+        problem = misfit(replacement, parameters(self.source))
+        if problem is not None:
+            target = f"{self.upstream.__qualname__}{signature(self.source)}"
+            raise BindingError(f"the adapter's replacement {name} does not take every call of its target {target}: {problem}")
+        return replacement
 
 
-def _bound_function(slot: Slot, traced: bool) -> Callable[..., Any]:
-    """Define the function that takes the target's place: upstream's parameters and defaults, and the dispatch."""
-    upstream = slot.upstream
-    names: dict[str, object] = {"_syncfree_slot": slot, "_syncfree_upstream": upstream}
-    count = "_syncfree_count()"
-    if traced:
-        from torch.compiler import is_compiling
-
-        # A traced counter would break the graph, or count once.
-        names["_syncfree_compiling"] = is_compiling
-        count = "_syncfree_compiling() or _syncfree_count()"
-    clash = [name for name in inspect.signature(upstream).parameters if name.startswith("_syncfree_")]
-    if clash:
-        raise BindingError(f"{upstream.__qualname__} has parameters named {clash}, which syncfree uses itself")
-    declared, passed = _arguments(upstream)
-    source = f"""
-def make({", ".join(names)}):
-    def function({declared}):
-        _syncfree_count, _syncfree_replacement, _syncfree_declined = _syncfree_slot.current
-        {count}
-        _syncfree_result = _syncfree_replacement({passed})
-        if _syncfree_result is NotImplemented:
-            _syncfree_declined()
-            return _syncfree_upstream({passed})
-        return _syncfree_result
-    return function
-"""
-    scope: dict[str, Any] = {}
-    exec(compile(source, f"<syncfree slot of {upstream.__qualname__}>", "exec"), scope)
-    function: Any = scope["make"](**names)
-    plain: Any = inspect.unwrap(upstream)
-    function.__defaults__ = plain.__defaults__
-    function.__kwdefaults__ = plain.__kwdefaults__
-    function._syncfree_slot = slot
-    return functools.update_wrapper(function, upstream)
+def slot_of(function: object) -> Slot | None:
+    """The slot whose bound function this is; None for any other object, a wrapper that copied its attributes too."""
+    slot = vars(function).get(_MARK) if type(function) is FunctionType else None
+    return slot if isinstance(slot, Slot) and slot.bound is function else None

@@ -193,7 +193,6 @@ def test_annotations_are_part_of_the_fingerprint() -> None:
 def test_all_definitions_under_conditions_are_described_together(source: str) -> None:
     found = record(source)
     assert found.signature == "(a) | (b)"
-    assert len(found.lines) == 2
     assert found.fingerprint != record(source.replace("return 2", "return 3")).fingerprint
     assert found.fingerprint != record(source.replace("return 1", "return 3")).fingerprint
 
@@ -207,15 +206,6 @@ def test_a_class_that_is_defined_twice_is_searched_twice() -> None:
 def test_what_no_def_statement_makes_is_absent(name: str) -> None:
     source = "class Known:\n    def target(self):\n        def inner(): ...\ndef outer():\n    def inner(): ...\n"
     assert fingerprint(f"{source}alias = outer\n", name) is None
-
-
-def test_lines_and_decorators_are_what_the_code_object_has() -> None:
-    source = "def keep(f): return f\n\n@keep\n@(\n    keep\n)\ndef target(): ...\n@(\n\n  keep)\ndef other(): ...\n"
-    namespace: dict[str, object] = {}
-    exec(compile(source, "made_up", "exec"), namespace)
-    for name, decorators in (("target", 2), ("other", 1), ("keep", 0)):
-        assert record(source, name).lines == (namespace[name].__code__.co_firstlineno,)  # type: ignore[attr-defined]
-        assert record(source, name).decorators == decorators
 
 
 def test_a_decorator_on_the_next_line_counts() -> None:

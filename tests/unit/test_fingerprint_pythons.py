@@ -54,7 +54,7 @@ for file in sys.argv[2:]:
     text = open(file, encoding="utf-8").read()
     for name in names(ast.parse(text)):
         record = fingerprint(text, name)
-        found[file + ":" + name] = [record.signature, record.fingerprint, record.lines, record.decorators]
+        found[file + ":" + name] = [record.signature, record.fingerprint]
 print(json.dumps(found))
 """
 

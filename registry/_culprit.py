@@ -1,0 +1,39 @@
+"""Who put an object in a target's place, for messages. Asks nothing of the object, which may answer anything."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from types import CodeType, FunctionType, ModuleType
+
+from ._namespace import class_name, is_module, namespace
+
+
+def described(value: object, module: ModuleType) -> str:
+    """Name what took the place of a function of this module: whose it is, and where it is written."""
+    if type(value) is FunctionType:
+        own = value.__code__.co_filename == namespace(module).get("__file__")
+        unless = ", unless that file was changed after it was imported" if own else ""
+        return f"{_where(value.__code__, value.__globals__)}{unless}"
+    foreign = _function_in(value, module)
+    of = f" of {_where(foreign.__code__, foreign.__globals__)}" if foreign is not None else ""
+    return f"a {class_name(type(value))}{of}"
+
+
+def _where(code: CodeType, names: dict[str, object]) -> str:
+    of_file = (
+        name
+        for name, module in tuple(sys.modules.items())
+        if is_module(module) and namespace(module).get("__file__") == code.co_filename
+    )
+    name = next(of_file, None) or names.get("__name__", "unknown")
+    return f"{name} ({code.co_filename}:{code.co_firstlineno})"
+
+
+def _function_in(value: object, module: ModuleType) -> FunctionType | None:
+    """A function of somebody else's that a proxy, a partial, a method or a mock holds."""
+    near = gc.get_referents(value)
+    for held in (*near, *gc.get_referents(*(part for part in near if type(part) in (dict, tuple, list)))):
+        if type(held) is FunctionType and held.__globals__ is not namespace(module):
+            return held
+    return None

@@ -1,0 +1,148 @@
+"""Is what stands at a target the function that the module's source defines?
+
+Nothing is taken from what an object says of itself: a proxy forwards ``__code__`` and ``__class__``, ``functools.wraps``
+copies ``__module__`` and sets ``__wrapped__``. From the outside in, there may be
+
+1. a ``staticmethod`` or ``classmethod``, where the source has that decorator, and only there;
+2. for each further decorator of the source, in its order, at most one layer: made by that decorator or in its package, and
+   holding what is inside;
+3. a plain function with the globals of the module and the code that a definition in the module's source compiles to.
+
+Anything else was put there by somebody.
+"""
+
+from __future__ import annotations
+
+import builtins
+import gc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from ._compiled import compiled, functions, same_code
+from ._decorators import decorators
+from ._errors import BindingError
+from ._fingerprint import SourceUnreadable
+from ._namespace import ABSENT, class_name, is_class, is_module, member, namespace, packages
+
+METHODS = (staticmethod, classmethod)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A loaded module beside what its source defines."""
+
+    module: ModuleType
+    lines: list[str]
+    code: CodeType
+
+    @classmethod
+    def of(cls, module: ModuleType) -> Source:
+        """Read a module's source.
+
+        Raises:
+            BindingError: it cannot be read.
+        """
+        file = namespace(module).get("__file__")
+        if file is None:
+            raise BindingError(f"{module.__name__} has no source file")
+        try:
+            return cls(module, Path(file).read_text("utf-8").split("\n"), compiled(module))
+        except (OSError, UnicodeDecodeError) as error:
+            raise BindingError(f"{file} cannot be read: {error}") from error
+
+    def function_in(self, raw: object, owner: Any, qualname: str) -> FunctionType | None:
+        """The function that the source defines under this name, if this raw attribute is what became of it; else None.
+
+        Raises:
+            BindingError: the source defines no such function.
+        """
+        codes = list(functions(self.code, qualname.split(".")))
+        if not codes:
+            raise BindingError(f"{self.module.__name__} has no definition of {qualname} in its source")
+        for code in codes:
+            try:
+                written = decorators(self.lines, code.co_firstlineno)
+            except SourceUnreadable as error:
+                raise BindingError(f"{self.module.__name__}: {error}") from error
+            found = self._under(raw, [[self._named(name, owner) for name in names] for names in written], code)
+            if found is not None:
+                return found
+        return None
+
+    def _under(self, layer: Any, made_by: list[list[Any]], code: CodeType) -> FunctionType | None:
+        """The source's function inside a layer, which these decorators made; None when they did not."""
+        if not made_by:
+            return layer if self._runs(layer, code) else None
+        outermost, *others = made_by
+        method = next((method for method in METHODS if outermost and outermost[0] is method), None)
+        if method is not None:
+            return self._under(layer.__func__, others, code) if type(layer) is method else None
+        if any(_made_by(layer, named) for named in outermost):
+            for inner in _held_by(layer):
+                found = self._under(inner, others, code)
+                if found is not None:
+                    return found
+        return self._under(layer, others, code)  # a decorator may return the function itself
+
+    def _runs(self, layer: Any, code: CodeType) -> bool:
+        if type(layer) is not FunctionType or layer.__globals__ is not namespace(self.module):
+            return False
+        return same_code(layer.__code__, code)
+
+    def _named(self, dotted: str, owner: Any) -> Any:
+        """What a name in a decorator's expression means; `ABSENT` when that is not known any more."""
+        first, _, rest = dotted.partition(".")
+        for names in (namespace(self.module), vars(builtins), namespace(owner)):
+            if first in names:
+                return member(names[first], rest) if rest else names[first]
+        return ABSENT
+
+
+def find(module: object, target: str) -> tuple[Any, str, Any]:
+    """Return the owner of a target, its name there, and the raw attribute.
+
+    Raises:
+        BindingError: there is no such attribute, or it cannot be replaced by assignment.
+    """
+    if not is_module(module):
+        raise BindingError(f"{target.split(':')[0]} is not a module, but {type(module).__qualname__!r}")
+    owner: Any = module
+    *path, name = target.split(":")[1].split(".")
+    for part in path:
+        owner = namespace(owner).get(part)
+        if not is_class(owner):
+            raise BindingError(f"{target} is not in the loaded module: there is no class {part}")
+    raw = namespace(owner).get(name, ABSENT)
+    if raw is ABSENT:
+        where = f": {'.'.join(path)} is now {class_name(owner)}, which does not define it" if path else ""
+        raise BindingError(f"{target} is not in the loaded module{where}")
+    if member(type(owner), "__setattr__") not in (member(type, "__setattr__"), member(ModuleType, "__setattr__")):
+        raise BindingError(f"{target}: {class_name(type(owner))} has its own way of setting attributes")
+    return owner, name, raw
+
+
+def _made_by(layer: object, decorator: object) -> bool:
+    if decorator is ABSENT:
+        return False
+    if type(layer) is not FunctionType:
+        return type(layer) is decorator or bool(packages(layer) & packages(decorator))
+    if type(decorator) is FunctionType and layer.__globals__ is decorator.__globals__:
+        if any(layer.__code__ is code for code in _codes(decorator.__code__)):
+            return True
+    return bool(packages(layer) & packages(decorator))
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    for inner in code.co_consts:
+        if type(inner) is CodeType:
+            yield inner
+            yield from _codes(inner)
+
+
+def _held_by(layer: object) -> list[object]:
+    if type(layer) is FunctionType:
+        return [part for cell in layer.__closure__ or () for part in gc.get_referents(cell)]
+    return gc.get_referents(layer)

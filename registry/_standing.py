@@ -1,0 +1,52 @@
+"""Is what was put in a target's place still there? Asked when a plan is read or a choice changes, never per call."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from ._culprit import described
+from ._errors import BindingError
+from ._live import METHODS, Source, find
+
+if TYPE_CHECKING:
+    from ._bind import Site
+
+AGAIN = "syncfree.restore() and syncfree.load() bind it anew"
+
+
+class Displaced(NamedTuple):
+    """What became of a bound target: the plan's state for it, and a sentence."""
+
+    state: Literal["replaced", "reloaded", "unloaded", "restored"]
+    why: str
+
+
+def displaced(site: Site) -> Displaced | None:
+    """Compare what is at a site's target now with what was put there; None when nothing has changed."""
+    name = site.target.split(":")[0]
+    module = sys.modules.get(name)
+    if module is None:
+        return Displaced("unloaded", f"{name} left sys.modules after syncfree bound {site.target}; {AGAIN}")
+    if module is not site.module:
+        return Displaced("reloaded", f"{name} was imported anew after syncfree bound {site.target}; {AGAIN}")
+    try:
+        owner, _, raw = find(module, site.target)
+    except BindingError as error:
+        return Displaced("replaced", f"{error}, since syncfree bound it")
+    bound = site.slot.bound
+    if raw is site.placed and bound.__code__ is site.slot.code:
+        return None
+    if raw is site.original:
+        return Displaced("restored", f"{site.target}: somebody put the original back after syncfree bound it")
+    if raw is not site.placed and _is_sources(raw, owner, site):
+        return Displaced("reloaded", f"{name} was reloaded after syncfree bound {site.target}; {AGAIN}")
+    who = described(raw.__func__ if type(raw) in METHODS else raw, module)
+    return Displaced("replaced", f"{site.target} was replaced by {who} after syncfree bound it")
+
+
+def _is_sources(raw: object, owner: object, site: Site) -> bool:
+    try:
+        return Source.of(site.module).function_in(raw, owner, site.target.split(":")[1]) is not None
+    except BindingError:
+        return False  # its source is gone: what is there cannot be told from a patch

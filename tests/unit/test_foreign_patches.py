@@ -1,0 +1,360 @@
+"""A target that somebody else has patched is refused with that somebody's name, however the patch disguises itself."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import types
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import pytest
+import wrapt
+
+import syncfree
+from syncfree import SelectionError, hookimpl
+from syncfree.adapting import Binding, Form
+
+from .made_up import REDUCE, SLOW, MadeUp, reduce_binding
+
+HOOK = "dp_all_reduce"
+SOURCE = """
+import contextlib
+import functools
+from .decorating import Timed, kept, named, registered, timed, unnamed
+
+def reduce(local, rank, size, group, device):
+    return ["upstream", list(local), rank, size]
+
+class Work:
+    def method(self, value):
+        return ("upstream", value)
+
+    @staticmethod
+    def static(value):
+        return ("upstream", value)
+
+    @classmethod
+    def made(cls, value):
+        return ("upstream", value)
+
+    @timed
+    def in_time(self, value):
+        return ("upstream", value)
+
+    @staticmethod
+    @named("static")
+    def with_name(value):
+        return ("upstream", value)
+
+    @registered("here")
+    @unnamed
+    @timed
+    def thrice(self, value):
+        return ("upstream", value)
+
+    @functools.partial(named, "partial")
+    def through_partial(self, value):
+        return ("upstream", value)
+
+    @contextlib.contextmanager
+    def context(self, value):
+        yield ("upstream", value)
+
+    @Timed()
+    def by_object(self, value):
+        return ("upstream", value)
+
+    @kept
+    def as_is(self, value):
+        return ("upstream", value)
+
+if True:
+    def conditional(value):
+        return ("upstream", value)
+else:
+    def conditional(value):
+        return ("never", value)
+"""
+DECORATING = """
+import functools
+
+def timed(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+    return wrapper
+
+def unnamed(function):
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+    return wrapper
+
+def named(name, function=None):
+    if function is None:
+        return functools.partial(named, name)
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+    return wrapper
+
+def registered(name):
+    return lambda function: function
+
+def kept(function):
+    return function
+
+class Timed:
+    def __call__(self, function):
+        return timed(function)
+"""
+PLAIN = ("reduce", "conditional", "Work.method")
+DECORATED = ("Work.in_time", "Work.thrice", "Work.through_partial", "Work.context", "Work.by_object", "Work.as_is")
+METHODS = ("Work.static", "Work.made", "Work.with_name")
+
+
+def compose(mine: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **kwargs: ("replaced", args, kwargs)
+
+
+class Mine:
+    @staticmethod
+    @hookimpl(exact=True)
+    def dp_all_reduce(local: Any, rank: Any, size: Any, group: Any, device: Any) -> Any:
+        return local
+
+
+@pytest.fixture
+def framework(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
+    """A framework with targets of every kind; `bind` binds one of them."""
+    syncfree.register(Mine(), "mine")
+    monkeypatch.setenv("SYNCFREE_PLUGINS", "mine")
+    made_up.release("1.0", SOURCE)
+    made_up.install("1.0")
+    (made_up.folder / "made_up" / "decorating.py").write_text(DECORATING)
+    return made_up
+
+
+def bind(framework: MadeUp, name: str) -> syncfree.Entry:
+    target = f"made_up.work:{name}"
+    framework.record(target)
+    framework.adapter(Binding(HOOK, (target,), (Form(">=1.0,<2", "needed", "", (compose,)),)))
+    return syncfree.load("made_up").entry(HOOK)
+
+
+def owner_and_name(framework: MadeUp, name: str) -> tuple[Any, str]:
+    work: Any = framework.work()
+    return (work, name) if "." not in name else (work.Work, name.split(".")[1])
+
+
+@pytest.mark.parametrize("imported_first", [True, False])
+@pytest.mark.parametrize("name", [*PLAIN, *DECORATED, *METHODS])
+def test_what_the_source_defines_is_bound_whatever_its_decorators(framework: MadeUp, name: str, imported_first: bool) -> None:
+    if imported_first:
+        framework.work()
+    bind(framework, name)
+    owner, attribute = owner_and_name(framework, name)
+    assert syncfree.plan().entry(HOOK).state == "bound"
+    self = () if owner is framework.work() else (owner(),)
+    raw = vars(owner)[attribute]
+    before = getattr(*self, attribute) if self else getattr(owner, attribute)
+    assert before(7)[0] == "replaced" if attribute != "reduce" else before(*range(5))[0] == "replaced"
+    syncfree.restore()
+    assert vars(owner)[attribute] is not raw
+
+
+def changed_globals(function: Any) -> Any:
+    copy = types.FunctionType(function.__code__, {**function.__globals__}, None, function.__defaults__, function.__closure__)
+    return functools.update_wrapper(copy, function)
+
+
+def other_constants(function: Any) -> Any:
+    constants = tuple("changed" if c == "upstream" else c for c in function.__code__.co_consts)
+    names = tuple("tuple" if n == "list" else n for n in function.__code__.co_names)
+    code = function.__code__.replace(co_consts=constants, co_names=names)
+    if code == function.__code__:
+        return wrapped(function)
+    copy = types.FunctionType(code, function.__globals__, None, function.__defaults__, function.__closure__)
+    return functools.update_wrapper(copy, function)
+
+
+def exchanged_code(function: Any) -> Any:
+    def theirs(*args: Any, **kwargs: Any) -> Any:
+        return "theirs"
+
+    if function.__closure__ is not None:
+        return wrapped(function)
+    function.__code__ = theirs.__code__
+    return function
+
+
+def wrapped(function: Any) -> Any:
+    @functools.wraps(function)
+    def theirs(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return theirs
+
+
+def lying(function: Any) -> Any:
+    """Holds no original, and says that it wraps it."""
+
+    def theirs(*args: Any, **kwargs: Any) -> Any:
+        return "theirs"
+
+    return functools.update_wrapper(theirs, function)
+
+
+def wrapt_wrapper(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+    return wrapped(*args, **kwargs)
+
+
+class Forwarding:
+    """Says of itself that it is a function, and forwards every attribute."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+        self.theirs = wrapped(function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.theirs(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["function"], name)
+
+    @property
+    def __class__(self) -> Any:
+        return types.FunctionType
+
+
+PATCHES: dict[str, Callable[[Any], Any]] = {
+    "a function": lambda function: lambda *args, **kwargs: "theirs",
+    "functools.wraps": wrapped,
+    "functools.wraps twice": lambda function: wrapped(wrapped(function)),
+    "functools.wraps of what it does not call": lying,
+    "wrapt.FunctionWrapper": lambda function: wrapt.FunctionWrapper(function, wrapt_wrapper),
+    "wrapt.decorator": lambda function: wrapt.decorator(wrapt_wrapper)(function),
+    "wrapt.ObjectProxy": wrapt.ObjectProxy,
+    "functools.partial": lambda function: functools.update_wrapper(functools.partial(wrapped(function)), function),
+    "functools.partialmethod": lambda function: functools.partialmethod(wrapped(function)),
+    "functools.lru_cache": functools.lru_cache,
+    "functools.singledispatch": functools.singledispatch,
+    "contextlib.contextmanager": contextlib.contextmanager,
+    "a mock": lambda function: mock.MagicMock(wraps=function),
+    "an autospecced mock": lambda function: mock.create_autospec(function),
+    "a bound method": lambda function: types.MethodType(wrapped(function), object()),
+    "an object that forwards": Forwarding,
+    "a copy with other globals": changed_globals,
+    "a copy with other constants": other_constants,
+    "its code exchanged": exchanged_code,
+    "a class": lambda function: type("Theirs", (), {}),
+    "a builtin": lambda function: print,
+    "a property": property,
+    "nothing": lambda function: None,
+}
+
+
+@pytest.mark.parametrize("patch", PATCHES)
+@pytest.mark.parametrize("name", [*PLAIN, *METHODS, "Work.in_time", "Work.thrice", "Work.as_is"])
+def test_a_patched_target_is_refused_and_left_alone(framework: MadeUp, name: str, patch: str) -> None:
+    owner, attribute = owner_and_name(framework, name)
+    raw = vars(owner)[attribute]
+    method = type(raw) if isinstance(raw, (staticmethod, classmethod)) else None
+    theirs = PATCHES[patch](raw.__func__ if method else raw)
+    theirs = method(theirs) if method else theirs
+    setattr(owner, attribute, theirs)
+    entry = bind(framework, name)
+    assert entry.state == "refused"
+    assert f"made_up.work:{name} was already replaced by " in entry.reason
+    assert "two patches of one target are refused" in entry.reason
+    assert vars(owner)[attribute] is theirs
+
+
+@pytest.mark.parametrize(
+    ("name", "patch"),
+    [
+        ("reduce", staticmethod),
+        ("Work.method", staticmethod),
+        ("Work.method", classmethod),
+        ("Work.static", lambda raw: raw.__func__),
+        ("Work.static", lambda raw: classmethod(raw.__func__)),
+        ("Work.made", lambda raw: raw.__func__),
+        ("Work.with_name", lambda raw: raw.__func__),
+        ("Work.with_name", lambda raw: staticmethod(wrapped(raw.__func__.__wrapped__))),
+        ("Work.in_time", lambda raw: wrapped(raw.__wrapped__)),
+        ("Work.as_is", lambda raw: wrapped(raw)),
+    ],
+)
+def test_another_kind_of_method_and_an_exchanged_decorator_are_patches(
+    framework: MadeUp, name: str, patch: Callable[[Any], Any]
+) -> None:
+    owner, attribute = owner_and_name(framework, name)
+    theirs = patch(vars(owner)[attribute])
+    setattr(owner, attribute, theirs)
+    assert "was already replaced by" in bind(framework, name).reason
+    assert vars(owner)[attribute] is theirs
+
+
+@pytest.mark.parametrize("patch", ["functools.wraps", "wrapt.FunctionWrapper", "functools.partial", "a copy with other globals"])
+def test_the_refusal_names_whose_the_patch_is_and_where_it_is_written(framework: MadeUp, patch: str) -> None:
+    work: Any = framework.work()
+    work.reduce = PATCHES[patch](work.reduce)
+    reason = bind(framework, "reduce").reason
+    assert __file__ in reason or patch == "a copy with other globals"
+    assert __name__ in reason or "made_up.work (" in reason
+
+
+def test_an_explicit_choice_at_a_patched_target_is_an_error(framework: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNCFREE_DP_ALL_REDUCE", "mine")
+    work: Any = framework.work()
+    work.reduce = theirs = wrapt.FunctionWrapper(work.reduce, wrapt_wrapper)
+    with pytest.raises(SelectionError, match=r"cannot be met.*already replaced by a .*FunctionWrapper"):
+        bind(framework, "reduce")
+    assert work.reduce is theirs
+
+
+def test_a_class_that_was_replaced_by_a_subclass_is_refused_and_named(framework: MadeUp) -> None:
+    work: Any = framework.work()
+    work.Work = type("Theirs", (work.Work,), {"__module__": __name__})
+    assert f"Work is now {__name__}.Theirs" in bind(framework, "Work.method").reason
+
+
+def test_a_patch_of_the_parent_class_is_not_a_patch_of_the_target(framework: MadeUp) -> None:
+    work: Any = framework.work()
+    work.Work.method_of_base = work.Work.method
+    assert bind(framework, "Work.method").state == "bound"
+
+
+def test_a_class_that_has_its_own_way_of_setting_attributes_is_refused(framework: MadeUp) -> None:
+    class Guarded(type):
+        def __setattr__(cls, name: str, value: Any) -> None:
+            raise TypeError("not to be patched")
+
+    work: Any = framework.work()
+    work.Work = Guarded("Work", (), dict(vars(work.Work)))
+    entry = bind(framework, "Work.method")
+    assert entry.state == "refused"
+    assert "Guarded has its own way of setting attributes" in entry.reason
+
+
+def test_a_module_whose_file_has_changed_since_it_was_imported_is_refused(framework: MadeUp) -> None:
+    framework.record("made_up.work:reduce")
+    framework.work()
+    (framework.folder / "made_up" / "work.py").write_text(f"\n\n{SOURCE}")
+    assert "was changed after it was imported" in bind(framework, "reduce").reason
+
+
+def test_a_function_that_has_run_ten_thousand_times_is_still_its_source_s(framework: MadeUp) -> None:
+    reduce = framework.work().reduce
+    for _ in range(10_000):
+        reduce([1], 0, 1, None, "cpu")
+    assert bind(framework, "reduce").state == "bound"
+
+
+def test_the_old_targets_are_still_bound(made_up: MadeUp) -> None:
+    made_up.release("1.0", SLOW)
+    made_up.record(REDUCE)
+    made_up.install("1.0")
+    made_up.adapter(reduce_binding())
+    assert syncfree.load("made_up").entry(HOOK).state in ("waiting", "bound")
