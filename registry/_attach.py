@@ -6,15 +6,21 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from ._culprit import described
 from ._errors import BindingError
+from ._namespace import ABSENT, is_class, namespace
 from .adapting import Attachment
+
+_left_behind: dict[tuple[str, int], Attached] = {}
+"""Attachments that could not be taken out because somebody had patched over them, by target and identity of what was placed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """An attachment in its place; ``original`` is what the owner had under that name, None for nothing."""
+    """An attachment in its place; ``original`` is what the owner had under that name, `ABSENT` for nothing."""
 
     target: str
+    module: ModuleType
     owner: Any
     name: str
     original: Any
@@ -22,9 +28,12 @@ class Attached:
 
     def take_out(self) -> str | None:
         """Put back what was there; say so when somebody has replaced it since."""
-        if vars(self.owner).get(self.name) is not self.placed:
-            return f"{self.target} was replaced again after syncfree attached to it"
-        if self.original is None:
+        there = namespace(self.owner).get(self.name, ABSENT)
+        if there is not self.placed:
+            _left_behind[self.target, id(self.placed)] = self
+            by = "deleted" if there is ABSENT else f"replaced by {described(there, self.module)}"
+            return f"{self.target} was {by} after syncfree attached to it"
+        if self.original is ABSENT:
             delattr(self.owner, self.name)
         else:
             setattr(self.owner, self.name, self.original)
@@ -40,15 +49,17 @@ def attach(attachment: Attachment, module: ModuleType) -> Attached:
     owner: Any = module
     *path, name = attachment.target.split(":")[1].split(".")
     for part in path:
-        owner = vars(owner).get(part)
-        if owner is None:
+        owner = namespace(owner).get(part)
+        if not is_class(owner):
             raise BindingError(
                 f"{attachment.target}: there is no {part} in the loaded module, so {attachment.purpose} is missing"
             )
-    original = vars(owner).get(name)
-    if (original is None) is not attachment.adds:
-        there = "is not there" if original is None else "is there already"
+    original = namespace(owner).get(name, ABSENT)
+    while (ours := _left_behind.get((attachment.target, id(original)))) is not None:
+        original = ours.original  # whoever had patched over it has taken that patch out since
+    if (original is ABSENT) is not attachment.adds:
+        there = "is not there" if original is ABSENT else "is there already"
         raise BindingError(f"{attachment.target} {there}, so {attachment.purpose} is missing")
-    placed = attachment.make(original)
+    placed = attachment.make(None if attachment.adds else original)
     setattr(owner, name, placed)
-    return Attached(attachment.target, owner, name, original, placed)
+    return Attached(attachment.target, module, owner, name, original, placed)

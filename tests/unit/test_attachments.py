@@ -78,8 +78,42 @@ def test_what_does_not_fit_is_a_warning_and_the_import_goes_on(
 def test_a_place_that_somebody_replaced_since_is_left_alone_and_told(made_up: MadeUp, runtime: Any) -> None:
     worker = load(made_up, AROUND)
     worker.start = told
-    assert syncfree.restore() == (f"{START} was replaced again after syncfree attached to it",)
+    (left,) = syncfree.restore()
+    assert left.startswith(f"{START} was replaced by {__name__} ({__file__}:")
+    assert left.endswith(" after syncfree attached to it")
     assert worker().start() == "told"
+
+
+@pytest.mark.parametrize(("attachment", "name"), [(AROUND, "start"), (BESIDE, "syncfree_told")])
+def test_what_was_left_behind_under_a_patch_is_not_attached_to_a_second_time(
+    made_up: MadeUp, attachment: Attachment, name: str
+) -> None:
+    worker = load(made_up, attachment)
+    called = getattr(worker(), name)
+    expected = called("cpu") if name == "start" else called()
+    ours = vars(worker)[name]
+    for _ in range(2):
+        setattr(worker, name, lambda self: "theirs")
+        assert len(syncfree.restore()) == 1
+        setattr(worker, name, ours)
+        syncfree.load("made_up")
+        ours = vars(worker)[name]
+        assert getattr(worker(), name)(*(("cpu",) if name == "start" else ())) == expected
+    assert syncfree.restore() == ()
+    assert hasattr(worker, name) is (name == "start")
+
+
+def test_an_attribute_that_is_none_is_not_taken_for_none_at_all(made_up: MadeUp, caplog: pytest.LogCaptureFixture) -> None:
+    """`adds` needs a free name; restoring one that held None must not delete it."""
+    made_up.release("1.0", f"{SOURCE}    taken = None\n")
+    made_up.record(REDUCE)
+    made_up.install("1.0")
+    made_up.adapter(reduce_binding(), attachments=(Attachment("made_up.work:Worker.taken", lambda _: told, "it", adds=True),))
+    worker = made_up.work().Worker
+    syncfree.load("made_up")
+    assert "Worker.taken is there already" in caplog.text
+    syncfree.restore()
+    assert vars(worker)["taken"] is None
 
 
 def test_switched_off_nothing_is_attached(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
