@@ -1,42 +1,50 @@
 """The adapters of this process, from the entry point group ``syncfree.adapters``.
 
-An entry point's name is the framework's; its object is an `Adapter`. Ours come the same way as anybody's.
+An entry point's name is the framework's; its object is an `Adapter`. What is said of a distribution whose metadata is
+damaged is in `Plugins.broken`, which reads the same files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 
-from ._errors import PluginError, SelectionError, nearest
+from ._adapter_checks import check_adapter
+from ._entry_points import find
+from ._errors import PluginError, SelectionError, blamed, nearest, one_line
 from .adapting import Adapter
 
 GROUP = "syncfree.adapters"
 
 
 class Adapters:
-    """Adapters by framework; one that cannot be loaded is reported in ``broken`` and left out."""
+    """Adapters by framework; one that cannot be loaded, whatever it raises, is reported in ``broken`` and left out.
+
+    Raises:
+        KeyboardInterrupt: the only thing of what an adapter raises that is passed on.
+    """
 
     def __init__(self) -> None:
         self._found: dict[str, Adapter] = {}
         self._origin: dict[str, str] = {}
         self.broken: list[str] = []
-        points = sorted(entry_points(group=GROUP), key=lambda p: (p.dist is None or p.dist.name != "syncfree", p.name))
-        for point in points:
-            origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+        for point in find(GROUP).points:
+            whose = f"adapter {point.name!r} of {point.distribution}"
             try:
-                self.add(point.load(), origin)
-            except Exception as error:  # noqa: BLE001 - third-party import code may raise anything; it is reported, not hidden
-                self.broken.append(f"adapter {point.name!r} of {origin}: {type(error).__name__}: {error}")
+                with blamed(whose):
+                    # Ours are checked by a test: every process would pay 10 ms.
+                    self.add(point.load(), point.distribution, checked=point.ours)
+            except PluginError as error:
+                self.broken.append(f"{whose}: {one_line(error).removeprefix(whose).lstrip(': ')}")
 
-    def add(self, adapter: object, origin: str = "the program") -> None:
-        """Take an adapter in.
+    def add(self, adapter: object, origin: str = "the program", *, checked: bool = False) -> None:
+        """Take an adapter in; ``checked``: what is in it is known to be right.
 
         Raises:
-            PluginError: it is not an `Adapter`, its framework has one, or one of its targets is already bound by another.
+            PluginError: it is not an `Adapter`, something in it is not what `syncfree.adapting` asks for, its framework has
+                one, or one of its targets is already bound by another. Nothing of it is kept then.
         """
-        if not isinstance(adapter, Adapter):
-            raise PluginError(f"{origin}: {adapter!r} is not a syncfree.adapting.Adapter")
+        if not checked or not isinstance(adapter, Adapter):
+            adapter = check_adapter(adapter, origin)
         if adapter.framework in self._found:
             raise PluginError(
                 f"framework {adapter.framework!r} has two adapters: of {self._origin[adapter.framework]} and of {origin}"

@@ -1,8 +1,20 @@
-"""The two families of error: *you asked for something impossible* and *the plugin is broken*."""
+"""The two families of error: *you asked for something impossible* and *the plugin is broken*.
+
+Code of others may raise anything, with any text: `blamed` turns it into a `PluginError`, `told` into one printable line.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+LONGEST = 1000
+"""How many characters of somebody else's text are shown."""
 
 from ._text import printable
 
@@ -37,3 +49,78 @@ def nearest(name: str, known: Iterable[str]) -> str:
         original = next(n for n in names if n.lower() == close[0])
         hint = f"; did you mean {original!r}?"
     return f"{hint} Known: {', '.join(names) or 'none'}"
+
+
+def one_line(text: object) -> str:
+    """Return anything as text for a log: one line, printable, at most `LONGEST` characters of it."""
+    try:
+        shown = str(text)
+        start = str.__getitem__(shown, slice(LONGEST))  # of a subclass of str, its characters and not its methods
+        more = str.__len__(shown) - len(start)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - what cannot be shown is said to be so
+        return "(its text cannot be shown)"
+    return _plain(start) + (f" ... ({more} characters more)" if more else "")
+
+
+def told(error: BaseException) -> str:
+    """Say in one printable line what was raised: its type, its message, and the file where the message needs one.
+
+    An error of ours says by itself what it is. Nothing that the error does can make this fail, but `KeyboardInterrupt`.
+    """
+    try:
+        if isinstance(error, SyncfreeError):
+            return one_line(error)
+        message, file = one_line(error), one_line(_file_of(error) or "")
+        kind = one_line(type(error).__name__)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - an exception whose attributes raise
+        return "an exception that cannot be described"
+    return (f"{kind}: {message}" if message else kind) + (f" ({file})" if file and file not in message else "")
+
+
+@contextmanager
+def blamed(whose: str) -> Iterator[None]:
+    """Turn whatever somebody else's code raises into a `PluginError` that says whose it is.
+
+    `KeyboardInterrupt` and a `PluginError` pass unchanged; `SystemExit` does not.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, PluginError):
+        raise
+    except BaseException as error:
+        raise PluginError(f"{whose}: {told(error)}") from error
+
+
+def or_default(call: Callable[[], T], default: T) -> T:
+    """Ask somebody else's code something; return the default where it raises, whatever it raises.
+
+    `KeyboardInterrupt` and errors of ours are passed on.
+    """
+    try:
+        return call()
+    except (KeyboardInterrupt, SyncfreeError):
+        raise
+    except BaseException:  # noqa: BLE001 - the caller says what no answer means
+        return default
+
+
+def _plain(text: str) -> str:
+    escaped = (c if c.isprintable() or c.isspace() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return " ".join("".join(escaped).split())
+
+
+def _file_of(error: BaseException) -> str | None:
+    """The file that an error is about: with a syntax error, or of a module that is not the one that was meant."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}" if error.filename else None
+    module: object = None
+    if isinstance(error, ImportError) and error.name:
+        module = sys.modules.get(error.name) or sys.modules.get(error.name.rpartition(".")[0])
+    elif isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
+        module = error.obj
+    file = getattr(module, "__file__", None)
+    return file if isinstance(file, str) else None

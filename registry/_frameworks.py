@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from dataclasses import dataclass
-from importlib import metadata
+from importlib.metadata import Distribution
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
+from ._distributions import distributions, name_and_version
+from ._errors import or_default
 from .adapting import Adapter
 
 
@@ -30,7 +33,7 @@ class Installed:
         parts = module.split(".")
         base = self.location.joinpath(*parts[1:])
         for path in (base.with_suffix(".py"), base / "__init__.py"):
-            if path.is_file():
+            if os.path.isfile(path):  # False, too, where looking is not permitted
                 return path
         return None
 
@@ -44,39 +47,46 @@ def find_installed(adapter: Adapter) -> Installed | None:
     location = _location(adapter.package)
     if location is None:
         return None
-    name, text = _beside(location, adapter) or _anywhere(adapter) or (adapter.package, "")
+    name, text = _beside(location, adapter) or _anywhere(adapter) or (adapter.package, None)
     try:
-        version = Version(text)
+        version = Version(text or "")
     except InvalidVersion:
         version = None
     return Installed(adapter, version, name, location)
 
 
 def _location(package: str) -> Path | None:
-    loaded = sys.modules.get(package)
-    if loaded is not None:
-        paths = list(getattr(loaded, "__path__", []))
-    else:
+    """The folder of a package that is imported or would be; None when there is none."""
+
+    def folders() -> list[str]:
+        loaded = sys.modules.get(package)
+        if loaded is not None:
+            return list(getattr(loaded, "__path__", ()))
         spec = importlib.util.find_spec(package)  # of a top-level name: imports nothing
-        paths = list(spec.submodule_search_locations or []) if spec else []
-    return Path(paths[0]) if paths else None
+        return list(spec.submodule_search_locations or ()) if spec else []
+
+    found: list[str] = or_default(
+        folders, []
+    )  # what cannot be looked for, because somebody's finder fails, cannot be imported either
+    return Path(found[0]) if found else None
 
 
-def _beside(location: Path, adapter: Adapter) -> tuple[str, str] | None:
-    found: list[metadata.Distribution] = []
+def _beside(location: Path, adapter: Adapter) -> tuple[str, str | None] | None:
+    found: list[Distribution] = []
     for name in adapter.distributions:
-        found += metadata.Distribution.discover(name=name, path=[str(location.parent)])
-    if len({distribution.version for distribution in found}) > 1:
+        found += distributions([], name=name, path=[str(location.parent)])
+    if len({name_and_version(distribution)[1] for distribution in found}) > 1:
         # A metadata-only alias beside the real one: the one that owns the package's files counts.
-        owners = [d for d in found if any(f.parts[:1] == (adapter.package,) for f in d.files or [])]
-        found = owners or found
-    return (found[0].name, found[0].version) if found else None
+        found = [distribution for distribution in found if _owns(distribution, adapter.package)] or found
+    return name_and_version(found[0]) if found else None
 
 
-def _anywhere(adapter: Adapter) -> tuple[str, str] | None:
+def _owns(distribution: Distribution, package: str) -> bool:
+    return or_default(lambda: any(file.parts[:1] == (package,) for file in distribution.files or []), False)
+
+
+def _anywhere(adapter: Adapter) -> tuple[str, str | None] | None:
     for name in adapter.distributions:
-        try:
-            return name, metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
+        for distribution in distributions([], name=name):
+            return name, name_and_version(distribution)[1]
     return None

@@ -1,16 +1,13 @@
 """Discovery and validation of plugins.
 
 A plugin is a module or object whose `hookimpl`-marked functions implement hooks. It comes from the entry point group
-``syncfree`` or from `syncfree.register`. One that cannot be loaded or validated is reported with its distribution and
-left out; the others load.
+``syncfree`` or from `syncfree.register`. One that cannot be loaded or validated, whatever it raises, is reported with its
+distribution and left out; the others load.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import inspect
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -18,8 +15,13 @@ from typing import Any
 
 import pluggy
 
-from ._errors import PluginError, nearest
+from ._entry_points import Point, find
+from ._errors import PluginError, blamed, one_line
 from ._hook import PROJECT, Declaration, Hook, declaration_of
+from ._marked import check_signature, marked_by
+from ._needs import NEED_CHECKS
+
+__all__ = ["BrokenPlugin", "Implementation", "Plugins", "check_signature", "describe", "entry_points"]
 
 BUILT_IN = "sync_free"
 RESERVED = frozenset({"upstream", "default"})
@@ -42,39 +44,36 @@ class Implementation:
 
     def missing(self) -> tuple[str, ...]:
         """The declared needs that this process does not meet."""
-        return tuple(need for need in self.declaration.needs if not _NEED_CHECKS[need]())
+        return tuple(need for need in self.declaration.needs if not NEED_CHECKS[need]())
 
     def function(self) -> Callable[..., Any]:
         """The function to call, imported on first use when the plugin only named it.
 
         Raises:
-            PluginError: it cannot be imported, or its signature is not the contract's.
+            PluginError: it cannot be imported, whatever importing it raises, or its signature is not the contract's.
         """
         path = self.declaration.implementation
         if path is None:
             return self.marked
         module, _, name = path.partition(":")
-        try:
+        who = describe(self.plugin, self.distribution)
+        with blamed(f"plugin {who} names {path!r} for {self.hook.name}, which cannot be imported"):
             function = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            raise PluginError(
-                f"plugin {describe(self.plugin, self.distribution)} names {path!r} for {self.hook.name}, "
-                f"which cannot be imported: {error}"
-            ) from error
-        check_signature(self.hook, function, describe(self.plugin, self.distribution))
+        check_signature(self.hook, function, who)
         return function  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenPlugin:
-    """A plugin that was left out, and why."""
+    """A plugin that was left out, and why, in one line; without a name, a distribution whose metadata is damaged."""
 
-    name: str
+    name: str | None
     distribution: str | None
     reason: str
 
     def __str__(self) -> str:
-        return f"plugin {describe(self.name, self.distribution)}: {self.reason}"
+        whose = self.distribution if self.name is None else f"plugin {describe(self.name, self.distribution)}"
+        return f"{whose}: {self.reason}"
 
 
 @dataclass
@@ -82,7 +81,7 @@ class Plugins:
     """The plugins of this process.
 
     ``implementations[hook][plugin]`` holds what was accepted, ``broken`` what was left out, ``denied`` the names that
-    the user's selection keeps out (they are not even imported).
+    the user's selection keeps out (they are not even imported), ``installed`` every name that `discover` found.
     """
 
     hooks: Mapping[str, Hook]
@@ -91,6 +90,7 @@ class Plugins:
     implementations: dict[str, dict[str, Implementation]] = field(default_factory=dict)
     broken: list[BrokenPlugin] = field(default_factory=list)
     distributions: dict[str, str | None] = field(default_factory=dict)
+    installed: set[str] = field(default_factory=set)
     manager: pluggy.PluginManager = field(init=False)
 
     def __post_init__(self) -> None:
@@ -104,41 +104,29 @@ class Plugins:
         return name not in self.denied and (not self.allowed or name in self.allowed)
 
     def discover(self) -> None:
-        """Load every permitted plugin of the entry point group ``syncfree``; report the broken ones."""
-        for name, distribution, entry_point in entry_points():
-            if name in self.distributions:
-                self._leave_out(name, distribution, f"the name is taken by {self.distributions[name] or 'the program'}")
-            elif self.permits(name):
-                try:
-                    self.register(entry_point.load(), name, distribution)
-                except PluginError as error:
-                    # Its message begins with whose it is, which a report says itself.
-                    whose = f"plugin {describe(name, distribution)}"
-                    self._leave_out(name, distribution, str(error).removeprefix(whose).lstrip(": "))
-                except Exception as error:  # noqa: BLE001 - third-party import code may raise anything; it is reported, not hidden
-                    self._leave_out(name, distribution, f"{type(error).__name__}: {error}")
+        """Load every permitted plugin of the entry point group ``syncfree``; report what is broken.
+
+        Raises:
+            KeyboardInterrupt: the only thing of what a plugin raises that is passed on.
+        """
+        found = find(PROJECT)
+        self.broken += [BrokenPlugin(None, whose, reason) for whose, reason in found.damaged]
+        self.installed |= {point.name for point in found.points}
+        for point in found.points:
+            if self.permits(point.name):
+                self._take_in(point)
 
     def register(self, plugin: object, name: str, distribution: str | None = None) -> None:
         """Validate one plugin and take its implementations in.
 
         Raises:
-            PluginError: the name is taken or reserved, a hook is unknown, a signature is not the contract's, or the
-                plugin implements nothing. Nothing of it is kept then.
+            PluginError: the name is taken or reserved, a hook is unknown, a function is not one that a hot path can call,
+                a signature is not the contract's, the plugin implements nothing, or looking at it raises. Nothing of it is
+                kept then.
         """
-        who = describe(name, distribution)
-        if name in RESERVED or not name.isidentifier():
-            raise PluginError(f"plugin {who}: {name!r} cannot be a plugin's name")
-        if name in self.distributions:
-            raise PluginError(f"plugin {who}: the name is taken by {self.distributions[name] or 'the program'}")
-        try:
-            self.manager.register(plugin, name)
-            found = self._collect(plugin, name, distribution)
-        except pluggy.PluginValidationError as error:
-            self._forget(plugin, name)
-            raise PluginError(f"plugin {who}: {error}") from error
-        except PluginError:
-            self._forget(plugin, name)
-            raise
+        self._check_name(name, distribution)
+        with blamed(f"plugin {describe(name, distribution)}"):
+            found = self._validated(plugin, name, distribution)
         self.distributions[name] = distribution
         for implementation in found:
             self.implementations.setdefault(implementation.hook.name, {})[name] = implementation
@@ -157,83 +145,61 @@ class Plugins:
         found = self.implementations.get(hook, {})
         return [found[name] for name in sorted(found, key=rank)]
 
-    def _collect(self, plugin: object, name: str, distribution: str | None) -> list[Implementation]:
+    def _take_in(self, point: Point) -> None:
+        """Load and register what an entry point names, or report why not."""
+        who = f"plugin {describe(point.name, point.distribution)}"
+        try:
+            self._check_name(point.name, point.distribution)  # before anything is imported
+            self.register(point.load(), point.name, point.distribution)
+        except PluginError as error:
+            # Its message begins with whose it is, which a report says itself.
+            reason = one_line(error).removeprefix(who).lstrip(": ")
+            self.broken.append(BrokenPlugin(point.name, point.distribution, reason))
+
+    def _check_name(self, name: str, distribution: str | None) -> None:
         who = describe(name, distribution)
-        found = []
-        for caller in self.manager.get_hookcallers(plugin) or []:
-            if caller.name not in self.hooks:
-                raise PluginError(f"plugin {who}: unknown hook {caller.name!r}{nearest(caller.name, self.hooks)}")
-            hook = self.hooks[caller.name]
-            marked = next(impl.function for impl in caller.get_hookimpls() if impl.plugin is plugin)
-            check_signature(hook, marked, who)
-            found.append(Implementation(hook, name, distribution, declaration_of(marked), marked))
-        if not found:
+        if name in RESERVED or not name.isidentifier():
+            raise PluginError(f"plugin {who}: {name!r} cannot be a plugin's name")
+        if name in self.distributions:
+            raise PluginError(f"plugin {who}: the name is taken by {self.distributions[name] or 'the program'}")
+
+    def _validated(self, plugin: object, name: str, distribution: str | None) -> list[Implementation]:
+        who = describe(name, distribution)
+        marked = marked_by(plugin, self.hooks, who)
+        if not marked:
             raise PluginError(
                 f"plugin {who} implements no hook: mark its functions with @syncfree.hookimpl and name them after a hook "
                 f"({', '.join(self.hooks)})"
             )
-        return found
+        # pluggy sees a module of ours, never the plugin: it compares plugins with each other and reads their attributes.
+        stand_in = ModuleType(name)
+        vars(stand_in).update(marked)
+        try:
+            self.manager.register(stand_in, name)
+            for hook, function in marked.items():
+                check_signature(self.hooks[hook], function, who)
+        except pluggy.PluginValidationError as error:
+            self._forget(stand_in, name)
+            raise PluginError(f"plugin {who}: {error}") from error
+        except BaseException:
+            self._forget(stand_in, name)
+            raise
+        return [
+            Implementation(self.hooks[hook], name, distribution, declaration_of(function), function)
+            for hook, function in marked.items()
+        ]
 
-    def _forget(self, plugin: object, name: str) -> None:
-        # pluggy keeps the name of a plugin whose registration failed, so unregister() alone is not enough.
-        if self.manager.get_plugin(name) is plugin:
-            self.manager.unregister(plugin)
-
-    def _leave_out(self, name: str, distribution: str | None, reason: str) -> None:
-        self.broken.append(BrokenPlugin(name, distribution, reason))
+    def _forget(self, stand_in: ModuleType, name: str) -> None:
+        # Before 1.6, pluggy keeps the name of a plugin whose registration failed.
+        if self.manager.get_plugin(name) is stand_in:
+            self.manager.unregister(stand_in)
 
 
-def entry_points() -> list[tuple[str, str | None, Any]]:
+def entry_points() -> list[tuple[str, str | None, Point]]:
     """The installed plugins as (name, "distribution version", entry point); ours first, so that nobody takes its name."""
-    from importlib.metadata import entry_points as installed
-
-    found = []
-    for point in installed(group=PROJECT):
-        distribution = f"{point.dist.name} {point.dist.version}" if point.dist else None
-        found.append((point.name, distribution, point))
-    return sorted(found, key=lambda item: (not (item[1] or "").startswith(f"{PROJECT} "), item[0]))
+    return [(point.name, point.distribution, point) for point in find(PROJECT).points]
 
 
 def describe(name: str, distribution: str | None) -> str:
     """A plugin with its origin, for messages."""
     return f"{name!r} of {distribution}" if distribution else f"{name!r}"
-
-
-def check_signature(hook: Hook, function: Callable[..., Any], who: str) -> None:
-    """Raise `PluginError` unless the function takes exactly the contract's parameters, in order, by position."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError) as error:
-        raise PluginError(f"plugin {who}: {hook.name} has no signature that can be read: {error}") from error
-    names = tuple(p.name for p in parameters)
-    positional = all(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
-    if names != hook.parameters or not positional:
-        raise PluginError(
-            f"plugin {who}: {hook.name}({', '.join(map(str, parameters))}) is not the contract "
-            f"{hook.name}({', '.join(hook.parameters)})"
-        )
-
-
-def _importable(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
-
-
-def _cuda() -> bool:
-    if not _importable("torch"):
-        return False
-    import torch
-
-    return bool(torch.cuda.is_available())
-
-
-def _one_node() -> bool:
-    world, local = os.environ.get("WORLD_SIZE"), os.environ.get("LOCAL_WORLD_SIZE")
-    return world is None or local is None or world == local
-
-
-_NEED_CHECKS: dict[str, Callable[[], bool]] = {
-    "torch": lambda: _importable("torch"),
-    "triton": lambda: _importable("triton"),
-    "cuda": _cuda,
-    "one_node": _one_node,
-}

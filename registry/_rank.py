@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+
+from ._modules import fully_imported
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,11 @@ class Rank:
 
 
 def current_rank() -> Rank | None:
-    """The rank of this process in the default process group; None without one. Does not import torch."""
-    distributed = sys.modules.get("torch.distributed")
+    """The rank of this process in the default process group; None without one.
+
+    Imports nothing: a torch that is still being imported, in whatever thread, has no process group yet.
+    """
+    distributed = fully_imported("torch.distributed")
     if distributed is None or not distributed.is_available() or not distributed.is_initialized():
         return None
     return Rank(int(distributed.get_rank()), int(distributed.get_world_size()))

@@ -6,14 +6,14 @@ Looked for are the functions that an adapter's bindings name, and those of ``wat
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 
 from ._errors import SyncfreeError
 from ._fingerprint import FunctionRecord, SourceUnreadable, fingerprint
 from ._frameworks import find_installed
-from ._releases import FILE_NAME, Releases, hash_of, load_releases
+from ._releases import Releases, hash_of, load_releases
+from ._releases import folder_of as _folder_of
 from ._wheels import Sources, public
 from .adapting import Adapter
 
@@ -26,10 +26,7 @@ class WatchListError(SyncfreeError):
 
 def folder_of(adapter: Adapter) -> Path:
     """The folder of an adapter's package, where its data files lie."""
-    spec = importlib.util.find_spec(adapter.home)
-    if spec is None or not spec.submodule_search_locations:
-        raise SyncfreeError(f"{adapter.home} is not a package, so there is no {FILE_NAME} beside it")
-    return Path(spec.submodule_search_locations[0])
+    return _folder_of(adapter.home)
 
 
 def targets_of(adapter: Adapter) -> tuple[str, ...]:

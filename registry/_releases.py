@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,7 +19,7 @@ from typing import Any
 
 from packaging.version import Version
 
-from ._errors import SyncfreeError
+from ._errors import SyncfreeError, one_line, told
 from ._fingerprint import FunctionRecord
 
 FORMAT = 1
@@ -65,16 +66,35 @@ def hash_of(text: str) -> str:
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+def folder_of(home: str) -> Path:
+    """The folder of a package, such as ``syncfree.adapters.vllm``.
+
+    Raises:
+        ReleaseDataError: it is not a package, or cannot be imported as far as its folder is known.
+    """
+    try:
+        module = sys.modules.get(home)
+        if module is None:
+            spec = importlib.util.find_spec(home)  # imports the packages that it lies in
+            folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+        else:
+            folders = list(getattr(module, "__path__", ()))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise ReleaseDataError(f"{home} is not a package that can be found: {told(error)}") from error
+    if not folders:
+        raise ReleaseDataError(f"{home} is not a package, so there is no {FILE_NAME} beside it")
+    return Path(folders[0])
+
+
 def load_releases(home: str) -> Releases:
     """The release data in the folder of a package, such as ``syncfree.adapters.vllm``.
 
     Raises:
         ReleaseDataError: see `read_releases`, or the package has no folder.
     """
-    spec = importlib.util.find_spec(home)
-    if spec is None or not spec.submodule_search_locations:
-        raise ReleaseDataError(f"{home} is not a package, so there is no {FILE_NAME} beside it")
-    return read_releases(Path(spec.submodule_search_locations[0]) / FILE_NAME)
+    return read_releases(folder_of(home) / FILE_NAME)
 
 
 @lru_cache
@@ -87,13 +107,18 @@ def read_releases(path: Path) -> Releases:
     again = "run `syncfree fingerprint` to write it from the wheels"
     try:
         data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ReleaseDataError(f"{path} cannot be read ({error}); {again}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ReleaseDataError(f"{path} cannot be read ({one_line(error)}); {again}") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ReleaseDataError(f"{path} is not of format {FORMAT}; {again}")
     if data.get("checksum") != _checksum(data):
         raise ReleaseDataError(f"{path} was changed by hand: its checksum is not that of its content; {again}")
-    return Releases(data["framework"], tuple(data["releases"]), _unpack(data["targets"]), data.get("files", {}))
+    try:
+        for release in data["releases"]:
+            Version(release)
+        return Releases(data["framework"], tuple(data["releases"]), _unpack(data["targets"]), dict(data.get("files", {})))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ReleaseDataError(f"{path} is not of format {FORMAT}: {told(error)}; {again}") from error
 
 
 def write_releases(path: Path, releases: Releases) -> None:

@@ -49,14 +49,6 @@ class Binding:
     compiled: bool = False
     note: str = ""
 
-    def __post_init__(self) -> None:
-        for form in self.forms:
-            if form.compose is not None and len(form.compose) != len(self.targets):
-                raise ValueError(f"{self.label}: form {form.releases!r} needs one compose function per target")
-        for target in (*self.targets, *self.depends):
-            if target.count(":") != 1 or not target.split(":")[1]:
-                raise ValueError(f"{self.label}: {target!r} is not 'package.module:Class.function'")
-
     @property
     def label(self) -> str:
         """The hook and its first target, for messages."""

@@ -13,7 +13,8 @@ import pytest
 from syncfree import PluginError, hookimpl
 from syncfree import _plugins as plugins_module
 from syncfree._hook import NEEDS
-from syncfree._plugins import _NEED_CHECKS, RESERVED, Plugins
+from syncfree._needs import NEED_CHECKS
+from syncfree._plugins import RESERVED, Plugins
 from syncfree.hooks import HOOKS
 
 
@@ -181,7 +182,7 @@ def test_an_unknown_need_is_refused_where_it_is_written() -> None:
 
 
 def test_every_need_has_its_check() -> None:
-    assert set(NEEDS) == set(_NEED_CHECKS)
+    assert set(NEEDS) == set(NEED_CHECKS)
 
 
 def test_a_broken_plugin_is_named_with_its_distribution_and_the_others_load(

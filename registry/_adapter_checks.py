@@ -1,0 +1,189 @@
+"""What an adapter must be before anything of it is used; all that is wrong with one is said at once.
+
+Whether its release data can be read is not asked here, because `syncfree fingerprint` writes it for an adapter that has
+none yet; until then its bindings are judged ``unknown``.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import combinations
+from typing import TypeVar
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from ._errors import PluginError, nearest, one_line, or_default
+from ._releases import ReleaseDataError, folder_of
+from .adapting import Adapter, Attachment, Binding, Form
+from .hooks import HOOKS
+
+T = TypeVar("T")
+
+_FRAMEWORK = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_STATUS = ("needed", "upstreamed")
+
+
+def check_adapter(adapter: object, origin: str) -> Adapter:
+    """Return an adapter that holds together.
+
+    Raises:
+        PluginError: it is not an `Adapter`, or what it says is not what `syncfree.adapting` asks for.
+    """
+    if not isinstance(adapter, Adapter):
+        raise PluginError(f"{origin}: {_shown(adapter)} is not a syncfree.adapting.Adapter")
+    problems = [*_adapter(adapter)]
+    for binding in _those(adapter.bindings, Binding):
+        where = f"the binding of {_shown(binding.hook)}"
+        problems += [f"{where}: {problem}" for problem in _binding(binding, adapter.package)]
+    for attachment in _those(adapter.attachments, Attachment):
+        problems += [f"an attachment: {problem}" for problem in _attachment(attachment, adapter.package)]
+    if problems:
+        raise PluginError(f"adapter {_shown(adapter.framework)} of {origin}: {'; '.join(problems)}")
+    return adapter
+
+
+def _adapter(adapter: Adapter) -> Iterator[str]:
+    if not _is_text(adapter.framework, _FRAMEWORK):
+        yield f"framework is {_shown(adapter.framework)}, not a name such as 'acme' or 'acme-video'"
+    if not _is_package(adapter.package):
+        yield f"package is {_shown(adapter.package)}, not the name of a top-level package, such as 'acme'"
+    yield from _tuple("distributions", adapter.distributions, _is_distribution, "names of distributions", least=1)
+    yield from _home(adapter.home)
+    yield from _tuple("bindings", adapter.bindings, _is(Binding), "Binding")
+    yield from _tuple("attachments", adapter.attachments, _is(Attachment), "Attachment")
+    if not isinstance(adapter.logger, str):
+        yield f"logger is {_shown(adapter.logger)}, not the name of a logger"
+    if adapter.loads_plugins_since is not None and not _is_version(adapter.loads_plugins_since):
+        yield f"loads_plugins_since is {_shown(adapter.loads_plugins_since)}, not a release or None"
+
+
+def _home(home: object) -> Iterator[str]:
+    if not isinstance(home, str) or not all(map(_is_package, home.split("."))):
+        yield f"home is {_shown(home)}, not the name of the package that holds releases.json, such as __name__"
+        return
+    try:
+        folder_of(home)
+    except ReleaseDataError as error:
+        yield f"home: {error}"
+
+
+def _binding(binding: Binding, package: object) -> Iterator[str]:
+    if not isinstance(binding.hook, str) or binding.hook not in HOOKS:
+        yield f"unknown hook {_shown(binding.hook)}{nearest(binding.hook, HOOKS) if isinstance(binding.hook, str) else ''}"
+
+    def fits(target: object) -> bool:
+        return _is_target(target, package)
+
+    kind = f"'{package}.module:Class.function'"
+    yield from _tuple("targets", binding.targets, fits, kind, least=1)
+    yield from _tuple("depends", binding.depends, fits, kind)
+    for target in dict.fromkeys(_those(binding.targets, str)):
+        if binding.targets.count(target) > 1:
+            yield f"it names {target} twice"
+    yield from _tuple("forms", binding.forms, _is(Form), "Form", least=1)
+    forms = _those(binding.forms, Form)
+    for form in forms:
+        yield from (f"form {_shown(form.releases)}: {problem}" for problem in _form(form, binding.targets))
+    for one, other in combinations([form.releases for form in forms if _is_specifier(form.releases)], 2):
+        both = _in_both(one, other)
+        if both is not None:
+            yield f"forms {one!r} and {other!r} overlap, at {both} for example"
+    if not isinstance(binding.compiled, bool):
+        yield f"compiled is {_shown(binding.compiled)}, not True or False"
+    if not isinstance(binding.note, str):
+        yield f"note is {_shown(binding.note)}, not a text"
+
+
+def _form(form: Form, targets: object) -> Iterator[str]:
+    if not _is_specifier(form.releases):
+        yield "releases is not a version specifier such as '>=1.2,<1.5'"
+    if form.status not in _STATUS:
+        yield f"status is {_shown(form.status)}, not one of {', '.join(_STATUS)}"
+    if not isinstance(form.why, str):
+        yield f"why is {_shown(form.why)}, not a text"
+    if form.compose is not None:
+        yield from _tuple("compose", form.compose, callable, "functions, or None")
+        if isinstance(form.compose, tuple) and isinstance(targets, tuple) and len(form.compose) != len(targets):
+            yield f"compose has {len(form.compose)} functions for {len(targets)} targets"
+
+
+def _attachment(attachment: Attachment, package: object) -> Iterator[str]:
+    if not _is_target(attachment.target, package):
+        yield f"target is {_shown(attachment.target)}, not '{package}.module:Class.function'"
+    if not callable(attachment.make):
+        yield f"make is {_shown(attachment.make)}, not a function"
+    if not isinstance(attachment.purpose, str):
+        yield f"purpose is {_shown(attachment.purpose)}, not a text"
+    if not isinstance(attachment.adds, bool):
+        yield f"adds is {_shown(attachment.adds)}, not True or False"
+
+
+def _tuple(where: str, value: object, fits: Callable[[object], bool], kind: str, least: int = 0) -> Iterator[str]:
+    """What is wrong with a value that must be a tuple of things that fit."""
+    if not isinstance(value, tuple):
+        yield f"{where} is {_shown(value)}, not a tuple of {kind}"
+        return
+    if len(value) < least:
+        yield f"{where} is empty"
+    yield from (f"{where} has {_shown(one)}, not {kind}" for one in value if not fits(one))
+
+
+def _those(value: object, kind: type[T]) -> list[T]:
+    """The elements of a tuple that are of a kind; none of what is no tuple."""
+    return [one for one in value if isinstance(one, kind)] if isinstance(value, tuple) else []
+
+
+def _is(kind: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, kind)
+
+
+def _is_text(value: object, pattern: re.Pattern[str]) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _is_distribution(value: object) -> bool:
+    return _is_text(value, _DISTRIBUTION)
+
+
+def _is_package(value: object) -> bool:
+    return isinstance(value, str) and value.isidentifier() and not keyword.iskeyword(value)
+
+
+def _is_target(value: object, package: object) -> bool:
+    if not isinstance(value, str) or value.count(":") != 1:
+        return False
+    module, _, name = value.partition(":")
+    return module.split(".")[0] == package and all(map(_is_package, [*module.split("."), *name.split(".")]))
+
+
+def _is_version(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(Version(value))
+    except InvalidVersion:
+        return False
+
+
+def _is_specifier(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(SpecifierSet(value))
+    except InvalidSpecifier:
+        return False
+
+
+@lru_cache
+def _in_both(one: str, other: str) -> str | None:
+    """A release that lies in both specifiers: one of those that they name, or one right after it."""
+    both = SpecifierSet(f"{one},{other}")
+    named = [specifier.version.removesuffix(".*") for specifier in both]
+    tried = [release for name in named if _is_version(name) for release in (name, f"{Version(name).base_version}.0.0.1")]
+    return next((release for release in tried if both.contains(release, prereleases=True)), None)
+
+
+def _shown(value: object) -> str:
+    """Anything for a message, whatever its ``repr`` does."""
+    return or_default(lambda: one_line(repr(value)), f"an object of {type(value).__name__}")

@@ -1,0 +1,146 @@
+"""The installed distributions, each read by itself: a damaged one is reported, and the others are found all the same.
+
+``importlib.metadata.entry_points()`` fails as a whole when the metadata of any one distribution cannot be read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator
+from importlib.metadata import Distribution, DistributionFinder
+from pathlib import PurePath
+from typing import Any
+
+from ._errors import one_line, or_default, told
+
+ENTRY_POINTS = "entry_points.txt"
+
+
+class Unreadable(Exception):
+    """A file of a distribution's metadata that is there and cannot be read; the message says why."""
+
+
+def distributions(problems: list[tuple[str, str]], **context: Any) -> Iterator[Distribution]:
+    """Every distribution that the finders of ``sys.meta_path`` know, in their order.
+
+    Args:
+        problems: takes the name of each finder that fails, and why.
+        context: ``name`` and ``path``, as of `importlib.metadata.DistributionFinder.Context`; by default everything.
+    """
+    context.setdefault("path", [entry for entry in sys.path if isinstance(entry, str)])
+    for finder in list(sys.meta_path):
+        found: list[Distribution] = []
+        try:
+            find = getattr(finder, "find_distributions", None)
+            found.extend(find(DistributionFinder.Context(**context)) if find is not None else ())
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a finder of others may raise anything; it is reported, not hidden
+            problems.append((f"the distributions of {one_line(type(finder).__qualname__)} on sys.meta_path", told(error)))
+        yield from found
+
+
+def with_entry_points(problems: list[tuple[str, str]]) -> Iterator[tuple[str, Distribution, str | Unreadable]]:
+    """Each distribution that has entry points, with its canonical name and their text, or why that cannot be read.
+
+    Of several distributions of one name the first counts, unless it is an empty folder, which an interrupted installation
+    leaves behind.
+    """
+    settled: set[str] = set()
+    without: dict[str, Distribution] = {}
+    for distribution in distributions(problems):
+        name = canonical_name(distribution)
+        if name in settled or name.startswith("~"):  # pip's name for what it is about to remove
+            continue
+        if name in without and _has_metadata(without[name]):
+            settled.add(name)
+            continue
+        text = _entry_points_of(distribution)
+        if text is None:
+            without[name] = distribution
+        else:
+            settled.add(name)
+            yield name, distribution, text
+
+
+def name_and_version(distribution: Distribution) -> tuple[str, str | None]:
+    """What a distribution is called and its version: as METADATA says, otherwise as its folder is called."""
+
+    def read() -> list[object]:
+        metadata = distribution.metadata
+        return [metadata[header] for header in ("Name", "Version")]
+
+    nothing: list[object] = ["", ""]
+    found = [one_line(text) if isinstance(text, str) else "" for text in or_default(read, nothing)]
+    name, version = _from_folder(distribution)
+    return found[0] or name or "a distribution without a name", found[1] or version or None
+
+
+def described(distribution: Distribution) -> str:
+    """A distribution's name and version, for messages."""
+    name, version = name_and_version(distribution)
+    return f"{name} {version or '(unknown version)'}"
+
+
+def canonical_name(distribution: Distribution) -> str:
+    """The name that makes two distributions one; from the folder's name where there is one, without reading METADATA."""
+    name = _from_folder(distribution)[0] or name_and_version(distribution)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _entry_points_of(distribution: Distribution) -> str | Unreadable | None:
+    try:
+        folder = _folder(distribution)
+        if folder is not None and not _has_entry_points(folder):
+            return None
+        text: object = distribution.read_text(ENTRY_POINTS)
+    except KeyboardInterrupt:
+        raise
+    except Unreadable as error:
+        return error
+    except BaseException as error:  # noqa: BLE001 - not UTF-8, an I/O error, or a distribution of somebody's own class
+        return Unreadable(f"its {ENTRY_POINTS} cannot be read: {told(error)}")
+    if isinstance(text, str) or (text is None and folder is None):
+        return text
+    return Unreadable(f"its {ENTRY_POINTS} cannot be read")
+
+
+def _has_entry_points(folder: str) -> bool:
+    """Whether a folder of metadata has entry points that can be read, and without waiting for a writer."""
+    file = os.path.join(folder, ENTRY_POINTS)
+    try:
+        kind = os.stat(file).st_mode
+    except FileNotFoundError:
+        return False
+    except NotADirectoryError as error:
+        if folder.endswith(".egg-info"):
+            return False  # one file is what distutils wrote
+        raise Unreadable(f"{folder} is not a folder") from error
+    if not stat.S_ISREG(kind):
+        raise Unreadable(f"{file} is not a file")
+    if not os.access(file, os.R_OK):
+        raise Unreadable(f"{file} must not be read by this user")
+    return True
+
+
+def _has_metadata(distribution: Distribution) -> bool:
+    """Whether there is a METADATA; one that cannot be decoded is there."""
+    return or_default(lambda: any(distribution.read_text(name) for name in ("METADATA", "PKG-INFO", "")), True)
+
+
+def _folder(distribution: Distribution) -> str | None:
+    """The ``.dist-info`` of a distribution on the disk; None for one in an archive, or found by somebody's own finder."""
+    path = vars(distribution).get("_path")
+    return os.fspath(path) if isinstance(path, PurePath) else None
+
+
+def _from_folder(distribution: Distribution) -> tuple[str, str]:
+    """Name and version as in ``name-version.dist-info``; empty where the folder does not say them."""
+    stem, _, kind = os.path.basename(_folder(distribution) or "").rpartition(".")
+    if kind not in ("dist-info", "egg-info"):
+        return "", ""
+    name, _, version = stem.partition("-")
+    return one_line(name), one_line(version.partition("-")[0])

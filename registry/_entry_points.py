@@ -1,0 +1,133 @@
+"""The entry points of our groups in every installed distribution; what is damaged is reported, the rest is found.
+
+Our own come from the package itself (`_shipped`): they are there whatever has become of our metadata.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+
+from ._distributions import ENTRY_POINTS, Unreadable, described, with_entry_points
+from ._errors import PluginError, one_line, told
+from ._modules import importing_behind, is_importing
+from ._shipped import SHIPPED
+from ._version import __version__
+
+OURS = "syncfree"
+ORIGIN = f"{OURS} {__version__}"
+_NEXT_STEP = {
+    "syncfree": "name the function with hookimpl(implementation='module:function'), which is imported when it is chosen",
+    "syncfree.adapters": "an adapter imports nothing of its framework",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One entry point: a name, what it names, and whose it is."""
+
+    group: str
+    name: str
+    value: str
+    distribution: str
+    ours: bool = False
+
+    def load(self) -> object:
+        """Import what is named.
+
+        Raises:
+            PluginError: it cannot be imported, whatever the reason, or importing it took something from ``sys.path``, which
+                is put back.
+        """
+        match = EntryPoint.pattern.match(self.value)
+        if match is None:
+            raise PluginError(f"{one_line(self.value)!r} is not 'package.module:object'")
+        path, entries = sys.path, list(sys.path)
+        try:
+            loaded: object = EntryPoint(self.name, self.value, self.group).load()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise PluginError(told(error) + self._next_step(error)) from error
+        finally:
+            taken = _put_back(path, entries)
+        if taken:
+            raise PluginError(f"it takes {one_line(', '.join(taken))} from sys.path, where it was put back")
+        if is_importing(sys.modules.get(match.group("module"))):
+            raise PluginError(self._asked_too_early)
+        return loaded
+
+    @property
+    def _asked_too_early(self) -> str:
+        return "it asks syncfree for its plugins while it is being imported itself: ask in a function, not at import"
+
+    def _next_step(self, error: BaseException) -> str:
+        module = importing_behind(error)
+        if module is None:
+            return ""
+        if module == self.value.partition(":")[0].strip():
+            return f"; {self._asked_too_early}"
+        return f"; {module} is being imported at this moment: {_NEXT_STEP[self.group]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The entry points of a group, ours first and then by name; ``damaged``: whose metadata could not be read, and why."""
+
+    points: list[Point]
+    damaged: list[tuple[str, str]]
+
+
+def find(group: str) -> Found:
+    """Find the entry points of a group in every installed distribution."""
+    found = Found([], [])
+    points, own = found.points, {}
+    trouble: str | None = "is missing"
+    for canonical, distribution, text in with_entry_points(found.damaged):
+        named, bad = ([], str(text)) if isinstance(text, Unreadable) else _parse(text)
+        if canonical == OURS:
+            own, trouble = {(where, name): value for where, name, value in named}, bad
+            continue
+        mine = [(name, value) for where, name, value in named if where == group]
+        origin = described(distribution) if mine or bad else ""
+        points += [Point(group, name, value, origin) for name, value in mine]
+        if bad:
+            found.damaged.append((origin, bad))
+    shipped = {(where, name): value for where, values in SHIPPED.items() for name, value in values.items()}
+    if trouble or shipped.keys() - own:
+        reason = f"its metadata {trouble or 'does not name all of it'}"
+        found.damaged.append((ORIGIN, f"{reason}; what it should name is taken from the package, but install it again"))
+    everything = {**own, **shipped}
+    points += [Point(group, name, value, ORIGIN, ours=True) for (where, name), value in everything.items() if where == group]
+    points.sort(key=lambda point: (not point.ours, point.name))
+    return found
+
+
+def _parse(text: str) -> tuple[list[tuple[str, str, str]], str | None]:
+    """The entry points of our groups as (group, name, value), and what is wrong with the text, if anything is."""
+    named = []
+    bad: list[str] = []
+    group = ""
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if not line or line[0] in "#;":
+            continue
+        if line[0] == "[" and line[-1] == "]":
+            group = line[1:-1].strip()
+            continue
+        name, equals, value = map(str.strip, line.partition("="))
+        if not group or not equals:
+            bad.append(f"line {number} of its {ENTRY_POINTS} is not 'name = module:object': {one_line(line)!r}")
+        elif group in SHIPPED:
+            named.append((group, name, value))
+    return named, bad[0] if bad else None
+
+
+def _put_back(path: list[str], entries: list[str]) -> list[str]:
+    """Undo that entries were taken from ``sys.path``, or all of it; return them."""
+    if sys.path is not path and not isinstance(sys.path, list):
+        sys.path = path
+    taken = [entry for entry in entries if entry not in sys.path]
+    for entry in taken:
+        sys.path.insert(min(entries.index(entry), len(sys.path)), entry)
+    return [str(entry) for entry in taken]

@@ -1,0 +1,88 @@
+"""What a plugin marks as implementations of hooks, and whether a hot path can call it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ._errors import PluginError, blamed, nearest, one_line
+from ._hook import PROJECT, Hook
+
+MARK = f"{PROJECT}_impl"
+"""The attribute that pluggy's marker leaves on a function."""
+_UNWANTED = {
+    "hookwrapper": "a hook has one implementation, which nothing wraps",
+    "wrapper": "a hook has one implementation, which nothing wraps",
+    "tryfirst": "which implementation is used is the user's choice, and SYNCFREE_PLUGINS gives the order of defaults",
+    "trylast": "which implementation is used is the user's choice, and SYNCFREE_PLUGINS gives the order of defaults",
+    "optionalhook": "a hook that is not in the catalogue has nobody to call it",
+}
+
+
+def marked_by(plugin: object, hooks: Iterable[str], who: str) -> dict[str, Callable[..., Any]]:
+    """The functions that a plugin marks, by hook.
+
+    Raises:
+        PluginError: one of its attributes cannot be read, an unknown hook, two functions for one hook, something that is
+            not a plain function, or a mark that has no meaning here.
+    """
+    known = tuple(hooks)
+    found: dict[str, Callable[..., Any]] = {}
+    with blamed(f"plugin {who}: its attributes cannot be listed"):
+        names = [name for name in dir(plugin) if type(name) is str]
+    for name in names:
+        with blamed(f"plugin {who}: its attribute {name!r} cannot be read"):
+            function, options = _with_options(plugin, name)
+        if options is None:
+            continue
+        hook = options.get("specname") or name
+        if hook not in known:
+            raise PluginError(f"plugin {who}: unknown hook {hook!r}{nearest(str(hook), known)}")
+        for option, reason in _UNWANTED.items():
+            if options.get(option):
+                raise PluginError(f"plugin {who}: {hook} is marked with {option}, which has no meaning here: {reason}")
+        if not inspect.isroutine(function):
+            kind = "class" if isinstance(function, type) else type(function).__name__
+            raise PluginError(f"plugin {who}: {hook} is a {one_line(kind)}, not a function")
+        if hook in found:
+            raise PluginError(f"plugin {who}: two functions are marked for {hook}; keep one, or make two plugins of them")
+        found[hook] = function
+    return found
+
+
+def check_signature(hook: Hook, function: Callable[..., Any], who: str) -> None:
+    """Raise `PluginError` unless a plain call with the contract's parameters, in order, by position, runs the function."""
+    with blamed(f"plugin {who}: {hook.name} cannot be inspected"):
+        for kind, is_kind in _NOT_PLAIN.items():
+            if is_kind(function) or is_kind(getattr(type(function), "__call__", None)):  # noqa: B004 - what a call runs
+                raise PluginError(f"plugin {who}: {hook.name} is {kind}: a call of it returns no result")
+    with blamed(f"plugin {who}: {hook.name} has no signature that can be read"):
+        parameters = list(inspect.signature(function).parameters.values())
+        taken = inspect.signature(function, follow_wrapped=False)
+        shown = ", ".join(map(str, parameters))
+    names = tuple(p.name for p in parameters)
+    positional = all(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+    contract = f"{hook.name}({', '.join(hook.parameters)})"
+    if names != hook.parameters or not positional:
+        raise PluginError(f"plugin {who}: {hook.name}({one_line(shown)}) is not the contract {contract}")
+    try:
+        taken.bind(*names)
+    except TypeError as error:
+        raise PluginError(f"plugin {who}: {hook.name} is wrapped in what does not take {contract}: {error}") from error
+
+
+_NOT_PLAIN: dict[str, Callable[[object], bool]] = {
+    "a class": inspect.isclass,
+    "a coroutine function": inspect.iscoroutinefunction,
+    "a generator function": inspect.isgeneratorfunction,
+    "an asynchronous generator function": inspect.isasyncgenfunction,
+}
+
+
+def _with_options(plugin: object, name: str) -> tuple[Any, dict[str, Any] | None]:
+    """An attribute of a plugin with what its marker says; None for one that is not marked."""
+    value = getattr(plugin, name)
+    # pluggy looks at functions only: what else is marked would be left out without a word.
+    options = getattr(value, MARK, None) if inspect.isroutine(value) else inspect.getattr_static(value, MARK, None)
+    return value, options if isinstance(options, dict) else None

@@ -1,0 +1,41 @@
+"""What an implementation may need, and whether this process has it; asked each time, because torch may come later."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+
+from ._errors import or_default
+from ._modules import is_importing
+
+
+def _importable(module: str) -> bool:
+    """Whether a module is found. One that is still being imported, or that a finder fails to look for, is not there."""
+    if is_importing(sys.modules.get(module)):
+        return False
+    return or_default(lambda: importlib.util.find_spec(module) is not None, False)
+
+
+def _cuda() -> bool:
+    def available() -> bool:
+        import torch
+
+        return bool(torch.cuda.is_available())
+
+    return _importable("torch") and or_default(available, False)  # a torch whose libraries are missing has no CUDA
+
+
+def _one_node() -> bool:
+    world, local = os.environ.get("WORLD_SIZE"), os.environ.get("LOCAL_WORLD_SIZE")
+    return world is None or local is None or world == local
+
+
+NEED_CHECKS: dict[str, Callable[[], bool]] = {
+    "torch": lambda: _importable("torch"),
+    "triton": lambda: _importable("triton"),
+    "cuda": _cuda,
+    "one_node": _one_node,
+}
+"""Need, then whether it is met; the needs are `_hook.NEEDS`."""

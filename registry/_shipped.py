@@ -1,0 +1,11 @@
+"""The entry points of our own distribution, for a copy of the package whose metadata is missing or damaged."""
+
+from __future__ import annotations
+
+PLUGINS = {
+    name: f"syncfree.plugins.{name}.plugin"
+    for name in ("coefficient_table", "packed_all_to_all", "shm_mailbox", "sync_free")
+}
+ADAPTERS = {name: f"syncfree.adapters.{name}:ADAPTER" for name in ("diffusers", "sglang", "vllm")}
+SHIPPED = {"syncfree": PLUGINS, "syncfree.adapters": ADAPTERS}
+"""Group, then name, then what it names; equal to ``pyproject.toml``."""
