@@ -35,7 +35,7 @@ def check_adapter(adapter: object, origin: str) -> Adapter:
         PluginError: it is not an `Adapter`, or what it says is not what `syncfree.adapting` asks for.
     """
     if not isinstance(adapter, Adapter):
-        raise PluginError(f"{origin}: {_shown(adapter)} is not a syncfree.adapting.Adapter")
+        raise PluginError(f"adapter of {origin}: {_shown(adapter)} is not a syncfree.adapting.Adapter")
     problems = [*_adapter(adapter)]
     for binding in _those(adapter.bindings, Binding):
         where = f"the binding of {_shown(binding.hook)}"
@@ -43,7 +43,7 @@ def check_adapter(adapter: object, origin: str) -> Adapter:
     for attachment in _those(adapter.attachments, Attachment):
         problems += [f"an attachment: {problem}" for problem in _attachment(attachment, adapter.package)]
     if problems:
-        raise PluginError(f"adapter {_shown(adapter.framework)} of {origin}: {'; '.join(problems)}")
+        raise PluginError(f"adapter of {origin}: {'; '.join(problems)}")
     return adapter
 
 
@@ -177,10 +177,10 @@ def _is_specifier(value: object) -> bool:
 
 @lru_cache
 def _in_both(one: str, other: str) -> str | None:
-    """A release that lies in both specifiers: one of those that they name, or one right after it."""
+    """A release that lies in both specifiers: the first of all, one that they name, or the one after it."""
     both = SpecifierSet(f"{one},{other}")
-    named = [specifier.version.removesuffix(".*") for specifier in both]
-    tried = [release for name in named if _is_version(name) for release in (name, f"{Version(name).base_version}.0.0.1")]
+    named = [name for specifier in both if _is_version(name := specifier.version.removesuffix(".*"))]
+    tried = ["0", *named, *(f"{Version(name).base_version}.0.0.1" for name in named)]
     return next((release for release in tried if both.contains(release, prereleases=True)), None)
 
 

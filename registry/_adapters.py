@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ._adapter_checks import check_adapter
 from ._entry_points import find
-from ._errors import PluginError, SelectionError, blamed, nearest, one_line
+from ._errors import LONGEST, PluginError, SelectionError, blamed, nearest, one_line
 from .adapting import Adapter
 
 GROUP = "syncfree.adapters"
@@ -28,13 +28,13 @@ class Adapters:
         self._origin: dict[str, str] = {}
         self.broken: list[str] = []
         for point in find(GROUP).points:
-            whose = f"adapter {point.name!r} of {point.distribution}"
             try:
-                with blamed(whose):
+                with blamed(f"adapter of {point.distribution}"):
                     # Ours are checked by a test: every process would pay 10 ms.
                     self.add(point.load(), point.distribution, checked=point.ours)
             except PluginError as error:
-                self.broken.append(f"{whose}: {one_line(error).removeprefix(whose).lstrip(': ')}")
+                reason = one_line(error, 2 * LONGEST).removeprefix(f"adapter of {point.distribution}: ")
+                self.broken.append(f"adapter {point.name!r} of {point.distribution}: {reason}")
 
     def add(self, adapter: object, origin: str = "the program", *, checked: bool = False) -> None:
         """Take an adapter in; ``checked``: what is in it is known to be right.

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ._plugins import Plugins, entry_points
+from ._plugins import Plugins
 from ._select import Selection, check_plugin_names, read_selection
 from .hooks import HOOKS
 
@@ -31,7 +31,7 @@ def discover(registered: Sequence[tuple[object, str]]) -> Discovered:
     """
     selection = read_selection(os.environ, HOOKS)
     plugins = _permitted(selection, registered)
-    names = frozenset([*(name for name, _, _ in entry_points()), *(name for _, name in registered)])
+    names = frozenset([*plugins.installed, *(name for _, name in registered)])
     check_plugin_names(selection, names, plugins.implementations)
     return Discovered(selection, plugins, names)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
 from ._distributions import ENTRY_POINTS, Unreadable, described, with_entry_points
-from ._errors import PluginError, one_line, told
+from ._errors import PluginError, one_line, or_default, told
+from ._guard import guarded
 from ._modules import importing_behind, is_importing
 from ._shipped import SHIPPED
 from ._version import __version__
@@ -37,23 +38,18 @@ class Point:
         """Import what is named.
 
         Raises:
-            PluginError: it cannot be imported, whatever the reason, or importing it took something from ``sys.path``, which
-                is put back.
+            PluginError: it cannot be imported, whatever the reason, or importing it does what `guarded` undoes.
         """
         match = EntryPoint.pattern.match(self.value)
         if match is None:
-            raise PluginError(f"{one_line(self.value)!r} is not 'package.module:object'")
-        path, entries = sys.path, list(sys.path)
+            raise PluginError(f"{one_line(repr(self.value))} is not 'package.module:object'")
         try:
-            loaded: object = EntryPoint(self.name, self.value, self.group).load()
-        except KeyboardInterrupt:
+            with guarded():
+                loaded: object = EntryPoint(self.name, self.value, self.group).load()
+        except (KeyboardInterrupt, PluginError):
             raise
         except BaseException as error:
             raise PluginError(told(error) + self._next_step(error)) from error
-        finally:
-            taken = _put_back(path, entries)
-        if taken:
-            raise PluginError(f"it takes {one_line(', '.join(taken))} from sys.path, where it was put back")
         if is_importing(sys.modules.get(match.group("module"))):
             raise PluginError(self._asked_too_early)
         return loaded
@@ -63,7 +59,7 @@ class Point:
         return "it asks syncfree for its plugins while it is being imported itself: ask in a function, not at import"
 
     def _next_step(self, error: BaseException) -> str:
-        module = importing_behind(error)
+        module = or_default(lambda: importing_behind(error), None)
         if module is None:
             return ""
         if module == self.value.partition(":")[0].strip():
@@ -82,8 +78,9 @@ class Found:
 def find(group: str) -> Found:
     """Find the entry points of a group in every installed distribution."""
     found = Found([], [])
-    points, own = found.points, {}
-    trouble: str | None = "is missing"
+    points = found.points
+    own: dict[tuple[str, str], str] = {}
+    trouble: str | None = "its metadata is missing"
     for canonical, distribution, text in with_entry_points(found.damaged):
         named, bad = ([], str(text)) if isinstance(text, Unreadable) else _parse(text)
         if canonical == OURS:
@@ -96,8 +93,8 @@ def find(group: str) -> Found:
             found.damaged.append((origin, bad))
     shipped = {(where, name): value for where, values in SHIPPED.items() for name, value in values.items()}
     if trouble or shipped.keys() - own:
-        reason = f"its metadata {trouble or 'does not name all of it'}"
-        found.damaged.append((ORIGIN, f"{reason}; what it should name is taken from the package, but install it again"))
+        reason = trouble or "its metadata does not name all that it has"
+        found.damaged.append((ORIGIN, f"{reason}; its own plugins and adapters are used all the same: install it again"))
     everything = {**own, **shipped}
     points += [Point(group, name, value, ORIGIN, ours=True) for (where, name), value in everything.items() if where == group]
     points.sort(key=lambda point: (not point.ours, point.name))
@@ -117,17 +114,7 @@ def _parse(text: str) -> tuple[list[tuple[str, str, str]], str | None]:
             continue
         name, equals, value = map(str.strip, line.partition("="))
         if not group or not equals:
-            bad.append(f"line {number} of its {ENTRY_POINTS} is not 'name = module:object': {one_line(line)!r}")
+            bad.append(f"line {number} of its {ENTRY_POINTS} is not 'name = module:object': {one_line(repr(line))}")
         elif group in SHIPPED:
             named.append((group, name, value))
     return named, bad[0] if bad else None
-
-
-def _put_back(path: list[str], entries: list[str]) -> list[str]:
-    """Undo that entries were taken from ``sys.path``, or all of it; return them."""
-    if sys.path is not path and not isinstance(sys.path, list):
-        sys.path = path
-    taken = [entry for entry in entries if entry not in sys.path]
-    for entry in taken:
-        sys.path.insert(min(entries.index(entry), len(sys.path)), entry)
-    return [str(entry) for entry in taken]

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import TypeVar
 
+from ._text import printable
+
 T = TypeVar("T")
 
 LONGEST = 1000
 """How many characters of somebody else's text are shown."""
-
-from ._text import printable
 
 
 class SyncfreeError(Exception):
@@ -51,11 +51,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"{hint} Known: {', '.join(names) or 'none'}"
 
 
-def one_line(text: object) -> str:
-    """Return anything as text for a log: one line, printable, at most `LONGEST` characters of it."""
+def one_line(text: object, longest: int = LONGEST) -> str:
+    """Return anything as text for a log: one line, printable, and of bounded length."""
     try:
         shown = str(text)
-        start = str.__getitem__(shown, slice(LONGEST))  # of a subclass of str, its characters and not its methods
+        start = str.__getitem__(shown, slice(longest))  # of a subclass of str, its characters and not its methods
         more = str.__len__(shown) - len(start)
     except KeyboardInterrupt:
         raise
@@ -69,15 +69,11 @@ def told(error: BaseException) -> str:
 
     An error of ours says by itself what it is. Nothing that the error does can make this fail, but `KeyboardInterrupt`.
     """
-    try:
-        if isinstance(error, SyncfreeError):
-            return one_line(error)
-        message, file = one_line(error), one_line(_file_of(error) or "")
-        kind = one_line(type(error).__name__)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001 - an exception whose attributes raise
-        return "an exception that cannot be described"
+    message = one_line(error)
+    if issubclass(type(error), SyncfreeError):
+        return message
+    kind = or_default(lambda: one_line(type(error).__name__), "an exception")
+    file = or_default(lambda: one_line(_file_of(error) or ""), "")
     return (f"{kind}: {message}" if message else kind) + (f" ({file})" if file and file not in message else "")
 
 
@@ -109,8 +105,7 @@ def or_default(call: Callable[[], T], default: T) -> T:
 
 
 def _plain(text: str) -> str:
-    escaped = (c if c.isprintable() or c.isspace() else c.encode("unicode_escape").decode("ascii") for c in text)
-    return " ".join("".join(escaped).split())
+    return printable(" ".join(text.split()))
 
 
 def _file_of(error: BaseException) -> str | None:

@@ -58,17 +58,16 @@ def find_installed(adapter: Adapter) -> Installed | None:
 def _location(package: str) -> Path | None:
     """The folder of a package that is imported or would be; None when there is none."""
 
-    def folders() -> list[str]:
+    def first_folder() -> Path | None:
         loaded = sys.modules.get(package)
-        if loaded is not None:
-            return list(getattr(loaded, "__path__", ()))
-        spec = importlib.util.find_spec(package)  # of a top-level name: imports nothing
-        return list(spec.submodule_search_locations or ()) if spec else []
+        if loaded is None:
+            spec = importlib.util.find_spec(package)  # of a top-level name: imports nothing
+            folders = list(spec.submodule_search_locations or ()) if spec else []
+        else:
+            folders = list(getattr(loaded, "__path__", ()))
+        return Path(folders[0]) if folders else None
 
-    found: list[str] = or_default(
-        folders, []
-    )  # what cannot be looked for, because somebody's finder fails, cannot be imported either
-    return Path(found[0]) if found else None
+    return or_default(first_folder, None)  # what somebody's finder fails to find cannot be imported either
 
 
 def _beside(location: Path, adapter: Adapter) -> tuple[str, str | None] | None:

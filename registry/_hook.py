@@ -7,15 +7,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 import pluggy
 
+from ._errors import one_line
+
 PROJECT = "syncfree"
 NEEDS = ("torch", "cuda", "triton", "one_node")
 """What an implementation may say it needs; checked before it is chosen."""
+
+_PATH = re.compile(r"\w+(\.\w+)*:\w+")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -122,18 +127,39 @@ def hookimpl(
         specname: the hook's name, when the function is called otherwise.
 
     Raises:
-        ValueError: an unknown need.
+        ValueError: an unknown need, or something else that is declared wrongly, or what is marked is not a function.
     """
-    unknown = [need for need in needs if need not in NEEDS]
-    if unknown:
-        raise ValueError(f"unknown needs {unknown}; known: {', '.join(NEEDS)}")
+    problems = list(_problems(exact, host_syncs, lockstep, needs, implementation))
+    if problems:
+        raise ValueError("; ".join(problems))
     declaration = Declaration(exact, host_syncs, lockstep, tuple(needs), implementation)
 
     def mark(target: F) -> F:
-        target.syncfree_declaration = declaration  # type: ignore[attr-defined]
-        return _impl_marker(target, specname=specname)
+        # What a static or class method wraps is what a plugin's attribute is.
+        inner: Any = target.__func__ if isinstance(target, (staticmethod, classmethod)) else target
+        routine: bool = inspect.isroutine(inner)
+        if not routine:
+            raise ValueError(f"hookimpl marks functions, and {one_line(repr(inner))} is none")
+        inner.syncfree_declaration = declaration
+        _impl_marker(inner, specname=specname)
+        return target
 
     return mark if function is None else mark(function)
+
+
+def _problems(exact: object, host_syncs: object, lockstep: object, needs: object, implementation: object) -> Iterator[str]:
+    """What is declared wrongly."""
+    for name, value in (("exact", exact), ("lockstep", lockstep)):
+        if not isinstance(value, bool):
+            yield f"{name} is {value!r}, neither True nor False"
+    if host_syncs is not None and (isinstance(host_syncs, bool) or not isinstance(host_syncs, int) or host_syncs < 0):
+        yield f"host_syncs is {host_syncs!r}, neither a number of syncs nor None"
+    if not isinstance(needs, (tuple, list)):
+        yield f"needs is {needs!r}, not a tuple such as ('torch',)"
+    elif unknown := [need for need in needs if need not in NEEDS]:
+        yield f"unknown needs {unknown}; known: {', '.join(NEEDS)}"
+    if implementation is not None and not (isinstance(implementation, str) and _PATH.fullmatch(implementation)):
+        yield f"implementation is {implementation!r}, not 'package.module:function'"
 
 
 def declaration_of(function: Callable[..., Any]) -> Declaration:

@@ -16,7 +16,8 @@ from typing import Any
 import pluggy
 
 from ._entry_points import Point, find
-from ._errors import PluginError, blamed, one_line
+from ._errors import LONGEST, PluginError, blamed, one_line
+from ._guard import guarded
 from ._hook import PROJECT, Declaration, Hook, declaration_of
 from ._marked import check_signature, marked_by
 from ._needs import NEED_CHECKS
@@ -57,7 +58,7 @@ class Implementation:
             return self.marked
         module, _, name = path.partition(":")
         who = describe(self.plugin, self.distribution)
-        with blamed(f"plugin {who} names {path!r} for {self.hook.name}, which cannot be imported"):
+        with blamed(f"plugin {who} names {path!r} for {self.hook.name}, which cannot be imported"), guarded():
             function = getattr(importlib.import_module(module), name)
         check_signature(self.hook, function, who)
         return function  # type: ignore[no-any-return]
@@ -153,7 +154,7 @@ class Plugins:
             self.register(point.load(), point.name, point.distribution)
         except PluginError as error:
             # Its message begins with whose it is, which a report says itself.
-            reason = one_line(error).removeprefix(who).lstrip(": ")
+            reason = one_line(error, 2 * LONGEST).removeprefix(who).lstrip(": ")
             self.broken.append(BrokenPlugin(point.name, point.distribution, reason))
 
     def _check_name(self, name: str, distribution: str | None) -> None:
@@ -180,7 +181,7 @@ class Plugins:
                 check_signature(self.hooks[hook], function, who)
         except pluggy.PluginValidationError as error:
             self._forget(stand_in, name)
-            raise PluginError(f"plugin {who}: {error}") from error
+            raise PluginError(f"plugin {who}: {one_line(error)}") from error
         except BaseException:
             self._forget(stand_in, name)
             raise

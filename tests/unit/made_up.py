@@ -74,9 +74,6 @@ class MadeUp:
         self.folder = folder
         self.runtime = runtime
         self.sources: dict[str, str] = {}
-        self.home = folder / "made_up_adapter"
-        self.home.mkdir()
-        (self.home / "__init__.py").write_text("")
 
     def release(self, version: str, source: str = SLOW) -> None:
         """Say what a release looked like."""
@@ -89,9 +86,12 @@ class MadeUp:
             name = target.split(":")[1]
             found = {version: fingerprint(source, name) for version, source in self.sources.items()}
             seen[target] = {version: record for version, record in found.items() if record is not None}
+        home = self.folder / "made_up_adapter"
+        home.mkdir(exist_ok=True)
+        (home / "__init__.py").write_text("")
         hashes = {hash_of(textwrap.dedent(source)): version for version, source in self.sources.items()}
         files = {"made_up.work": hashes} if sources else {}
-        write_releases(self.home / "releases.json", Releases("made_up", tuple(self.sources), seen, files))
+        write_releases(home / "releases.json", Releases("made_up", tuple(self.sources), seen, files))
 
     def install(self, version: str, source: str | None = None) -> None:
         """Put a release on the disk: its package and its metadata."""

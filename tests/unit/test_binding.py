@@ -420,6 +420,7 @@ def test_an_adapter_whose_compose_fails_is_told_and_binds_nothing(ready: MadeUp)
 
 
 def test_a_framework_that_is_not_installed_is_an_error(made_up: MadeUp) -> None:
+    made_up.record()
     made_up.adapter(reduce_binding())
     with pytest.raises(SelectionError, match="made_up is not installed"):
         syncfree.load("made_up")

@@ -12,8 +12,6 @@ import pytest
 
 from syncfree import PluginError, hookimpl
 from syncfree import _plugins as plugins_module
-from syncfree._hook import NEEDS
-from syncfree._needs import NEED_CHECKS
 from syncfree._plugins import RESERVED, Plugins
 from syncfree.hooks import HOOKS
 
@@ -65,15 +63,19 @@ def lazy(path: str, **declared: Any) -> object:
     return SimpleNamespace(dp_all_reduce=dp_all_reduce)
 
 
-class Point:
+class Installed:
     """An installed entry point."""
 
-    def __init__(self, load: Callable[[], object]) -> None:
-        self.load = load
+    def __init__(self, name: str, distribution: str, load: Callable[[], object]) -> None:
+        self.name, self.distribution, self.load = name, distribution, load
+
+
+def install(monkeypatch: pytest.MonkeyPatch, *points: Installed) -> None:
+    monkeypatch.setattr(plugins_module, "find", lambda group: SimpleNamespace(points=points, damaged=[]))
 
 
 def fails() -> object:
-    raise OSError("libacme.so is missing")
+    raise PluginError("OSError: libacme.so is missing")
 
 
 @pytest.fixture
@@ -181,19 +183,15 @@ def test_an_unknown_need_is_refused_where_it_is_written() -> None:
         hookimpl(needs=("gpu",))
 
 
-def test_every_need_has_its_check() -> None:
-    assert set(NEEDS) == set(NEED_CHECKS)
-
-
 def test_a_broken_plugin_is_named_with_its_distribution_and_the_others_load(
     plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installed = [
-        ("broken", "broken-dist 0.1", Point(fails)),
-        ("good", "good-dist 1.0", Point(Good)),
-        ("misspelt", "misspelt-dist 0.2", Point(Misspelt)),
-    ]
-    monkeypatch.setattr(plugins_module, "entry_points", lambda: installed)
+    install(
+        monkeypatch,
+        Installed("broken", "broken-dist 0.1", fails),
+        Installed("good", "good-dist 1.0", Good),
+        Installed("misspelt", "misspelt-dist 0.2", Misspelt),
+    )
     plugins.discover()
     assert [found.plugin for found in plugins.candidates("dp_all_reduce")] == ["good"]
     reasons = {(broken.name, broken.distribution): broken.reason for broken in plugins.broken}
@@ -203,7 +201,7 @@ def test_a_broken_plugin_is_named_with_its_distribution_and_the_others_load(
 
 @pytest.mark.parametrize("plugin", [Misspelt, Reordered, object])
 def test_what_was_left_out_is_named_once(plugin: type, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins_module, "entry_points", lambda: [("acme", "acme-dist 0.1", Point(plugin))])
+    install(monkeypatch, Installed("acme", "acme-dist 0.1", plugin))
     plugins.discover()
     (broken,) = plugins.broken
     assert str(broken).startswith("plugin 'acme' of acme-dist 0.1: ")
@@ -214,15 +212,14 @@ def test_what_was_left_out_is_named_once(plugin: type, plugins: Plugins, monkeyp
 def test_of_two_installed_plugins_of_one_name_the_second_is_left_out(
     plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installed = [("acme", "first 1.0", Point(Good)), ("acme", "second 2.0", Point(Good))]
-    monkeypatch.setattr(plugins_module, "entry_points", lambda: installed)
+    install(monkeypatch, Installed("acme", "first 1.0", Good), Installed("acme", "second 2.0", Good))
     plugins.discover()
     assert [(b.distribution, b.reason) for b in plugins.broken] == [("second 2.0", "the name is taken by first 1.0")]
 
 
 @pytest.mark.parametrize("rule", [{"denied": frozenset({"acme"})}, {"allowed": ("other",)}])
 def test_a_plugin_that_is_not_permitted_is_not_even_loaded(monkeypatch: pytest.MonkeyPatch, rule: dict[str, Any]) -> None:
-    monkeypatch.setattr(plugins_module, "entry_points", lambda: [("acme", "acme 1.0", Point(fails))])
+    install(monkeypatch, Installed("acme", "acme 1.0", fails))
     plugins = Plugins(HOOKS, **rule)
     plugins.discover()
     assert plugins.broken == []
