@@ -33,7 +33,8 @@ class FirstImport:
     def run(self, program: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a program as if ``syncfree.pth`` lay in site-packages; a hang ends with the stack of every thread."""
         variables = {name: value for name, value in os.environ.items() if not name.startswith("SYNCFREE")}
-        begin = f"import faulthandler, runpy, sys; faulthandler.dump_traceback_later(60, exit=True)\nexec(open({str(SITE_FILE)!r}).read())\n"
+        begin = "import faulthandler, runpy, sys; faulthandler.dump_traceback_later(60, exit=True)\n"
+        begin += f"exec(open({str(SITE_FILE)!r}).read())\n"
         return subprocess.run(
             [sys.executable, "-c", begin + textwrap.dedent(program)],
             cwd=self.folder,
