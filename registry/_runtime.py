@@ -98,8 +98,8 @@ class Runtime:
             if name in taken:
                 raise PluginError(f"plugin {name!r}: the name is taken. Taken: {', '.join(sorted(taken))}")
             if found is not None:
-                if not found.plugins.permits(name):
-                    raise SelectionError(f"syncfree: SYNCFREE_PLUGINS keeps plugin {name!r} out")
+                if found.selection.enabled and not found.plugins.permits(name):
+                    raise SelectionError(f"syncfree: {found.selection.plugins_source} keeps plugin {name!r} out")
                 extended = with_plugins(found, registered)
             with self._locks.state:
                 if self._registered is before and self._discovered is found:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import typer
 
 from ._output import print_json, print_line, print_table
+
+_SHOWN = 8
 
 
 def show(address: str, as_json: bool) -> None:
@@ -31,20 +35,24 @@ def show(address: str, as_json: bool) -> None:
 
 
 def _problems(processes: list[dict[str, Any]]) -> list[str]:
-    problems = []
-    ranks = {process["rank"]["index"] for process in processes if process["rank"]}
-    size = max((process["rank"]["size"] for process in processes if process["rank"]), default=0)
-    missing = sorted(set(range(size)) - ranks)
-    if missing:
-        problems.append(
-            f"no answer of rank {', '.join(map(str, missing))} of {size}: another server has it, or it is in a long step"
-        )
+    problems = [*_silent([process["rank"] for process in processes if process["rank"]])]
+    problems += [f"{_who(process)}: nothing is loaded there" for process in processes if not process["bindings"]]
     manifests: dict[str, list[str]] = {}
     for process in processes:
         manifests.setdefault(process["manifest"], []).append(_who(process))
     if len(manifests) > 1:
         problems.append("the plans differ: " + "; ".join(f"{key} in {', '.join(who)}" for key, who in manifests.items()))
     return problems
+
+
+def _silent(ranks: list[dict[str, int]]) -> Iterator[str]:
+    """Say which ranks of the largest job that a rank named did not answer."""
+    answered = {rank["index"] for rank in ranks}
+    size = max((rank["size"] for rank in ranks), default=0)
+    if number := size - len(answered):
+        named = ", ".join(map(str, islice((index for index in range(size) if index not in answered), _SHOWN)))
+        more = f" and {number - _SHOWN} more" if number > _SHOWN else ""
+        yield f"no answer of rank {named}{more} of {size}: another server has it, or it is in a long step"
 
 
 def _who(process: dict[str, Any]) -> str:

@@ -142,6 +142,7 @@ def test_off_is_stronger_than_every_mistake_and_doctor_notes_them(made_up: MadeU
     assert any("ignored while syncfree is switched off: unknown variable SYNCFREE_X" in note for note in found["notes"])
     assert "switched off" in says("doctor")
     assert "dp_all_reduce" in says("list")
+    syncfree.register(First(), "first")
     assert not syncfree.load("made_up").enabled
     assert not syncfree.plan().enabled
     assert syncfree.counters() == {}

@@ -40,9 +40,7 @@ def test_a_file_as_other_editors_write_it_is_read(file: Path, content: bytes) ->
     assert read(file).choice("scheduler_step").name == "upstream"
 
 
-def test_the_home_and_the_working_directory_are_where_a_path_begins(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_home_and_the_working_directory_are_where_a_path_begins(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text(CHOICE)
     monkeypatch.setenv("HOME", str(file.parent))
     monkeypatch.chdir(file.parent)

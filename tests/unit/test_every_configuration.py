@@ -26,7 +26,8 @@ scalars = st.sampled_from(["true", "false", "1", "1.5", "1979-05-27", "[]", "{}"
 lists = st.lists(scalars, max_size=3).map(lambda found: f"[{', '.join(found)}]")
 keys = st.sampled_from(["enabled", "plugins", "allow_unknown", "hooks", *HOOKS, "hoks"]) | ANYTHING.map(repr)
 lines = st.builds("{} = {}".format, keys, scalars | lists) | st.sampled_from(["[hooks]", "[[hooks]]", "[plugins]", "# x"])
-files = st.lists(lines, max_size=6).map(lambda found: "\n".join(found).encode("utf-8", "surrogatepass")) | st.binary(max_size=60)
+written = st.lists(lines, max_size=6).map(lambda found: "\n".join(found).encode("utf-8", "surrogatepass"))
+files = written | st.binary(max_size=60)
 
 
 def outcome(environment: Mapping[str, str]) -> Selection | str:
