@@ -8,6 +8,7 @@ from typing import Any
 
 from ._errors import PluginError, blamed, nearest, one_line
 from ._hook import PROJECT, Hook
+from ._signatures import misfit
 
 MARK = f"{PROJECT}_impl"
 """The attribute that pluggy's marker leaves on a function."""
@@ -59,17 +60,16 @@ def check_signature(hook: Hook, function: Callable[..., Any], who: str) -> None:
                 raise PluginError(f"plugin {who}: {hook.name} is {kind}: a call of it returns no result")
     with blamed(f"plugin {who}: {hook.name} has no signature that can be read"):
         parameters = list(inspect.signature(function).parameters.values())
-        taken = inspect.signature(function, follow_wrapped=False)
         shown = ", ".join(map(str, parameters))
-    names = tuple(p.name for p in parameters)
+    contract = list(inspect.signature(hook.spec).parameters.values())
+    written = f"{hook.name}({', '.join(p.name for p in contract)})"
     positional = all(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
-    contract = f"{hook.name}({', '.join(hook.parameters)})"
-    if names != hook.parameters or not positional:
-        raise PluginError(f"plugin {who}: {hook.name}({one_line(shown)}) is not the contract {contract}")
-    try:
-        taken.bind(*names)
-    except TypeError as error:
-        raise PluginError(f"plugin {who}: {hook.name} is wrapped in what does not take {contract}: {error}") from error
+    if [p.name for p in parameters] != [p.name for p in contract] or not positional:
+        raise PluginError(f"plugin {who}: {hook.name}({one_line(shown)}) is not the contract {written}")
+    with blamed(f"plugin {who}: {hook.name} cannot be inspected"):
+        problem = misfit(function, contract)
+    if problem:
+        raise PluginError(f"plugin {who}: {hook.name} does not take a call of its contract {written}: {problem}")
 
 
 _NOT_PLAIN: dict[str, Callable[[object], bool]] = {

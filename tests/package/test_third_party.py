@@ -16,7 +16,7 @@ from tests.environments import overlay, wheel
 from .conftest import Overlay
 
 SOURCES = Path(__file__).parents[1] / "third_party"
-DISTRIBUTIONS = ("acme", "broken_import", "wrong_signature", "unknown_hook")
+DISTRIBUTIONS = ("acme", "broken_import", "wrong_signature", "unknown_hook", "exits")
 HOOK = "progress_reporting"
 CHOSEN = """
 import sys, syncfree
@@ -29,7 +29,7 @@ print(choice.name, choice.source, names, "acme_syncfree" in sys.modules)
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Overlay]:
-    """Our wheel, one good plugin of somebody else, and three broken ones."""
+    """Our wheel, one good plugin of somebody else, and four broken ones."""
     home = tmp_path_factory.mktemp("third_party") / "overlay"
     overlay("dev", wheel(), *(SOURCES / name for name in DISTRIBUTIONS), directory=home)
     yield Overlay(home)
@@ -102,7 +102,8 @@ def test_the_broken_ones_are_named_with_their_distribution_and_why(environment: 
     assert (
         "unknown hook 'progres_reporting'; did you mean 'progress_reporting'?" in broken["misspelt", "misspelt-syncfree 1.2"]
     )
-    assert len(broken) == 3
+    assert broken["exits", "exits-syncfree 1.2"] == "Unprintable: (its text cannot be shown)"
+    assert len(broken) == 4
 
 
 def test_the_broken_ones_do_not_take_the_rest_down(environment: Overlay) -> None:
@@ -112,13 +113,19 @@ def test_the_broken_ones_do_not_take_the_rest_down(environment: Overlay) -> None
 
 def test_doctor_names_the_broken_ones_and_succeeds(environment: Overlay) -> None:
     report = json.loads(environment.run("syncfree", "doctor", "--json").stdout)
-    for distribution in ("broken-syncfree 1.2", "signature-syncfree 1.2", "misspelt-syncfree 1.2"):
+    for distribution in (
+        "broken-syncfree 1.2",
+        "signature-syncfree 1.2",
+        "misspelt-syncfree 1.2",
+        "plugin 'exits' of exits-syn",
+    ):
         assert any(distribution in note for note in report["notes"])
+    assert any("adapter 'dotted' of exits-syncfree 1.2: package is 'dotted.runtime'" in note for note in report["notes"])
     assert report["problems"] == []
 
 
 def test_a_broken_plugin_that_is_denied_is_not_mentioned(environment: Overlay) -> None:
-    found = listed(environment, SYNCFREE_PLUGINS="-broken,-signature,-misspelt")
+    found = listed(environment, SYNCFREE_PLUGINS="-broken,-signature,-misspelt,-exits")
     assert found["broken_plugins"] == []
 
 
@@ -129,3 +136,23 @@ def test_their_implementation_passes_the_test_kit(environment: Overlay) -> None:
     environment.run(
         "python", "-c", f"from syncfree.testing import check_implementation as c; c('{HOOK}', 'acme_syncfree:{HOOK}')"
     )
+
+
+def test_damaged_metadata_is_named_and_the_rest_is_there(environment: Overlay) -> None:
+    (packages,) = environment.home.glob("lib/*/site-packages")
+    damaged = packages / "damaged-1.0.dist-info"
+    damaged.mkdir()
+    (damaged / "entry_points.txt").write_bytes(b"\xff")
+    (ours,) = packages.glob("syncfree-*.dist-info")
+    hidden = ours.rename(packages / "hidden")
+    try:
+        found = listed(environment)
+    finally:
+        hidden.rename(ours)
+        (damaged / "entry_points.txt").unlink()
+        damaged.rmdir()
+    broken = {one["distribution"]: one["reason"] for one in found["broken_plugins"]}
+    assert "UnicodeDecodeError" in broken["damaged 1.0"]
+    (reason,) = [reason for whose, reason in broken.items() if whose.startswith("syncfree ")]
+    assert reason.startswith("its metadata is missing")
+    assert {"acme", "sync_free"} <= {one["plugin"] for one in found["hooks"][HOOK]}

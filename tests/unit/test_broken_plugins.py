@@ -189,7 +189,21 @@ FUNCTIONS = {
     "too few": ("@hookimpl\ndef postprocess(): return 7", "is not the contract postprocess(decoded)"),
     "wrapped": (
         "@hookimpl\n@functools.wraps(lambda decoded: decoded)\ndef postprocess(): return 7",
-        "postprocess is wrapped in what does not take postprocess(decoded)",
+        "postprocess does not take a call of its contract postprocess(decoded): takes 0 positional arguments but 1 was given",
+    ),
+    "wrapped within": (
+        """
+        def passes_on(f): return functools.wraps(f)(lambda *args, **kwargs: f(*args, **kwargs))
+        @hookimpl
+        @passes_on
+        @functools.wraps(lambda decoded: decoded)
+        def postprocess(): return 7
+        """,
+        "does not take a call of its contract",
+    ),
+    "signature of another": (
+        "import inspect\n@hookimpl\ndef postprocess(): pass\npostprocess.__signature__ = inspect.signature(lambda decoded: 7)",
+        "does not take a call of its contract",
     ),
     "signature exits": (
         "@hookimpl\ndef postprocess(decoded): return decoded\npostprocess.__signature__ = 7",
@@ -217,7 +231,7 @@ FUNCTIONS = {
 @pytest.mark.parametrize("case", FUNCTIONS)
 def test_what_a_hot_path_cannot_call_is_refused(neighbours: Neighbours, case: str) -> None:
     source, reason = FUNCTIONS[case]
-    neighbours.plugin(MARKED + source)
+    neighbours.plugin(MARKED + textwrap.dedent(source))
     assert reason in left_out(neighbours).reason
 
 
