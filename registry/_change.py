@@ -71,7 +71,9 @@ class Change:
             place.log.debug("syncfree: bound %s", place.binding.label)
 
 
-def prepare(places: Iterable[Place], chosen: Chosen, executed: Collection[str] = (), *, import_early: bool = False) -> Change:
+def prepare(
+    places: Iterable[Place], chosen: Chosen, executed: Collection[str] = (), *, import_early: bool = False
+) -> Change:
     """Prepare these places for what is chosen there.
 
     Args:
@@ -84,7 +86,10 @@ def prepare(places: Iterable[Place], chosen: Chosen, executed: Collection[str] =
     for place in places:
         choice, implementation = chosen(place)
         try:
-            _prepare(change, place, implementation, executed, import_early)
+            if place.state == "bound":
+                change.switch += _switches(place, choice, implementation)
+            elif place.open:
+                _prepare(change, place, implementation, executed, import_early)
         except (BindingError, PluginError) as error:
             if choice.explicit:
                 change.unmet.append((place, f"{choice.source}={choice.name} cannot be met: {error}"))
@@ -95,14 +100,17 @@ def prepare(places: Iterable[Place], chosen: Chosen, executed: Collection[str] =
     return change
 
 
+def _switches(place: Place, choice: Choice, implementation: Implementation | None) -> list[Callable[[], None]]:
+    gone = place.displaced()
+    if gone is not None and choice.explicit and implementation is not None:
+        raise BindingError(gone.why)
+    return place.switches(implementation)
+
+
 def _prepare(
     change: Change, place: Place, implementation: Implementation | None, executed: Collection[str], import_early: bool
 ) -> None:
-    if place.state == "bound":
-        change.switch += place.switches(implementation)
-    elif not place.open:
-        return
-    elif implementation is None:
+    if implementation is None:
         if place.state == "waiting":
             change.leave.append(place)
     elif place.modules_to_import(executed):

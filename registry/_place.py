@@ -17,6 +17,7 @@ from ._plan import Entry, State
 from ._plugins import Implementation
 from ._releases import ReleaseDataError, load_releases
 from ._select import ALLOW_UNKNOWN, UPSTREAM, Choice, Selection
+from ._standing import Displaced
 from .adapting import Adapter, Binding
 from .hooks import HOOKS
 
@@ -145,10 +146,13 @@ class Place:
         if self.state in ("bound", "waiting"):
             self.state = "restored"
 
-    def entry(self, choice: Choice, implementation: Implementation | None) -> Entry:
-        """This place's line in the plan."""
+    def displaced(self) -> Displaced | None:
+        """What became of the targets since they were bound; None while the slots are in place. Reads source files, and logs."""
+        return _bind.observe(self.sites, self.log) if self.state == "bound" else None
+
+    def entry(self, choice: Choice, implementation: Implementation | None, gone: Displaced | None = None) -> Entry:
+        """This place's line in the plan; ``gone`` is what `displaced` found."""
         hook = HOOKS[self.binding.hook]
-        gone = _bind.observe(self.sites, self.log) if self.state == "bound" else None
         state: State = self.state if gone is None else gone.state
         active = state in ("bound", "waiting", "replaced") and implementation is not None
         name = implementation.plugin if active and implementation is not None else UPSTREAM

@@ -16,6 +16,7 @@ from . import _bind
 from ._adapters import Adapters
 from ._attach import Attached, attach
 from ._change import Change, prepare
+from ._choosing import Choices, Switch
 from ._discovered import Discovered, discover, with_plugins
 from ._errors import BindingError, PluginError, SelectionError, SyncfreeError, nearest
 from ._frameworks import Installed, find_installed
@@ -27,7 +28,7 @@ from ._place import Place, is_executed
 from ._plan import Plan
 from ._plugins import Implementation, Plugins, entry_points
 from ._rank import current_rank, rank_count
-from ._select import DEFAULT, UPSTREAM, Choice, Selection, choice_problem, is_off, raise_all
+from ._select import Choice, Selection, choice_problem, is_off, raise_all
 from .adapting import Adapter, Attachment
 from .hooks import HOOKS
 
@@ -133,7 +134,7 @@ class Runtime:
         def prepared() -> Change | None:
             if framework in self._loaded:
                 return None
-            raise_all(self._problems(places, self._layers))
+            raise_all(self.problems(places))
             return prepare(places, self.choice)
 
         def made() -> None:
@@ -164,21 +165,11 @@ class Runtime:
 
     def problems(self, places: Iterable[Place]) -> list[str]:
         """Why explicit choices cannot be met at these places; empty when they can."""
-        return self._problems(places, self._layers)
+        return self._choices().problems(places)
 
-    def choice(self, place: Place, layers: Layers | None = None) -> tuple[Choice, Implementation | None]:
+    def choice(self, place: Place) -> tuple[Choice, Implementation | None]:
         """What is chosen at a place: the choice, and the implementation to use (None: upstream)."""
-        hook = place.binding.hook
-        choice = self._choice_of(hook, self._layers if layers is None else layers)
-        if choice.name == UPSTREAM:
-            return choice, None
-        if choice.explicit:
-            return choice, self.plugins().implementations[hook][choice.name] if place.bindable else None
-        if place.stalls and place.bindable:
-            for candidate in self.plugins().candidates(hook):
-                if candidate.declaration.exact and not candidate.missing():
-                    return choice, candidate
-        return choice, None
+        return self._choices().at(place)
 
     def use(self, choices: Mapping[str, str], all_ranks: bool, owner: object) -> Layer:
         """Switch hooks to other implementations; return the layer that does.
@@ -239,10 +230,11 @@ class Runtime:
         broken = (*map(str, found.plugins.broken), *self.adapters().broken)
         while True:
             generation, places = self._locks.generation, self._places
-            chosen = [self.choice(place) for place in places]
+            choices = self._choices()
+            found_at = [(*choices.at(place), place.displaced()) for place in places]
             with self._locks.state:
                 if self._locks.generation == generation:
-                    entries = tuple(place.entry(*what) for place, what in zip(places, chosen, strict=True))
+                    entries = tuple(place.entry(*what) for place, what in zip(places, found_at, strict=True))
                     return Plan(os.getpid(), found.selection.enabled, tuple(self._loaded), entries, broken, current_rank())
 
     def site(self, target: str) -> _bind.Site:
@@ -268,31 +260,8 @@ class Runtime:
     def _judged(self, adapter: Adapter, installed: Installed | None) -> list[Place]:
         return [Place.judge(adapter, installed, binding, self.selection()) for binding in adapter.bindings]
 
-    def _choice_of(self, hook: str, layers: Layers) -> Choice:
-        choice = layers.choice(hook)
-        return self.selection().choice(hook) if choice is None or choice.name == DEFAULT else choice
-
-    def _problems(self, places: Iterable[Place], layers: Layers) -> list[str]:
-        problems = []
-        by_hook: dict[tuple[str, str], list[Place]] = {}
-        for place in places:
-            if place.installed is not None:
-                by_hook.setdefault((place.adapter.framework, place.binding.hook), []).append(place)
-        for (_, hook), group in by_hook.items():
-            choice = self._choice_of(hook, layers)
-            if not choice.explicit or choice.name == UPSTREAM:
-                continue
-            prefix = f"{choice.source} asks for {choice.name!r} of {hook}, which cannot be met: "
-            missing = self.plugins().implementations[hook][choice.name].missing()
-            if missing:
-                problems.append(f"{prefix}it needs {', '.join(missing)}, which this process does not have")
-            refused = [place for place in group if place.refused]
-            problems += [f"{prefix}{place.refusal}" for place in refused]
-            if not refused and not any(place.bindable for place in group):
-                problems.append(
-                    prefix + "; ".join(f"{p.installed}: {p.judgement.verdict}, {p.judgement.reason}" for p in group)
-                )
-        return problems
+    def _choices(self) -> Choices:
+        return Choices(self.discovered(), self._layers)
 
     def _change(
         self,
@@ -423,53 +392,33 @@ class Runtime:
             )
             return
         layers = self._layers
-        in_lockstep: dict[str, str] = {}
+        told: dict[str, str] = {}
 
         def prepared() -> Change:
-            nonlocal layers, in_lockstep
+            nonlocal layers, told
             layers = edit(self._layers)
+            now, then = self._choices(), Choices(self.discovered(), layers)
             change = Change(list(given))
             try:
                 places = [place for place in self._places if place.binding.hook in hooks and place.state != "restored"]
-                in_lockstep = self._lockstep_choices(places, layers)
-                change.problems += self._alone(places, layers, all_ranks)
-                change.problems += self._problems(places, layers)
+                switch = Switch(tuple(places), now, then)
+                told = switch.told()
+                change.problems += [] if all_ranks else switch.alone()
+                change.problems += then.problems(places)
                 if not change.problems:
-                    change = prepare(places, lambda place: self.choice(place, layers), import_early=True)
+                    change = prepare(places, then.at, import_early=True)
             except SyncfreeError as error:
                 change.problems.append(str(error))
             return change
 
         def agreed(problems: list[str]) -> list[str]:
-            return [*problems, *agree(in_lockstep, problems)] if together else problems
+            return [*problems, *agree(told, problems)] if together else problems
 
         def made() -> None:
             self._layers = layers
 
         if (change := self._change(prepared, made, agreed=agreed)) is not None:
             change.log()
-
-    def _lockstep_choices(self, places: Iterable[Place], layers: Layers) -> dict[str, str]:
-        """What the program is to choose for the hooks that use something here in lockstep, now or then."""
-        hooks = {place.binding.hook for place in places if self._in_lockstep(place, layers, unchanged=True)}
-        return {hook: choice.name if (choice := layers.choice(hook)) else DEFAULT for hook in hooks}
-
-    def _alone(self, places: Iterable[Place], layers: Layers, all_ranks: bool) -> list[str]:
-        """Why one rank must not make this change alone."""
-        if all_ranks or rank_count() == 1:
-            return []
-        changes = sorted({p.binding.hook for p in places if self._in_lockstep(p, layers, unchanged=False)})
-        message = (
-            f"{', '.join(changes)} must switch on all {rank_count()} ranks at the same call: "
-            "call syncfree.use(..., all_ranks=True) on every rank, at the same point"
-        )
-        return [message] if changes else []
-
-    def _in_lockstep(self, place: Place, layers: Layers, unchanged: bool) -> bool:
-        """What a place uses, or is to use, must be the same on all ranks; `unchanged`: also where the choice stays."""
-        now, then = self.choice(place)[1], self.choice(place, layers)[1]
-        differ = (now and now.plugin) != (then and then.plugin)
-        return (unchanged or differ) and any(i is not None and i.lockstep for i in (now, then))
 
 
 RUNTIME = Runtime()

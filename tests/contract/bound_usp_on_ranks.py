@@ -62,6 +62,34 @@ def use(choices: list[str | None], seconds: float = 60.0, delays: list[float] | 
     return "", chosen()
 
 
+def register_raising(modules: list[str], folder: Path) -> None:
+    """Take in the plugin ``raising``, whose implementation this rank imports from ``modules[rank]`` in a folder."""
+    sys.path.insert(0, str(folder))
+
+    class Raising:
+        @staticmethod
+        @syncfree.hookimpl(lockstep=True, implementation=f"{modules[dist.get_rank()]}:{HOOK}")
+        def sequence_parallel_all_to_all(tensors: object, group: object) -> None:
+            """Only declares."""
+
+    syncfree.register(Raising(), "raising")
+
+
+def patch_over() -> None:
+    """The last rank puts another function over the bound one."""
+    usp = sys.modules[f"{RUNTIME}.layers.usp"]
+    bound = usp._usp_all_to_all_single
+    if dist.get_rank() == dist.get_world_size() - 1:
+        usp._usp_all_to_all_single = lambda *arguments: bound(*arguments)
+        usp.patched_by_the_test = bound
+
+
+def patch_away() -> None:
+    """Undo `patch_over`."""
+    usp = sys.modules[f"{RUNTIME}.layers.usp"]
+    usp._usp_all_to_all_single = vars(usp).pop("patched_by_the_test", usp._usp_all_to_all_single)
+
+
 def use_alone(choice: str) -> tuple[str, str]:
     """Every rank switches for itself; the error, and the choice afterwards."""
     try:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.contract.bound_usp_on_ranks import exchange, import_usp, use, use_alone
+from tests.contract.bound_usp_on_ranks import (
+    exchange,
+    import_usp,
+    patch_away,
+    patch_over,
+    register_raising,
+    use,
+    use_alone,
+)
 from tests.contract.gloo_ranks import GlooRanks, gloo_ranks
 from tests.environments import unpacked
 
@@ -48,6 +57,31 @@ def test_a_rank_that_cannot_switch_keeps_the_others_from_switching(ranks: GlooRa
     assert f"rank {wrong} cannot switch" in found[1 - wrong][0]
     assert [choice for _, choice in found] == ["sync_free"] * SIZE
     assert ranks.call(exchange) == EVERYBODY
+
+
+def test_a_rank_whose_implementation_raises_while_it_is_imported_keeps_the_others_from_switching(
+    ranks: GlooRanks, tmp_path: Path
+) -> None:
+    sound = "def sequence_parallel_all_to_all(tensors, group):\n    return NotImplemented\n"
+    (tmp_path / "sound_exchange.py").write_text(sound)
+    (tmp_path / "raising_exchange.py").write_text("raise OSError('libexchange.so is not there')\n")
+    ranks.call(register_raising, ["sound_exchange", "raising_exchange"], tmp_path)
+    found = ranks.call(use, ["raising"] * SIZE)
+    assert "rank 1 cannot switch" in found[0][0]
+    assert "libexchange.so is not there" in found[1][0]
+    assert [choice for _, choice in found] == ["sync_free"] * SIZE
+    assert ranks.call(exchange) == EVERYBODY
+
+
+def test_a_rank_whose_target_somebody_patched_keeps_the_others_from_switching(ranks: GlooRanks) -> None:
+    ranks.call(patch_over)
+    found = ranks.call(use, ["packed_all_to_all"] * SIZE)
+    ranks.call(patch_away)
+    assert "rank 1 cannot switch" in found[0][0]
+    assert "replaced" in found[1][0]
+    assert [choice for _, choice in found] == ["sync_free"] * SIZE
+    assert ranks.call(use, ["packed_all_to_all"] * SIZE) == [("", "packed_all_to_all")] * SIZE
+    assert ranks.call(use, ["sync_free"] * SIZE) == [("", "sync_free")] * SIZE
 
 
 def test_a_rank_that_does_not_call_is_named_after_a_stated_time_and_the_next_switch_finds_all(ranks: GlooRanks) -> None:

@@ -9,7 +9,6 @@ import textwrap
 from pathlib import Path
 
 SITE_FILE = Path(__file__).parents[2] / "registry" / "_site" / "_syncfree_site.py"
-NOTHING_TO_BIND = "class UniPCMultistepScheduler: pass\n"
 
 
 class FirstImport:
