@@ -6,43 +6,50 @@ import logging
 
 from packaging.version import Version
 
-from ._errors import SelectionError
+from ._errors import SelectionError, told
 from ._face import load
 from ._frameworks import find_installed
 from ._runtime import RUNTIME
+from .adapting import Adapter
+
+_log = logging.getLogger("syncfree")
 
 
 def first_import(framework: str) -> None:
     """Load a framework's hooks, unless its installed release loads plugins itself: one way in per process, never two.
 
     Raises:
-        SelectionError: an explicit choice cannot be met; it then leaves the ``import`` statement that started this.
+        SelectionError: see `load_unless_broken`; it then leaves the ``import`` statement that started this.
     """
-    adapter = next((adapter for adapter in RUNTIME.adapters() if adapter.framework == framework), None)
-    if adapter is None:
-        why = "; ".join(RUNTIME.adapters().broken) or "no installed distribution brings an adapter for it"
-        logging.getLogger("syncfree").error("syncfree: nothing of %s is bound: %s", framework, why)
-        return
-    installed = find_installed(adapter)
-    if installed is None:
-        return
-    since = adapter.loads_plugins_since
-    if since is not None and installed.version is not None and installed.version >= Version(since):
-        return
-    load_unless_broken(framework)
+    adapter = _adapter(framework)
+    installed = None if adapter is None else find_installed(adapter)
+    since = None if adapter is None else adapter.loads_plugins_since
+    loads_plugins = (
+        since is not None and installed is not None and installed.version is not None and installed.version >= Version(since)
+    )
+    if not loads_plugins:
+        load_unless_broken(framework)
 
 
 def load_unless_broken(framework: str) -> None:
-    """Load a framework's hooks; an error of ours is logged at ERROR and leaves the framework as it is.
+    """Load a framework's hooks; what goes wrong without the user's doing is logged at ERROR and leaves the framework as it is.
 
     Raises:
         SelectionError: an explicit choice cannot be met.
     """
     try:
-        load(framework)
+        adapter = _adapter(framework)
+        if adapter is None:
+            why = "; ".join(RUNTIME.adapters().broken) or "no installed distribution brings an adapter for it"
+            _log.error("syncfree: nothing of %s is bound: %s", framework, why)
+        elif find_installed(adapter) is not None:
+            load(framework)
     except SelectionError:
         raise
-    except Exception as error:
-        logging.getLogger("syncfree").error(
-            "syncfree: nothing of %s is bound: %s", framework, error, exc_info=error
-        )
+    except Exception as error:  # noqa: BLE001 - a fault of ours must not end the framework; it is logged
+        _log.error("syncfree: nothing of %s is bound: %s", framework, told(error))
+        _log.debug("syncfree: the traceback of that", exc_info=error)
+
+
+def _adapter(framework: str) -> Adapter | None:
+    return next((adapter for adapter in RUNTIME.adapters() if adapter.framework == framework), None)

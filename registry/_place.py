@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 
 from . import _bind
-from ._errors import BindingError, SyncfreeError
+from ._errors import BindingError, SyncfreeError, told
 from ._frameworks import Installed
 from ._judge import Judgement, judge
 from ._plan import Entry, State
@@ -45,6 +45,8 @@ class Place:
                 judgement = judge(binding, installed, load_releases(adapter.home))
             except ReleaseDataError as error:
                 judgement = Judgement("unknown", str(error))
+            except Exception as error:  # noqa: BLE001 - one binding must not keep the others from being judged; doctor says it
+                judgement = Judgement("unknown", f"it could not be judged: {told(error)}")
         place = cls(adapter, installed, binding, judgement, binding.hook in selection.allow_unknown)
         if place.refused:
             place.refuse(place.refusal)
@@ -134,7 +136,7 @@ class Place:
         except SyncfreeError:
             raise
         except Exception as error:  # the adapter's compose function failed: that is its author's error
-            raise BindingError(f"{self.binding.label}: the adapter failed: {type(error).__name__}: {error}") from error
+            raise BindingError(f"{self.binding.label}: the adapter failed: {told(error)}") from error
 
     def refuse(self, reason: str) -> None:
         """Note that this binding will not be made, and why."""

@@ -444,3 +444,24 @@ def test_the_manifest_differs_when_a_choice_differs(ready: MadeUp) -> None:
     with syncfree.use(dp_all_reduce="upstream"):
         assert syncfree.plan().manifest != first
     assert syncfree.plan().manifest == first
+
+
+def test_a_binding_that_cannot_be_judged_is_refused_and_the_others_are_bound(
+    ready: MadeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from syncfree import _place
+
+    judge = _place.judge
+
+    def failing(binding: Binding, *others: Any) -> Any:
+        if binding.targets == (GATHER,):
+            raise ZeroDivisionError("a fault of ours")
+        return judge(binding, *others)
+
+    monkeypatch.setattr(_place, "judge", failing)
+    gather = Binding("progress_reporting", (GATHER,), (Form(">=1.0,<2", "needed", "", (compose_reduce,)),))
+    ready.adapter(reduce_binding(), gather)
+    plan = syncfree.load("made_up")
+    assert "ZeroDivisionError: a fault of ours" in plan.entry("progress_reporting").reason
+    assert plan.entry("progress_reporting").state == "refused"
+    assert ready.work().reduce(*CALL)[0] == "mine"

@@ -151,3 +151,19 @@ def test_a_framework_that_two_threads_import_and_one_loads_is_loaded_once(first:
     print(plan.loaded, len(plan.entries) == len({entry.targets for entry in plan}))
     """
     assert first.says(program) == "('diffusers',) True"
+
+
+def test_a_fault_of_ours_while_loading_leaves_the_framework_alone_and_says_so_in_one_line(first: FirstImport) -> None:
+    program = """
+    from syncfree import _runtime
+
+    def fail(*arguments):
+        raise ZeroDivisionError("a fault of ours")
+
+    _runtime.Runtime.load = fail
+    import diffusers
+    print(diffusers.executed)
+    """
+    done = first.run(program)
+    assert (done.returncode, done.stdout) == (0, "True\n")
+    assert done.stderr == "syncfree: nothing of diffusers is bound: ZeroDivisionError: a fault of ours\n"
