@@ -150,7 +150,8 @@ def _make_site(target: str, compose: Compose, source: Source, binding: Binding) 
             f"Remove that patch, or set SYNCFREE_{binding.hook.upper()}=upstream"
         )
     if type(function) is not FunctionType:
-        raise BindingError(f"{target} is a {class_name(type(function))}; a function in its place would not offer what that does")
+        lost = ", ".join(name for name in dir(type(function)) if not name.startswith("_"))
+        raise BindingError(f"{target} is a {class_name(type(function))}; a function in its place would not offer {lost}")
     slot = Slot(function, compose, traced=binding.compiled, source=inside)
     slot.original = original
     placed = slot.bound

@@ -19,7 +19,6 @@ _COMPARED = (
     "co_code",  # as it was compiled: without what the interpreter specialises or instruments in place
     "co_exceptiontable",  # absent from Python 3.10
     "co_firstlineno",
-    "co_flags",
     "co_freevars",
     "co_names",
     "co_varnames",
@@ -63,7 +62,8 @@ def functions(scope: CodeType, path: list[str]) -> Iterator[CodeType]:
 def same_code(one: CodeType, other: CodeType) -> bool:
     """Whether two code objects do the same and come from the same line; the name of the file does not matter."""
     return (
-        all(getattr(one, name, None) == getattr(other, name, None) for name in _COMPARED)
+        (one.co_flags ^ other.co_flags) & ~inspect.CO_ITERABLE_COROUTINE == 0  # which types.coroutine sets in place
+        and all(getattr(one, name, None) == getattr(other, name, None) for name in _COMPARED)
         and len(one.co_consts) == len(other.co_consts)
         and all(map(_same_constant, one.co_consts, other.co_consts))
     )

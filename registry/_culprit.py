@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from types import CodeType, FunctionType, ModuleType
 
-from ._namespace import class_name, is_module, namespace
+from ._namespace import class_name, held_by, is_module, namespace
 
 
 def described(value: object, module: ModuleType) -> str:
@@ -32,8 +31,7 @@ def _where(code: CodeType, names: dict[str, object]) -> str:
 
 def _function_in(value: object, module: ModuleType) -> FunctionType | None:
     """A function of somebody else's that a proxy, a partial, a method or a mock holds."""
-    near = gc.get_referents(value)
-    for held in (*near, *gc.get_referents(*(part for part in near if type(part) in (dict, tuple, list)))):
+    for held in held_by(value):
         if type(held) is FunctionType and held.__globals__ is not namespace(module):
             return held
     return None

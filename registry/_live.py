@@ -14,7 +14,6 @@ Anything else was put there by somebody.
 from __future__ import annotations
 
 import builtins
-import gc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from ._compiled import compiled, functions, same_code
 from ._decorators import decorators
 from ._errors import BindingError
 from ._fingerprint import SourceUnreadable
-from ._namespace import ABSENT, class_name, is_class, is_module, member, namespace, packages
+from ._namespace import ABSENT, class_name, held_by, is_class, is_module, member, namespace, packages
 
 METHODS = (staticmethod, classmethod)
 
@@ -81,7 +80,7 @@ class Source:
         if method is not None:
             return self._under(layer.__func__, others, code) if type(layer) is method else None
         if any(_made_by(layer, named) for named in outermost):
-            for inner in _held_by(layer):
+            for inner in held_by(layer):
                 found = self._under(inner, others, code)
                 if found is not None:
                     return found
@@ -140,9 +139,3 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
         if type(inner) is CodeType:
             yield inner
             yield from _codes(inner)
-
-
-def _held_by(layer: object) -> list[object]:
-    if type(layer) is FunctionType:
-        return [part for cell in layer.__closure__ or () for part in gc.get_referents(cell)]
-    return gc.get_referents(layer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import sys
 from collections.abc import Mapping
@@ -57,6 +58,14 @@ def packages(value: object) -> set[str]:
         bases = type.__dict__["__mro__"].__get__(value if is_class(value) else type(value))
         homes = [_module_of_class(base) for base in bases]
     return {home.split(".")[0] for home in homes if type(home) is str} - {"builtins"}
+
+
+def held_by(value: object) -> list[object]:
+    """What an object holds: in the closure of a function; otherwise in itself, its attributes and its tuples and lists."""
+    if type(value) is FunctionType:
+        return gc.get_referents(*(value.__closure__ or ()))
+    near = gc.get_referents(value)
+    return [*near, *gc.get_referents(*(part for part in near if type(part) in (dict, tuple, list)))]
 
 
 def class_name(of: type) -> str:

@@ -115,7 +115,7 @@ class Slot:
         self.bound = bound_function(self, upstream, self.source, traced)
         vars(self.bound)[_MARK] = self
         self.code = self.bound.__code__
-        self._as_made = dict(vars(self.bound))
+        self._as_made = dict(vars(self.bound)), self.bound.__defaults__, self.bound.__kwdefaults__
         self.choice = UPSTREAM
         self.current: Current
         self.prepare(None)()
@@ -142,14 +142,19 @@ class Slot:
         return switch
 
     def retire(self) -> None:
-        """Switch to upstream until the process exits, and hand over to it the attributes that were set on ``bound``."""
+        """Switch to upstream until the process exits, and hand over to it what was set on ``bound``: attributes and defaults."""
         self.prepare(None)()
         self.retired = True
+        attributes, defaults, by_name = self._as_made
         now = vars(self.bound)
-        for name in self._as_made.keys() - now.keys():
+        for name in attributes.keys() - now.keys():
             vars(self.upstream).pop(name, None)
-        changed = {name: value for name, value in now.items() if self._as_made.get(name, ABSENT) is not value}
+        changed = {name: value for name, value in now.items() if attributes.get(name, ABSENT) is not value}
         vars(self.upstream).update(changed)
+        if self.bound.__defaults__ is not defaults:
+            self.source.__defaults__ = self.bound.__defaults__
+        if self.bound.__kwdefaults__ is not by_name:
+            self.source.__kwdefaults__ = self.bound.__kwdefaults__
 
     def prepared(self) -> list[Current]:
         """What it keeps for each choice; one of them holds upstream."""

@@ -16,7 +16,7 @@ import syncfree
 from syncfree import SelectionError, hookimpl
 from syncfree.adapting import Binding, Form
 
-from .made_up import REDUCE, SLOW, MadeUp, reduce_binding
+from .made_up import MadeUp
 
 HOOK = "dp_all_reduce"
 SOURCE = """
@@ -350,11 +350,3 @@ def test_a_function_that_has_run_ten_thousand_times_is_still_its_source_s(framew
     for _ in range(10_000):
         reduce([1], 0, 1, None, "cpu")
     assert bind(framework, "reduce").state == "bound"
-
-
-def test_the_old_targets_are_still_bound(made_up: MadeUp) -> None:
-    made_up.release("1.0", SLOW)
-    made_up.record(REDUCE)
-    made_up.install("1.0")
-    made_up.adapter(reduce_binding())
-    assert syncfree.load("made_up").entry(HOOK).state in ("waiting", "bound")
