@@ -87,7 +87,7 @@ RAISED = {
     "memory": ("raise MemoryError", "MemoryError"),
     "syntax": ("def broken(:\n", "made_up_acme.py:1)"),
     "truncated": (GOOD[:60], "made_up_acme.py"),
-    "nul": ("\0", "SyntaxError: source code string cannot contain null bytes"),
+    "nul": ("\0", "source code string cannot contain null bytes"),
     "not utf-8": (b"x = '\xff'\n", "made_up_acme"),
     "missing": ("import acme_native_library", "No module named 'acme_native_library'"),
     "missing of a package": ("import json.acme", "json/__init__.py)"),
