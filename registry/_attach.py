@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from ._culprit import described
-from ._errors import BindingError
+from ._errors import BindingError, told
 from ._namespace import ABSENT, is_class, namespace
 from .adapting import Attachment
 
@@ -44,7 +44,7 @@ def attach(attachment: Attachment, module: ModuleType) -> Attached:
     """Put one attachment in its place.
 
     Raises:
-        BindingError: the place is not there, or the name is taken although the attachment adds one.
+        BindingError: the place is not there, the name is taken although the attachment adds one, or `Attachment.make` raises.
     """
     owner: Any = module
     *path, name = attachment.target.split(":")[1].split(".")
@@ -60,6 +60,13 @@ def attach(attachment: Attachment, module: ModuleType) -> Attached:
     if (original is ABSENT) is not attachment.adds:
         there = "is not there" if original is ABSENT else "is there already"
         raise BindingError(f"{attachment.target} {there}, so {attachment.purpose} is missing")
-    placed = attachment.make(None if attachment.adds else original)
-    setattr(owner, name, placed)
+    try:
+        placed = attachment.make(None if attachment.adds else original)
+        setattr(owner, name, placed)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise BindingError(
+            f"{attachment.target}: the adapter failed, so {attachment.purpose} is missing: {told(error)}"
+        ) from error
     return Attached(attachment.target, module, owner, name, original, placed)

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import ModuleType
 
 from . import _bind
 from ._errors import BindingError, SyncfreeError, told
 from ._frameworks import Installed
 from ._judge import Judgement, judge
+from ._modules import fully_imported
 from ._plan import Entry, State
 from ._plugins import Implementation
 from ._releases import ReleaseDataError, load_releases
@@ -133,9 +133,9 @@ class Place:
     def _whose_failure(self) -> Iterator[None]:
         try:
             yield
-        except SyncfreeError:
+        except (KeyboardInterrupt, SyncfreeError):
             raise
-        except Exception as error:  # the adapter's compose function failed: that is its author's error
+        except BaseException as error:  # the adapter's compose function failed: that is its author's error
             raise BindingError(f"{self.binding.label}: the adapter failed: {told(error)}") from error
 
     def refuse(self, reason: str) -> None:
@@ -176,6 +176,4 @@ class Place:
 
 def is_executed(name: str) -> bool:
     """Whether a module has been imported to its end."""
-    module: ModuleType | None = sys.modules.get(name)
-    spec = getattr(module, "__spec__", None)
-    return module is not None and not getattr(spec, "_initializing", False)
+    return fully_imported(name) is not None

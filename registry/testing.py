@@ -21,7 +21,7 @@ from typing import Any
 
 from hypothesis import given, settings
 
-from ._errors import PluginError, SelectionError, nearest
+from ._errors import SelectionError, blamed, nearest
 from ._hook import Hook, declaration_of
 from ._plugins import Implementation, check_signature, describe
 from ._sameness import Mover, copied, difference
@@ -93,12 +93,10 @@ def _find(hook: Hook, wanted: str | Callable[..., Any]) -> Implementation:
 
 def _imported(path: str) -> Any:
     module, _, name = path.partition(":")
-    try:
+    with blamed(f"{path!r} cannot be imported"):
         value: Any = importlib.import_module(module)
         for part in name.split("."):
             value = getattr(value, part)
-    except (ImportError, AttributeError) as error:
-        raise PluginError(f"{path!r} cannot be imported: {error}") from error
     return value
 
 

@@ -80,14 +80,22 @@ class LoadFirst:
         self._loader.exec_module(module)
 
 
+def plainly(error):
+    """What was raised, without the help of syncfree."""
+    try:
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+    except BaseException:  # noqa: BLE001 - a foreign __str__ may raise anything
+        return f"{type(error).__name__}, whose message cannot be printed"
+
+
 def report(framework, error):
     """Say in one line on standard error that nothing of a framework is bound, and why."""
     try:
-        why = " ".join(str(error).split())[:500]
-    except BaseException:  # noqa: BLE001 - a foreign __str__ may raise anything
-        why = "its message cannot be printed"
+        from syncfree._errors import told as said
+    except BaseException:  # noqa: BLE001 - syncfree may be what is broken
+        said = plainly
     try:
-        print(f"syncfree: nothing of {framework} is bound: {type(error).__name__}: {why}", file=sys.stderr)
+        print(f"syncfree: nothing of {framework} is bound: {said(error)}", file=sys.stderr)
     except Exception:  # noqa: BLE001 - without standard error there is nowhere to say it, and the framework must import
         return
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import syncfree
 from syncfree import PluginError, SelectionError
 from syncfree._adapter_checks import check_adapter
 from syncfree._adapters import Adapters
@@ -19,7 +20,9 @@ from syncfree._plugins import Plugins
 from syncfree.adapting import Adapter, Attachment, Binding, Form
 from syncfree.hooks import HOOKS
 
+from .made_up import REDUCE, MadeUp, reduce_binding
 from .neighbours import Neighbours
+from .spawned import CALL, First
 
 SHIPPED = {"diffusers", "sglang", "vllm"}
 
@@ -341,3 +344,27 @@ def test_damaged_metadata_is_said_once_with_the_plugins(neighbours: Neighbours) 
     plugins.discover()
     assert [str(broken).partition(":")[0] for broken in plugins.broken] == ["acme 1.0"]
     assert Adapters().broken == []
+
+
+@pytest.mark.parametrize("imported_first", [False, True])
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), GeneratorExit(), RuntimeError(Unshowable())], ids=["exit", "generator", "text"]
+)
+def test_a_compose_function_that_fails_is_the_adapters_and_the_framework_is_imported(
+    made_up: MadeUp, error: BaseException, imported_first: bool
+) -> None:
+    def fails(mine: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..., Any]:
+        raise error
+
+    syncfree.register(First(), "first")
+    made_up.release("1.0")
+    made_up.record(REDUCE)
+    made_up.install("1.0")
+    made_up.adapter(reduce_binding(Form(">=1.0,<2", "needed", "it stalls", (fails,))))
+    if imported_first:
+        made_up.work()
+    syncfree.load("made_up")
+    assert made_up.work().reduce(*CALL)[0] == "upstream"
+    (entry,) = syncfree.plan()
+    assert entry.state == "refused"
+    assert f"the adapter failed: {type(error).__name__}" in entry.reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -64,6 +65,7 @@ def test_is_in_place_once_the_module_is_imported_and_restored_by_identity(made_u
         (Attachment("made_up.work:Worker.stop", shout, "shouting"), "Worker.stop is not there, so shouting is missing"),
         (Attachment("made_up.work:Boss.start", shout, "shouting"), "there is no Boss in the loaded module"),
         (Attachment(START, lambda _: told, "telling", adds=True), "Worker.start is there already, so telling is missing"),
+        (Attachment(START, lambda _: sys.exit(3), "shouting"), "the adapter failed, so shouting is missing: SystemExit: 3"),
     ],
 )
 def test_what_does_not_fit_is_a_warning_and_the_import_goes_on(
@@ -108,7 +110,9 @@ def test_an_attribute_that_is_none_is_not_taken_for_none_at_all(made_up: MadeUp,
     made_up.release("1.0", f"{SOURCE}    taken = None\n")
     made_up.record(REDUCE)
     made_up.install("1.0")
-    made_up.adapter(reduce_binding(), attachments=(Attachment("made_up.work:Worker.taken", lambda _: told, "it", adds=True),))
+    made_up.adapter(
+        reduce_binding(), attachments=(Attachment("made_up.work:Worker.taken", lambda _: told, "it", adds=True),)
+    )
     worker = made_up.work().Worker
     syncfree.load("made_up")
     assert "Worker.taken is there already" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from .first_import import FirstImport
 from .neighbours import GOOD, Neighbours
 
+ROOT = Path(__file__).parents[2]
 PLUGINS = {
     "exit": "import sys; sys.exit(3)",
     "base exception": "raise BaseException",
@@ -87,6 +89,33 @@ def test_metadata_that_is_not_utf_8_leaves_nothing_out(first: FirstImport, neigh
     neighbours.distribution("", "diffusers", "0.1", metadata=b"Author: caf\xe9\n")
     program = "import diffusers, syncfree; print({entry.version for entry in syncfree.plan()}, syncfree.plan().broken)"
     assert first.says(program) == "{'0.1'} ()"
+
+
+@pytest.mark.parametrize("name", ["packaging", "pluggy"])
+def test_a_module_of_the_users_that_hides_one_of_ours_is_named_with_its_file(first: FirstImport, name: str) -> None:
+    first.add(f"{name}.py", "mine = True\n")
+    done = first.run("import diffusers; print(diffusers.executed)")
+    assert (done.returncode, done.stdout) == (0, "True\n")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("syncfree: nothing of diffusers is bound: ")
+    assert f"{first.folder / name}.py" in line
+
+
+@pytest.mark.parametrize("file", ["_runtime", "_errors", "_text", "hooks/__init__", "plugins/sync_free/plugin"])
+@pytest.mark.parametrize(
+    ("text", "said"), [("def broken(:\n", "SyntaxError"), ("raise SystemExit(3)\n", "SystemExit: 3"), ("\0", "null bytes")]
+)
+def test_a_damaged_file_of_ours_leaves_the_framework_alone(first: FirstImport, file: str, text: str, said: str) -> None:
+    """As an installation that was interrupted leaves it."""
+    folder = first.folder / "syncfree"
+    for name, source in {"": "registry", "plugins": "plugins", "adapters": "adapters"}.items():
+        shutil.copytree(ROOT / source, folder / name, dirs_exist_ok=True)
+    (folder / f"{file}.py").write_text(text)
+    done = first.run("import diffusers; print(diffusers.executed)")
+    assert (done.returncode, done.stdout) == (0, "True\n")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("syncfree")
+    assert said in line
 
 
 def test_every_neighbour_at_once(first: FirstImport, neighbours: Neighbours) -> None:
