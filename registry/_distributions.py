@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import sys
 from collections.abc import Iterator
 from importlib.metadata import Distribution, DistributionFinder
@@ -68,12 +67,15 @@ def with_entry_points(problems: list[tuple[str, str]]) -> Iterator[tuple[str, Di
 
 def name_and_version(distribution: Distribution) -> tuple[str, str | None]:
     """What a distribution is called and its version: as METADATA says, otherwise as its folder is called."""
+    nothing: list[object] = ["", ""]
 
     def read() -> list[object]:
+        folder = _folder(distribution)
+        if folder is not None and _is_special(os.path.join(folder, "METADATA")):
+            return nothing
         metadata = distribution.metadata
         return [metadata[header] for header in ("Name", "Version")]
 
-    nothing: list[object] = ["", ""]
     found = [one_line(text) if isinstance(text, str) else "" for text in or_default(read, nothing)]
     name, version = _from_folder(distribution)
     return found[0] or name or "a distribution without a name", found[1] or version or None
@@ -112,14 +114,14 @@ def _has_entry_points(folder: str) -> bool:
     """Whether a folder of metadata has entry points that can be read, and without waiting for a writer."""
     file = os.path.join(folder, ENTRY_POINTS)
     try:
-        kind = os.stat(file).st_mode
+        os.stat(file)
     except FileNotFoundError:
         return False
     except NotADirectoryError as error:
         if folder.endswith(".egg-info"):
             return False  # one file is what distutils wrote
         raise Unreadable(f"{folder} is not a folder") from error
-    if not stat.S_ISREG(kind):
+    if _is_special(file):
         raise Unreadable(f"{file} is not a file")
     if not os.access(file, os.R_OK):
         raise Unreadable(f"{file} must not be read by this user")
@@ -131,9 +133,14 @@ def _has_metadata(distribution: Distribution) -> bool:
     return or_default(lambda: any(distribution.read_text(name) for name in ("METADATA", "PKG-INFO", "")), True)
 
 
+def _is_special(file: str) -> bool:
+    """Whether something is there that is no file: opening a named pipe would wait for a writer."""
+    return os.path.exists(file) and not os.path.isfile(file)
+
+
 def _folder(distribution: Distribution) -> str | None:
     """The ``.dist-info`` of a distribution on the disk; None for one in an archive, or found by somebody's own finder."""
-    path = vars(distribution).get("_path")
+    path: object = or_default(lambda: getattr(distribution, "_path", None), None)
     return os.fspath(path) if isinstance(path, PurePath) else None
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ._errors import PluginError, one_line, or_default
+from ._errors import PluginError, or_default
 
 _STREAMS = {"stdout": 1, "stderr": 2}
 
@@ -17,7 +17,7 @@ def guarded() -> Iterator[None]:
     """Import somebody's module in this block: what it takes from ``sys.path`` is put back, a closed standard stream opened.
 
     Raises:
-        PluginError: there was something to undo, and the block raised nothing.
+        PluginError: it left nothing of ``sys.path``, or closed a stream, and the block raised nothing.
     """
     path, entries = sys.path, list(sys.path)
     streams = [name for name in _STREAMS if not _is_closed(name)]
@@ -37,7 +37,8 @@ def _put_back(path: list[str], entries: list[str]) -> list[str]:
     taken = [entry for entry in entries if entry not in sys.path]
     for entry in taken:
         sys.path.insert(min(entries.index(entry), len(sys.path)), entry)
-    return [f"takes {one_line(taken)} from sys.path"] if taken else []
+    # A few entries are no reason to refuse it: another thread may have taken them.
+    return ["empties sys.path"] if taken == entries else []
 
 
 def _is_closed(name: str) -> bool:

@@ -159,7 +159,7 @@ class Plugins:
 
     def _check_name(self, name: str, distribution: str | None) -> None:
         who = describe(name, distribution)
-        if name in RESERVED or not name.isidentifier():
+        if not isinstance(name, str) or name in RESERVED or not name.isidentifier():
             raise PluginError(f"plugin {who}: {name!r} cannot be a plugin's name")
         if name in self.distributions:
             raise PluginError(f"plugin {who}: the name is taken by {self.distributions[name] or 'the program'}")

@@ -130,6 +130,12 @@ def test_a_plugin_is_found_although_its_metadata_does_not_say_whose_it_is(
     assert found.damaged == []
 
 
+def test_a_metadata_that_is_a_named_pipe_is_not_waited_for(neighbours: Neighbours) -> None:
+    info = neighbours.distribution("[syncfree]\nacme = made_up_acme\n", metadata=None)
+    os.mkfifo(info / "METADATA")
+    assert theirs(find("syncfree")) == [("acme", "made_up_acme", "acme 1.0"), GOOD_ONE]
+
+
 def test_an_egg_info_without_a_version_is_found(neighbours: Neighbours) -> None:
     neighbours.distribution("[syncfree]\nacme = made_up_acme\n", metadata=None, folder="acme.egg-info")
     assert theirs(find("syncfree")) == [("acme", "made_up_acme", "acme (unknown version)"), GOOD_ONE]
@@ -195,6 +201,12 @@ class Odd(Distribution):
         raise NotImplementedError
 
 
+class Slotted:
+    """What a finder may return and is no distribution."""
+
+    __slots__ = ()
+
+
 @pytest.mark.parametrize("error", [RuntimeError("down"), SystemExit(3), GeneratorExit()], ids=repr)
 def test_a_finder_that_fails_is_named_and_the_others_are_asked(
     neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch, error: BaseException
@@ -208,15 +220,23 @@ def test_a_finder_that_fails_is_named_and_the_others_are_asked(
     assert theirs(found) == [GOOD_ONE]
 
 
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        (Odd(), "SystemExit: no entry_points.txt"),
+        (Slotted(), "AttributeError: 'Slotted'"),
+        (None, "AttributeError: 'NoneType'"),
+    ],
+)
 def test_a_distribution_of_an_unknown_class_that_fails_is_named(
-    neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch
+    neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch, odd: object, why: str
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(sys, "meta_path", [Finder([Odd()]), *sys.meta_path])
+        patch.setattr(sys, "meta_path", [Finder([odd]), *sys.meta_path])
         found = find("syncfree")
     ((whose, reason),) = found.damaged
     assert whose == "a distribution without a name (unknown version)"
-    assert "SystemExit: no entry_points.txt" in reason
+    assert why in reason
     assert theirs(found) == [GOOD_ONE]
 
 

@@ -91,8 +91,8 @@ def test_a_good_plugin_is_taken_in_under_its_name(plugins: Plugins) -> None:
     assert found.lockstep
 
 
-@pytest.mark.parametrize("name", [*sorted(RESERVED), "two words", "1st", ""])
-def test_a_name_that_could_not_be_chosen_is_refused(plugins: Plugins, name: str) -> None:
+@pytest.mark.parametrize("name", [*sorted(RESERVED), "two words", "1st", "", 7, None])
+def test_a_name_that_could_not_be_chosen_is_refused(plugins: Plugins, name: Any) -> None:
     with pytest.raises(PluginError, match="cannot be a plugin's name"):
         plugins.register(Good(), name)
 
