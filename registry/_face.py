@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ._errors import SyncfreeError
+from ._errors import SelectionError, SyncfreeError
 from ._plan import Plan
 from ._plugins import describe
 from ._rank import rank_count, tell, whereabouts
 from ._runtime import RUNTIME
+from ._select import is_off
 from ._slot import Counts
 from ._version import __version__
 
@@ -35,6 +38,9 @@ def load(framework: str) -> Plan:
         SelectionError: a wrong name in the environment or the configuration file, an explicit choice that cannot be met,
             or a framework that is not installed. It is logged at ERROR, and nothing is bound.
     """
+    with suppress(SelectionError):  # raised again below, where it is logged
+        if is_off(os.environ):
+            return plan()
     log = logging.getLogger("syncfree")
     try:
         adapter_log = logging.getLogger(RUNTIME.adapters().get(framework).logger)

@@ -181,20 +181,21 @@ class Runtime:
 
         Raises:
             SelectionError: a wrong name, a choice that cannot be met, or a lockstep hook that the ranks do not switch
-                together. Nothing is switched then.
+                together. Nothing is switched then. While syncfree is switched off, nothing is looked at and nothing raised.
         """
-        found = self.discovered()
-        problems, valid = [], {}
-        for hook, name in choices.items():
-            if hook not in HOOKS:
-                problems.append(f"unknown hook {hook!r}{nearest(hook, HOOKS)}")
-            elif problem := choice_problem(hook, name, found.plugins.implementations.get(hook, {}), found.names):
-                problems.append(problem)
-            else:
-                valid[hook] = Choice(name, PROGRAM)
-        layer = Layer(valid, owner)
+        problems = [] if is_off(os.environ) else self._wrong_names(choices)
+        layer = Layer({} if problems else {hook: Choice(name, PROGRAM) for hook, name in choices.items()}, owner)
         self._switch(lambda layers: layers.with_layer(layer), all_ranks, frozenset(choices), problems)
         return layer
+
+    def _wrong_names(self, choices: Mapping[str, str]) -> list[str]:
+        found = self.discovered()
+        problems = [f"unknown hook {hook!r}{nearest(hook, HOOKS)}" for hook in choices if hook not in HOOKS]
+        for hook, name in choices.items():
+            if hook in HOOKS:
+                available = found.plugins.implementations.get(hook, {})
+                problems += filter(None, [choice_problem(hook, name, available, found.names)])
+        return problems
 
     def take_back(self, layer: Layer, all_ranks: bool) -> None:
         """Undo one `use`: what was chosen below its layer, or above it since, is in force.
@@ -386,7 +387,6 @@ class Runtime:
         if is_off(os.environ) or not self.selection().enabled:
             if together:
                 agree({}, ["switched off"])
-            raise_all(given)
             logging.getLogger("syncfree").warning(
                 "syncfree is switched off; the choice of %s does nothing", ", ".join(sorted(hooks))
             )

@@ -134,6 +134,18 @@ def test_a_use_call_in_a_program_that_is_switched_off_says_so(
         assert "switched off" in caplog.text
 
 
+def test_a_program_that_is_switched_off_raises_nothing_and_discovers_nothing(
+    ready: MadeUp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, value in {"SYNCFREE": "off", "SYNCFREE_X": "1", "SYNCFREE_CONFIG": "/no/such/file"}.items():
+        monkeypatch.setenv(name, value)
+    with syncfree.use(dp_all_reduce="nothing", no_such_hook="x"):
+        assert "the choice of dp_all_reduce, no_such_hook does nothing" in caplog.text
+    assert not syncfree.load("made_up").enabled
+    assert syncfree.plan().entries == ()
+    assert (ready.runtime._discovered, ready.runtime._adapters) == (None, None)
+
+
 def test_upstream_chosen_by_the_environment_leaves_the_framework_untouched(
     ready: MadeUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
