@@ -44,7 +44,7 @@ def told(by_server: Answer) -> list[dict[str, Any]]:
     if by_server.media_type not in (None, "application/json"):
         raise WrongShape(f"it is of type {by_server.media_type[:50]!r}, not 'application/json'")
     try:
-        answer = json.loads(by_server.body)
+        answer = json.loads(by_server.body, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise WrongShape(f"it is not JSON: {error}") from error
     _check(answer, {"results": [[_WORKER]]}, "it")
@@ -55,6 +55,11 @@ def told(by_server: Answer) -> list[dict[str, Any]]:
         if one["rank"] is not None and one["rank"]["index"] >= one["rank"]["size"]:
             raise WrongShape(f"rank {one['rank']['index']} is not one of {one['rank']['size']}")
     return found
+
+
+def _refuse(constant: str) -> None:
+    """Refuse NaN and the infinities, which Python reads and JSON does not have."""
+    raise ValueError(f"it has {constant}")
 
 
 def _check(value: object, shape: Any, where: str) -> None:

@@ -14,7 +14,9 @@ _SHOWN = 8
 
 
 def show(address: str, as_json: bool) -> None:
-    """Ask a vLLM server for the plans of its workers and print them; ends with status 1 when they are not all there or differ.
+    """Ask a vLLM server for the plans of its workers and print them.
+
+    Ends with status 1 when the plans are not all there or differ, or when nothing is loaded in a worker.
 
     Raises:
         ServerError: the server cannot be asked.

@@ -225,6 +225,7 @@ OTHER = {
     "a page": (sends(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + GOOD), "it is of type 'text/html'"),
     "deep JSON": (sends(HEAD + b"\r\n" + b"[" * 100_000), "it is not JSON: maximum recursion depth"),
     "a large number": (sends(HEAD + b"\r\n" + b"9" * 100_000), "that is not vLLM's"),
+    "no number": (sends(HEAD + b'\r\n{"results": [], "x": NaN}'), "it is not JSON: it has NaN"),
     "text that is not UTF-8": (sends(HEAD + b'\r\n{"results": "\xff"}'), "it is not JSON"),
     "a bomb": (sends(HEAD + b"Content-Encoding: gzip\r\n\r\n" + BOMB), "in the encoding 'gzip'"),
     "unauthorized": (sends(b"HTTP/1.1 401 Unauthorized\r\n\r\n"), "answered 401 Unauthorized"),
