@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from logging import Logger
 from types import FunctionType, ModuleType
 from typing import Any
 
 from ._culprit import described
 from ._errors import BindingError
 from ._live import METHODS, Source, find
+from ._log import Log
 from ._namespace import class_name, namespace
 from ._slot import Slot, slot_of
 from ._standing import Displaced, displaced
@@ -113,7 +113,7 @@ def standing(site: Site) -> str | None:
     return None if gone is None else gone.why
 
 
-def observe(sites: Iterable[Site], log: Logger) -> Displaced | None:
+def observe(sites: Iterable[Site], log: Log) -> Displaced | None:
     """What became of these sites together, None while all are in place; each change is logged once, as a warning."""
     found = []
     for site in sites:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ._errors import SelectionError, SyncfreeError
+from ._log import log_of
 from ._plan import Plan
 from ._plugins import describe
 from ._rank import rank_count, tell, whereabouts
@@ -41,9 +41,9 @@ def load(framework: str) -> Plan:
     with suppress(SelectionError):  # raised again below, where it is logged
         if is_off(os.environ):
             return plan()
-    log = logging.getLogger("syncfree")
+    log = log_of()
     try:
-        adapter_log = logging.getLogger(RUNTIME.adapters().get(framework).logger)
+        adapter_log = log_of(RUNTIME.adapters().get(framework).logger)
         log = adapter_log
         fresh = RUNTIME.load(framework)
         found = plan()
@@ -64,7 +64,7 @@ def compare_plans(framework: str) -> None:
     """Compare the plans of all ranks of the default process group; see `syncfree._lockstep.compare_plans`."""
     from ._lockstep import compare_plans as _compare_plans
 
-    log = logging.getLogger(RUNTIME.adapters().get(framework).logger)
+    log = log_of(RUNTIME.adapters().get(framework).logger)
     try:
         _compare_plans(plan(), log)
     except SyncfreeError as error:

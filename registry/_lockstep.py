@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ._errors import SelectionError
+from ._log import Log
 from ._plan import Entry, Plan
 from ._rank import rank_count, tell, whereabouts
 from ._select import UPSTREAM
@@ -39,7 +39,7 @@ def agree(choices: Mapping[str, str], problems: list[str], seconds: float = SECO
     return found
 
 
-def compare_plans(plan: Plan, log: logging.Logger, seconds: float = SECONDS_TO_WAIT) -> None:
+def compare_plans(plan: Plan, log: Log, seconds: float = SECONDS_TO_WAIT) -> None:
     """Tell this rank's plan to the others and compare; each rank calls it once its process group exists.
 
     One rank alone returns at once. Where the manifests are equal nothing is said; differences between hooks that are not in
@@ -69,7 +69,7 @@ def compare_plans(plan: Plan, log: logging.Logger, seconds: float = SECONDS_TO_W
         raise SelectionError("syncfree: " + "; ".join(errors))
 
 
-def _differences(by_rank: Mapping[int, dict[str, Any]], log: logging.Logger) -> list[str]:
+def _differences(by_rank: Mapping[int, dict[str, Any]], log: Log) -> list[str]:
     """Warn of the hooks that ranks chose differently; return the errors for those in lockstep."""
     errors = []
     lockstep = {name for said in by_rank.values() for name in said["lockstep"]}

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-
 from packaging.version import Version
 
 from ._errors import SelectionError, told
 from ._face import load
 from ._frameworks import find_installed
+from ._log import log_of
 from ._runtime import RUNTIME
 from .adapting import Adapter
 
-_log = logging.getLogger("syncfree")
+_log = log_of()
 
 
 def first_import(framework: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from . import _bind
 from ._errors import BindingError, SyncfreeError, told
 from ._frameworks import Installed
 from ._judge import Judgement, judge
+from ._log import Log, log_of
 from ._modules import fully_imported
 from ._plan import Entry, State
 from ._plugins import Implementation
@@ -53,9 +53,9 @@ class Place:
         return place
 
     @property
-    def log(self) -> logging.Logger:
+    def log(self) -> Log:
         """The logger that reaches the framework's log."""
-        return logging.getLogger(self.adapter.logger)
+        return log_of(self.adapter.logger)
 
     @property
     def stalls(self) -> bool:

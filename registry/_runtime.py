@@ -6,7 +6,6 @@ there are and what may be done under them: a change is prepared without a lock a
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +23,7 @@ from ._imports import PostImportFinder
 from ._layers import Layer, Layers
 from ._locks import Locks
 from ._lockstep import agree
+from ._log import log_of
 from ._place import Place, is_executed
 from ._plan import Plan
 from ._plugins import Implementation, Plugins, entry_points
@@ -219,7 +219,7 @@ class Runtime:
             self._executed_modules.clear()
             self._locks.generation += 1
         for message in left:
-            logging.getLogger("syncfree").warning("syncfree: %s", message)
+            log_of().warning("syncfree: %s", message)
         return left
 
     def plan(self) -> Plan:
@@ -330,7 +330,7 @@ class Runtime:
             self._executed_modules.discard(name)
             for place, reason in unmet:
                 place.trouble = reason
-            logging.getLogger("syncfree").error("%s", error)
+            log_of().error("%s", error)
             raise
         if change is not None:
             change.log()
@@ -364,7 +364,7 @@ class Runtime:
             try:
                 attached = attach(attachment, sys.modules[attachment.module])
             except BindingError as error:
-                logging.getLogger(adapter.logger).warning("syncfree: %s", error)
+                log_of(adapter.logger).warning("syncfree: %s", error)
                 continue
             with self._locks.state:
                 if adapter.framework in self._loaded:
@@ -387,7 +387,7 @@ class Runtime:
         if is_off(os.environ) or not self.selection().enabled:
             if together:
                 agree({}, ["switched off"])
-            logging.getLogger("syncfree").warning(
+            log_of().warning(
                 "syncfree is switched off; the choice of %s does nothing", ", ".join(sorted(hooks))
             )
             return

@@ -167,3 +167,25 @@ def test_a_fault_of_ours_while_loading_leaves_the_framework_alone_and_says_so_in
     done = first.run(program)
     assert (done.returncode, done.stdout) == (0, "True\n")
     assert done.stderr == "syncfree: nothing of diffusers is bound: ZeroDivisionError: a fault of ours\n"
+
+
+def test_a_choice_that_cannot_be_met_is_raised_where_nothing_can_be_logged(first: FirstImport) -> None:
+    program = """
+    import logging, os, syncfree
+
+    class Raising(logging.Handler):
+        def emit(self, record):
+            raise RuntimeError("the disk of the log is full")
+
+    logging.getLogger().addHandler(Raising())
+    try:
+        import diffusers
+    except syncfree.SelectionError:
+        print("raised")
+    sys.stderr.close()
+    try:
+        import diffusers
+    except syncfree.SelectionError:
+        print("raised")
+    """
+    assert first.run(program, **UNMET).stdout.split() == ["raised", "raised"]

@@ -1,0 +1,27 @@
+"""Where syncfree logs: loggers whose handlers cannot end what is being logged."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    _Adapter = logging.LoggerAdapter[logging.Logger]
+else:
+    _Adapter = logging.LoggerAdapter
+
+
+class Log(_Adapter):
+    """A logger that raises nothing: with a closed standard error, or a handler that raises, the line is lost and no more."""
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log one line."""
+        try:
+            super().log(level, msg, *args, stacklevel=2, **kwargs)
+        except Exception:  # noqa: BLE001 - a choice that cannot be met, or an import, matters more than its line in a log
+            return
+
+
+def log_of(logger: str = "syncfree") -> Log:
+    """Return the log of an adapter, by the name of its logger."""
+    return Log(logging.getLogger(logger), {})
