@@ -12,7 +12,7 @@ from ._culprit import described
 from ._errors import BindingError
 from ._live import METHODS, Source, find
 from ._log import Log
-from ._namespace import class_name, namespace
+from ._namespace import class_name, globals_of, is_module, namespace
 from ._slot import Slot, slot_of
 from ._standing import Displaced, displaced
 from .adapting import Binding, Compose, Form
@@ -59,7 +59,7 @@ def make_sites(binding: Binding, form: Form, module_of: Callable[[str], ModuleTy
         for target, compose in zip(binding.targets, form.compose, strict=True):
             name = target.split(":")[0]
             if name not in sources:
-                sources[name] = Source.of(module_of(target))
+                sources[name] = Source.of(module_of(target), name)
             sites.append(_make_site(target, compose, sources[name], binding))
     except BindingError as error:
         raise BindingError(f"{binding.label}: {error}") from error
@@ -85,7 +85,7 @@ def propagate(sites: Iterable[Site], modules: Iterable[str]) -> None:
     for module, name, value in _globals(modules):
         site = by_original.get(id(value))
         if site is not None and not (module is site.owner and name == site.name):
-            setattr(module, name, site.placed)
+            globals_of(module)[name] = site.placed
             site.copies.append((module, name))
 
 
@@ -103,7 +103,7 @@ def take_out(sites: Iterable[Site]) -> list[str]:
     for module, name, value in _globals(tuple(sys.modules)):
         site_of_copy = by_placed.get(id(value))
         if site_of_copy is not None:
-            setattr(module, name, site_of_copy.original)
+            globals_of(module)[name] = site_of_copy.original
     return left
 
 
@@ -133,10 +133,10 @@ def package_modules(package: str) -> list[str]:
 
 def _globals(modules: Iterable[str]) -> Iterable[tuple[ModuleType, str, Any]]:
     for module_name in modules:
-        module = sys.modules.get(module_name)
-        if isinstance(module, ModuleType):
+        module: Any = sys.modules.get(module_name)
+        if is_module(module):
             # A copy: another thread may be importing into this module right now.
-            yield from ((module, name, value) for name, value in list(vars(module).items()))
+            yield from ((module, name, value) for name, value in list(globals_of(module).items()))
 
 
 def _make_site(target: str, compose: Compose, source: Source, binding: Binding) -> Site:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from ._errors import BindingError
-from ._namespace import namespace
+from ._namespace import globals_of
 
 _GENERIC = "<generic parameters of "  # the scope around a function with type parameters, from Python 3.12 on
 _COMPARED = (
@@ -25,22 +25,22 @@ _COMPARED = (
 )
 
 
-def compiled(module: ModuleType) -> CodeType:
-    """Return the code of a module's source, from the bytecode cache where that is up to date; executes nothing.
+def compiled(module: ModuleType, name: str) -> CodeType:
+    """Return the code of the source of a module of this name, from the bytecode cache where that is up to date; executes nothing.
 
     Raises:
         BindingError: there is no source, or it cannot be read.
     """
-    names = namespace(module)
+    names = globals_of(module)
     file, get_code = names.get("__file__"), getattr(names.get("__loader__"), "get_code", None)
     try:
-        code = get_code(module.__name__) if get_code is not None else None
+        code = get_code(name) if get_code is not None else None
         if code is None:
             if file is None:
-                raise BindingError(f"{module.__name__} has no source file")
+                raise BindingError(f"{name} has no source file")
             code = compile(Path(file).read_bytes(), file, "exec", dont_inherit=True)
     except (OSError, ImportError, SyntaxError, ValueError, EOFError) as error:
-        raise BindingError(f"the source of {module.__name__} in {file} cannot be read: {error}") from error
+        raise BindingError(f"the source of {name} in {file} cannot be read: {error}") from error
     return code
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from types import CodeType, FunctionType, ModuleType
 
-from ._namespace import class_name, held_by, is_module, namespace
+from ._namespace import class_name, globals_of, held_by, is_module
 
 
 def described(value: object, module: ModuleType) -> str:
     """Name what took the place of a function of this module: whose it is, and where it is written."""
     if type(value) is FunctionType:
-        own = value.__code__.co_filename == namespace(module).get("__file__")
+        own = value.__code__.co_filename == globals_of(module).get("__file__")
         unless = ", unless that file was changed after it was imported" if own else ""
         return f"{_where(value.__code__, value.__globals__)}{unless}"
     foreign = _function_in(value, module)
@@ -23,7 +23,7 @@ def _where(code: CodeType, names: dict[str, object]) -> str:
     of_file = (
         name
         for name, module in tuple(sys.modules.items())
-        if is_module(module) and namespace(module).get("__file__") == code.co_filename
+        if is_module(module) and globals_of(module).get("__file__") == code.co_filename
     )
     name = next(of_file, None) or names.get("__name__", "unknown")
     return f"{name} ({code.co_filename}:{code.co_firstlineno})"
@@ -32,6 +32,6 @@ def _where(code: CodeType, names: dict[str, object]) -> str:
 def _function_in(value: object, module: ModuleType) -> FunctionType | None:
     """A function of somebody else's that a proxy, a partial, a method or a mock holds."""
     for held in held_by(value):
-        if type(held) is FunctionType and held.__globals__ is not namespace(module):
+        if type(held) is FunctionType and held.__globals__ is not globals_of(module):
             return held
     return None

@@ -24,7 +24,7 @@ from ._compiled import compiled, functions, same_code
 from ._decorators import decorators
 from ._errors import BindingError
 from ._fingerprint import SourceUnreadable
-from ._namespace import ABSENT, class_name, held_by, is_class, is_module, member, namespace, packages
+from ._namespace import ABSENT, class_name, globals_of, held_by, is_class, is_module, member, namespace, packages
 
 METHODS = (staticmethod, classmethod)
 
@@ -33,22 +33,25 @@ METHODS = (staticmethod, classmethod)
 class Source:
     """A loaded module beside what its source defines."""
 
+    name: str
     module: ModuleType
     lines: list[str]
     code: CodeType
 
     @classmethod
-    def of(cls, module: ModuleType) -> Source:
-        """Read a module's source.
+    def of(cls, module: Any, name: str) -> Source:
+        """Read the source of what is loaded under this name.
 
         Raises:
-            BindingError: it cannot be read.
+            BindingError: it is no module, or its source cannot be read.
         """
-        file = namespace(module).get("__file__")
+        if not is_module(module):
+            raise BindingError(f"{name} in sys.modules is not a module, but a {class_name(type(module))}")
+        file = globals_of(module).get("__file__")
         if file is None:
-            raise BindingError(f"{module.__name__} has no source file")
+            raise BindingError(f"{name} has no source file")
         try:
-            return cls(module, Path(file).read_text("utf-8").split("\n"), compiled(module))
+            return cls(name, module, Path(file).read_text("utf-8").split("\n"), compiled(module, name))
         except (OSError, UnicodeDecodeError) as error:
             raise BindingError(f"{file} cannot be read: {error}") from error
 
@@ -60,12 +63,12 @@ class Source:
         """
         codes = list(functions(self.code, qualname.split(".")))
         if not codes:
-            raise BindingError(f"{self.module.__name__} has no definition of {qualname} in its source")
+            raise BindingError(f"{self.name} has no definition of {qualname} in its source")
         for code in codes:
             try:
                 written = decorators(self.lines, code.co_firstlineno)
             except SourceUnreadable as error:
-                raise BindingError(f"{self.module.__name__}: {error}") from error
+                raise BindingError(f"{self.name}: {error}") from error
             found = self._under(raw, [[self._named(name, owner) for name in names] for names in written], code)
             if found is not None:
                 return found
@@ -87,27 +90,25 @@ class Source:
         return self._under(layer, others, code)  # a decorator may return the function itself
 
     def _runs(self, layer: Any, code: CodeType) -> bool:
-        if type(layer) is not FunctionType or layer.__globals__ is not namespace(self.module):
+        if type(layer) is not FunctionType or layer.__globals__ is not globals_of(self.module):
             return False
         return same_code(layer.__code__, code)
 
     def _named(self, dotted: str, owner: Any) -> Any:
         """What a name in a decorator's expression means; `ABSENT` when that is not known any more."""
         first, _, rest = dotted.partition(".")
-        for names in (namespace(self.module), vars(builtins), namespace(owner)):
+        for names in (globals_of(self.module), vars(builtins), namespace(owner)):
             if first in names:
                 return member(names[first], rest) if rest else names[first]
         return ABSENT
 
 
-def find(module: object, target: str) -> tuple[Any, str, Any]:
+def find(module: ModuleType, target: str) -> tuple[Any, str, Any]:
     """Return the owner of a target, its name there, and the raw attribute.
 
     Raises:
         BindingError: there is no such attribute, or it cannot be replaced by assignment.
     """
-    if not is_module(module):
-        raise BindingError(f"{target.split(':')[0]} is not a module, but {type(module).__qualname__!r}")
     owner: Any = module
     *path, name = target.split(":")[1].split(".")
     for part in path:

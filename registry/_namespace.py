@@ -18,7 +18,13 @@ _name_of_class = type.__dict__["__qualname__"].__get__
 
 def namespace(owner: type | ModuleType) -> Mapping[str, Any]:
     """Return the real ``__dict__`` of a class or module."""
-    found: Mapping[str, Any] = _of_class(owner) if is_class(owner) else _of_module(owner)
+    found: Mapping[str, Any] = _of_class(owner) if is_class(owner) else globals_of(owner)
+    return found
+
+
+def globals_of(module: Any) -> dict[str, Any]:
+    """Return the globals of the functions that a module defines."""
+    found: dict[str, Any] = _of_module(module)
     return found
 
 
@@ -36,7 +42,7 @@ def member(value: Any, dotted: str) -> Any:
     """Return what ``a.b`` means on a value without running any of its code; `ABSENT` when it is not there."""
     for name in dotted.split("."):
         if is_module(value):
-            value = namespace(value).get(name, ABSENT)
+            value = globals_of(value).get(name, ABSENT)
         else:
             value = inspect.getattr_static(value, name, ABSENT)
         if type(value) in (staticmethod, classmethod):
@@ -53,7 +59,7 @@ def packages(value: object) -> set[str]:
     if type(value) is FunctionType:
         home = value.__globals__.get("__name__")
         module: Any = sys.modules.get(home) if type(home) is str else None
-        homes = [home] if is_module(module) and namespace(module) is value.__globals__ else []
+        homes = [home] if is_module(module) and globals_of(module) is value.__globals__ else []
     else:
         bases = type.__dict__["__mro__"].__get__(value if is_class(value) else type(value))
         homes = [_module_of_class(base) for base in bases]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from ._culprit import described
 from ._errors import BindingError
 from ._live import METHODS, Source, find
+from ._namespace import class_name, globals_of, is_module
 
 if TYPE_CHECKING:
     from ._bind import Site
@@ -29,7 +30,7 @@ def displaced(site: Site) -> Displaced | None:
     if module is None:
         return Displaced("unloaded", f"{name} left sys.modules after syncfree bound {site.target}; {AGAIN}")
     if module is not site.module:
-        return Displaced("reloaded", f"{name} was imported anew after syncfree bound {site.target}; {AGAIN}")
+        return _instead(module, name, site)
     try:
         owner, _, raw = find(module, site.target)
     except BindingError as error:
@@ -45,8 +46,16 @@ def displaced(site: Site) -> Displaced | None:
     return Displaced("replaced", f"{site.target} was replaced by {who} after syncfree bound it")
 
 
+def _instead(other: object, name: str, site: Site) -> Displaced:
+    """What an object in sys.modules, which is not the module that was bound, makes of the binding."""
+    if is_module(other) and globals_of(other).get("__file__") == globals_of(site.module).get("__file__"):
+        return Displaced("reloaded", f"{name} was imported anew after syncfree bound {site.target}; {AGAIN}")
+    return Displaced("replaced", f"{name} was replaced by a {class_name(type(other))} after syncfree bound {site.target}")
+
+
 def _is_sources(raw: object, owner: object, site: Site) -> bool:
     try:
-        return Source.of(site.module).function_in(raw, owner, site.target.split(":")[1]) is not None
+        source = Source.of(site.module, site.target.split(":")[0])
+        return source.function_in(raw, owner, site.target.split(":")[1]) is not None
     except BindingError:
         return False  # its source is gone: what is there cannot be told from a patch

@@ -6,6 +6,7 @@ import functools
 import importlib
 import logging
 import sys
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -138,6 +139,16 @@ def test_a_module_that_was_imported_anew_is_told_and_its_successor_can_be_bound(
     assert syncfree.restore() == ()
     syncfree.load("made_up")
     assert work.reduce(*CALL)[0] == "mine"
+
+
+@pytest.mark.parametrize("other", [object(), types.ModuleType("made_up.work"), type("Lazy", (types.ModuleType,), {})("lazy")])
+def test_another_object_in_the_place_of_the_module_is_told(bound: MadeUp, other: Any) -> None:
+    work: Any = bound.work()
+    sys.modules["made_up.work"] = other
+    assert entry().state == "replaced"
+    assert f"made_up.work was replaced by a {type(other).__module__}.{type(other).__qualname__}" in entry().reason
+    assert syncfree.restore() == ()
+    assert work.reduce(*CALL)[0] == "upstream"
 
 
 def test_an_original_that_somebody_put_back_counts_as_restored(bound: MadeUp) -> None:

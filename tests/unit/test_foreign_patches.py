@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
+import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -22,6 +24,8 @@ HOOK = "dp_all_reduce"
 SOURCE = """
 import contextlib
 import functools
+import importlib
+import sys
 from .decorating import Timed, kept, named, registered, timed, unnamed
 
 def reduce(local, rank, size, group, device):
@@ -79,6 +83,8 @@ else:
 """
 DECORATING = """
 import functools
+import importlib
+import sys
 
 def timed(function):
     @functools.wraps(function)
@@ -345,8 +351,88 @@ def test_a_module_whose_file_has_changed_since_it_was_imported_is_refused(framew
     assert "was changed after it was imported" in bind(framework, "reduce").reason
 
 
+@pytest.mark.parametrize("other", [object(), types.SimpleNamespace(reduce=print), None])
+def test_what_is_no_module_is_refused(framework: MadeUp, other: Any) -> None:
+    framework.record("made_up.work:reduce")
+    framework.work()
+    sys.modules["made_up.work"] = other
+    entry = bind(framework, "reduce")
+    assert entry.state in ("refused", "waiting")
+    assert other is None or "made_up.work in sys.modules is not a module" in entry.reason
+
+
+def test_a_module_that_answers_for_its_attributes_itself_is_asked_past_that(framework: MadeUp) -> None:
+    class Lying(types.ModuleType):
+        @property
+        def __dict__(self) -> Any:
+            return {}
+
+        def __getattribute__(self, name: str) -> Any:
+            return print
+
+    work: Any = framework.work()
+    work.reduce = theirs = wrapped(work.reduce)
+    work.__class__ = Lying
+    try:
+        assert "was already replaced by" in bind(framework, "reduce").reason
+    finally:
+        object.__setattr__(work, "__class__", types.ModuleType)
+    assert work.reduce is theirs
+
+
+def test_a_module_of_the_framework_that_refuses_attributes_does_not_stop_a_binding(framework: MadeUp) -> None:
+    class Sealed(types.ModuleType):
+        def __setattr__(self, name: str, value: Any) -> None:
+            raise AttributeError("sealed")
+
+    work: Any = framework.work()
+    copies: Any = importlib.import_module("made_up.copies")
+    copies.__class__ = Sealed
+    assert bind(framework, "reduce").state == "bound"
+    assert copies.reduce is work.reduce
+    syncfree.restore()
+    assert copies.reduce is work.reduce
+
+
+@pytest.mark.parametrize("tracing", ["sys.settrace", "sys.setprofile", "sys.monitoring"])
+def test_a_function_under_a_debugger_or_coverage_is_still_its_source_s(framework: MadeUp, tracing: str) -> None:
+    """From Python 3.12 on they instrument the code object in place."""
+    reduce = framework.work().reduce
+    with traced(tracing):
+        for _ in range(100):
+            reduce([1], 0, 1, None, "cpu")
+        assert bind(framework, "reduce").state == "bound"
+
+
 def test_a_function_that_has_run_ten_thousand_times_is_still_its_source_s(framework: MadeUp) -> None:
     reduce = framework.work().reduce
     for _ in range(10_000):
         reduce([1], 0, 1, None, "cpu")
     assert bind(framework, "reduce").state == "bound"
+
+
+@contextlib.contextmanager
+def traced(how: str) -> Iterator[None]:
+    if how != "sys.monitoring":
+        before = sys.gettrace() if how == "sys.settrace" else sys.getprofile()
+        set_tracing = {"sys.settrace": sys.settrace, "sys.setprofile": sys.setprofile}[how]
+
+        def tracer(*event: Any) -> Any:
+            return tracer
+
+        set_tracing(tracer)
+        try:
+            yield
+        finally:
+            set_tracing(before)
+    elif sys.version_info >= (3, 12):
+        events = sys.monitoring.events
+        sys.monitoring.use_tool_id(4, "a test")
+        sys.monitoring.set_events(4, events.LINE | events.INSTRUCTION | events.PY_START)
+        try:
+            yield
+        finally:
+            sys.monitoring.set_events(4, 0)
+            sys.monitoring.free_tool_id(4)
+    else:
+        yield
