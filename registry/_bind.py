@@ -43,6 +43,11 @@ class Site:
     copies: list[tuple[ModuleType, str]] = field(default_factory=list)
     noticed: Displaced | None = None
 
+    def is_out(self) -> bool:
+        """Whether the original is back, or what was put there cannot come back."""
+        gone = displaced(self)
+        return gone is not None and gone.state != "replaced"
+
 
 def make_sites(binding: Binding, form: Form, module_of: Callable[[str], ModuleType]) -> list[Site]:
     """Check every live target of a binding and make its slot; nothing is put in place yet, and nothing has changed.

@@ -31,14 +31,13 @@ class PostImportFinder(importlib.abc.MetaPathFinder):
         When the callback raises, the import fails with its error, and the callback is called again after the next execution.
         """
         self.waiting.setdefault(name, []).append(callback)
-        if self not in sys.meta_path:
+        if not any(finder is self for finder in sys.meta_path):  # somebody's finder may say that it equals this one
             sys.meta_path.insert(0, self)
 
     def stop(self) -> None:
         """Forget everything and leave ``sys.meta_path``."""
         self.waiting.clear()
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
+        sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Find a watched module through the finders behind this one; None for every other module."""
@@ -46,8 +45,8 @@ class PostImportFinder(importlib.abc.MetaPathFinder):
             return None
         # Only the finders behind: another one of this kind in front asks this one in its turn.
         finders = list(sys.meta_path)
-        behind = finders[finders.index(self) + 1 :] if self in finders else finders
-        for finder in behind:
+        own = next((index for index, finder in enumerate(finders) if finder is self), -1)
+        for finder in finders[own + 1 :]:
             find = getattr(finder, "find_spec", None)
             if find is not None:
                 spec: ModuleSpec | None = find(fullname, path, target)

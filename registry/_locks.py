@@ -25,6 +25,21 @@ from ._errors import SelectionError
 _SECONDS_BEFORE_FORK = 10.0
 
 
+class Nesting(threading.local):
+    """Whether a thread is inside of a piece of work already: foreign code that runs there may call us again."""
+
+    depth = 0
+
+    @contextmanager
+    def entered(self) -> Iterator[bool]:
+        """Do the work; yields whether this is the outermost entry, whose result counts."""
+        self.depth += 1
+        try:
+            yield self.depth == 1
+        finally:
+            self.depth -= 1
+
+
 class Locks:
     """The two locks of a runtime, and the number of changes that were made under them."""
 

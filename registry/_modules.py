@@ -15,6 +15,15 @@ def is_importing(module: object) -> bool:
     return bool(getattr(spec, "_initializing", False))
 
 
+def is_stand_in(module: object) -> bool:
+    """Whether this did not come from an import: an empty module or another object that somebody put into ``sys.modules``."""
+    try:
+        attributes = object.__getattribute__(module, "__dict__")
+    except AttributeError:
+        return True
+    return attributes.get("__spec__") is None and attributes.get("__file__") is None
+
+
 def fully_imported(name: str) -> ModuleType | None:
     """A module that has been imported to its end; None for any other, which is not there yet. Imports nothing."""
     module = sys.modules.get(name)

@@ -12,7 +12,7 @@ from ._errors import BindingError, SyncfreeError, told
 from ._frameworks import Installed
 from ._judge import Judgement, judge
 from ._log import Log, log_of
-from ._modules import fully_imported
+from ._modules import fully_imported, is_stand_in
 from ._plan import Entry, State
 from ._plugins import Implementation
 from ._releases import ReleaseDataError, load_releases
@@ -175,5 +175,6 @@ class Place:
 
 
 def is_executed(name: str) -> bool:
-    """Whether a module has been imported to its end."""
-    return fully_imported(name) is not None
+    """Whether a module has been imported to its end; a stand-in that somebody put there, without spec or file, has not."""
+    module = fully_imported(name)
+    return module is not None and not is_stand_in(module)

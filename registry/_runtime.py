@@ -21,7 +21,7 @@ from ._errors import BindingError, PluginError, SelectionError, SyncfreeError, n
 from ._frameworks import Installed, find_installed
 from ._imports import PostImportFinder
 from ._layers import Layer, Layers
-from ._locks import Locks
+from ._locks import Locks, Nesting
 from ._lockstep import agree
 from ._log import log_of
 from ._place import Place, is_executed
@@ -40,9 +40,11 @@ class Runtime:
 
     def __init__(self) -> None:
         self._locks = Locks()
+        self._nested = Nesting()
         self._finder = PostImportFinder()
         self._layers = Layers()
         self._places: tuple[Place, ...] = ()
+        self._patched_over: tuple[_bind.Site, ...] = ()
         self._attached: tuple[Attached, ...] = ()
         self._to_attach: tuple[tuple[Attachment, Adapter], ...] = ()
         self._executed_modules: set[str] = set()
@@ -55,11 +57,14 @@ class Runtime:
 
     def adapters(self) -> Adapters:
         """The adapters, discovered on first use."""
-        if self._adapters is None:
-            found = Adapters()
+        while (found := self._adapters) is None:
+            with self._nested.entered() as outermost:
+                made = Adapters()
+            if not outermost:
+                return made
             with self._locks.state:
-                self._adapters = self._adapters or found
-        return self._adapters
+                self._adapters = self._adapters or made
+        return found
 
     def discovered(self) -> Discovered:
         """The user's selection and the plugins that it permits, discovered and validated on first use.
@@ -69,7 +74,10 @@ class Runtime:
         """
         while (found := self._discovered) is None:
             registered = self._registered
-            made = discover(registered)
+            with self._nested.entered() as outermost:
+                made = discover(registered)
+            if not outermost:
+                return made
             with self._locks.state:
                 if self._discovered is None and self._registered is registered:
                     self._discovered = made
@@ -209,7 +217,10 @@ class Runtime:
         """Put every original back and forget the program's choices; return what could not be restored."""
         with self._locks.changing(), self._locks.state:
             self._finder.stop()
-            left = _bind.take_out(site for place in self._places if place.state == "bound" for site in place.sites)
+            sites = [site for place in self._places if place.state == "bound" for site in place.sites]
+            _bind.take_out(self._patched_over)  # whoever patched over these may be gone; it was reported before
+            left = _bind.take_out(sites)
+            self._patched_over = tuple(site for site in (*self._patched_over, *sites) if not site.is_out())
             left += [message for attached in self._attached if (message := attached.take_out()) is not None]
             for place in self._places:
                 place.restored()
@@ -318,7 +329,7 @@ class Runtime:
         unmet: list[tuple[Place, str]] = []
 
         def prepared() -> Change | None:
-            places = [place for place in self._places if name in place.modules and self._is_ready(place)]
+            places = [place for place in self._loaded_places() if name in place.modules and self._is_ready(place)]
             change = prepare(places, self.choice, executed=self._executed_modules) if places else None
             unmet[:] = change.unmet if change else ()
             return change
@@ -336,6 +347,10 @@ class Runtime:
             change.log()
         self._attach_executed()
 
+    def _loaded_places(self) -> list[Place]:
+        """The places of loaded frameworks; those of restored ones stay in the plan until they are loaded again."""
+        return [place for place in self._places if place.adapter.framework in self._loaded]
+
     def _is_ready(self, place: Place) -> bool:
         return place.state == "waiting" and not place.modules_to_import(self._executed_modules)
 
@@ -343,7 +358,7 @@ class Runtime:
         """Bind places that wait although their modules are there: an import was under way when they began to wait."""
 
         def prepared() -> Change | None:
-            missed = [place for place in self._places if self._is_ready(place)]
+            missed = [place for place in self._loaded_places() if self._is_ready(place)]
             if not missed or self._locks.interrupted:
                 return None
             change = prepare(missed, self.choice, executed=self._executed_modules)
@@ -400,7 +415,7 @@ class Runtime:
             now, then = self._choices(), Choices(self.discovered(), layers)
             change = Change(list(given))
             try:
-                places = [place for place in self._places if place.binding.hook in hooks and place.state != "restored"]
+                places = [place for place in self._loaded_places() if place.binding.hook in hooks]
                 switch = Switch(tuple(places), now, then)
                 told = switch.told()
                 change.problems += [] if all_ranks else switch.alone()

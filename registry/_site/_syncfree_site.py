@@ -28,8 +28,8 @@ class FirstImport:
         if name not in self.frameworks:
             return None
         finders = list(sys.meta_path)
-        behind = finders[finders.index(self) + 1 :] if self in finders else finders
-        for finder in behind:
+        own = next((index for index, finder in enumerate(finders) if finder is self), -1)
+        for finder in finders[own + 1 :]:
             find = getattr(finder, "find_spec", None)
             spec = find(name, path, target) if find is not None else None
             if spec is not None:
@@ -54,8 +54,8 @@ class FirstImport:
                 raise  # an explicit choice cannot be met; the next import asks again
             report(framework, error)
         self.frameworks.pop(name, None)
-        if not self.frameworks and self in sys.meta_path:
-            sys.meta_path.remove(self)
+        if not self.frameworks:
+            sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
 
 
 class LoadFirst:

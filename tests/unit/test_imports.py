@@ -113,3 +113,28 @@ def test_stop_leaves_nothing_behind(finder: PostImportFinder) -> None:
     finder.stop()
     assert finder not in sys.meta_path
     assert finder.waiting == {}
+
+
+@pytest.mark.parametrize("answer", ["True", "False", "1 / 0"])
+def test_a_neighbour_that_compares_itself_in_its_own_way_disturbs_nothing(
+    folder: Path, finder: PostImportFinder, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    class Neighbour:
+        def __eq__(self, other: object) -> bool:
+            return bool(eval(answer))
+
+        __hash__ = None  # type: ignore[assignment]
+
+        def find_spec(self, name: str, path: object, target: object = None) -> None:
+            return None
+
+    (folder / "watched.py").write_text("")
+    seen: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "meta_path", [Neighbour(), *sys.meta_path])
+        finder.watch("watched", lambda module, imported: seen.append(module.__name__))
+        patch.setattr(sys, "meta_path", [Neighbour(), *sys.meta_path])
+        importlib.import_module("watched")
+        finder.stop()
+        assert not any(other is finder for other in sys.meta_path)
+    assert seen == ["watched"]

@@ -11,6 +11,7 @@ import pytest
 
 import syncfree
 from syncfree import SelectionError, hookimpl
+from syncfree._discovered import discover
 from syncfree.adapting import Binding, Form
 
 from . import spawned
@@ -299,3 +300,57 @@ def test_a_binding_that_spans_modules_is_bound_when_the_last_of_them_is_there(
 def made_up_other_result() -> Any:
     """What the second module's function returns."""
     return sys.modules["made_up.other"].reduce(*CALL)[0]
+
+
+def test_use_after_restore_binds_nothing_until_the_framework_is_loaded_again(
+    two: MadeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = two.work()
+    original = work.reduce
+    with syncfree.use(dp_all_reduce="upstream"):
+        syncfree.load("made_up")
+        syncfree.restore()
+        syncfree.use(dp_all_reduce="second")
+        assert work.reduce is original
+        syncfree.load("made_up")
+        assert work.reduce(*CALL)[0] == "second"
+
+
+def test_a_slot_that_a_patch_hid_from_restore_is_taken_out_by_the_next_one(two: MadeUp) -> None:
+    work = two.work()
+    original = work.reduce
+    syncfree.load("made_up")
+    bound = work.reduce
+    work.reduce = theirs  # type: ignore[attr-defined]
+    assert len(syncfree.restore()) == 1
+    work.reduce = bound  # type: ignore[attr-defined]
+    assert syncfree.restore() == ()
+    assert work.reduce is original
+
+
+def test_a_stand_in_for_a_target_module_is_not_the_module(two: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "made_up.work", type(sys)("made_up.work"))
+        syncfree.load("made_up")
+        assert {entry.state for entry in syncfree.plan()} == {"waiting"}
+    assert two.work().reduce(*CALL)[0] == "first"
+    assert {entry.state for entry in syncfree.plan()} == {"bound"}
+
+
+def test_what_is_asked_in_the_middle_of_discovering_plugins_does_not_stand_for_what_was_discovered(
+    made_up: MadeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plugin or a finder may ask for the plan then, while other plugins are only half imported."""
+    answers: list[int] = []
+
+    def asking(registered: Any) -> Any:
+        if answers:
+            return discover(())  # half of it
+        answers.append(0)
+        answers.append(len(syncfree.plan().entries))
+        return discover(registered)
+
+    monkeypatch.setattr("syncfree._runtime.discover", asking)
+    spawned.register()
+    assert "first" in made_up.runtime.plugins().implementations["dp_all_reduce"]
+    assert answers == [0, 0]
