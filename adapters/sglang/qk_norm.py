@@ -36,4 +36,5 @@ BINDING = Binding(
     depends=(f"{_COSMOS3}:_apply_qwen3_rope_from_cache", f"{_LAYERNORM}:apply_qk_norm"),
     forms=(Form(">=0.5.13,<=0.5.23", "upstreamed", "SGLang #27041: one call for both norms", (_compose,)),),
     compiled=True,
+    note="compiled regions keep the choice that they were traced with",
 )

@@ -25,4 +25,5 @@ BINDING = Binding(
     targets=("sglang.multimodal_gen.runtime.layers.rotary_embedding.mrope:qwen3_apply_rotary_pos_emb",),
     forms=(Form(">=0.5.13,<=0.5.23", "upstreamed", "SGLang #27041; the tables are sliced twice", (_compose,)),),
     compiled=True,
+    note="compiled regions keep the choice that they were traced with",
 )
