@@ -13,7 +13,7 @@ from ._errors import BindingError
 from ._live import METHODS, Source, find
 from ._log import Log
 from ._namespace import class_name, globals_of, is_module, namespace
-from ._slot import Slot, slot_of
+from ._slot import Slot, behind, slot_of
 from ._standing import Displaced, displaced
 from .adapting import Binding, Compose, Form
 
@@ -99,8 +99,11 @@ def take_out(sites: Iterable[Site]) -> list[str]:
     sites = list(sites)
     left = []
     for site in sites:
-        if namespace(site.owner).get(site.name) is site.placed:
+        there = namespace(site.owner).get(site.name)
+        if there is site.placed:
             setattr(site.owner, site.name, site.original)
+        elif (earlier := behind(there)[-1]) is not there:
+            setattr(site.owner, site.name, earlier)
         elif (gone := displaced(site)) is not None and gone.state == "replaced":
             left.append(gone.why)
         site.slot.retire()  # whoever still holds the bound function gets upstream
@@ -146,7 +149,9 @@ def _globals(modules: Iterable[str]) -> Iterable[tuple[ModuleType, str, Any]]:
 
 def _make_site(target: str, compose: Compose, source: Source, binding: Binding) -> Site:
     owner, name, raw = find(source.module, target)
-    original, stale = _without_ours(raw, target)
+    *stale, original = behind(raw)
+    if slot_of(original) is not None:
+        raise BindingError(f"{target} is already bound by syncfree")
     function = original.__func__ if type(original) in METHODS else original
     inside = source.function_in(original, owner, target.split(":")[1])
     if inside is None:
@@ -163,15 +168,4 @@ def _make_site(target: str, compose: Compose, source: Source, binding: Binding) 
     if type(original) in METHODS:
         placed = type(original)(slot.bound)
         vars(placed).update(vars(original))
-    return Site(target, source.module, owner, name, original, placed, slot, stale)
-
-
-def _without_ours(raw: Any, target: str) -> tuple[Any, tuple[Any, ...]]:
-    """Unwrap what earlier bindings left in a target's place: whoever had patched over it has taken that patch out since."""
-    stale = []
-    while (slot := slot_of(raw.__func__ if type(raw) in METHODS else raw)) is not None:
-        if not slot.retired:
-            raise BindingError(f"{target} is already bound by syncfree")
-        stale.append(raw)
-        raw = slot.original
-    return raw, tuple(stale)
+    return Site(target, source.module, owner, name, original, placed, slot, tuple(stale))

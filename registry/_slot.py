@@ -178,7 +178,22 @@ class Slot:
         return replacement
 
 
-def slot_of(function: object) -> Slot | None:
-    """The slot whose bound function this is; None for any other object, a wrapper that copied its attributes too."""
+def slot_of(raw: Any) -> Slot | None:
+    """The slot whose bound function this is, or holds as a method; None for anything else.
+
+    Also None for a wrapper around a bound function, whose attributes `functools.wraps` copies.
+    """
+    function = raw.__func__ if type(raw) in (staticmethod, classmethod) else raw
     slot = vars(function).get(_MARK) if type(function) is FunctionType else None
     return slot if isinstance(slot, Slot) and slot.bound is function else None
+
+
+def behind(raw: Any) -> list[Any]:
+    """A raw attribute, and what is behind it as long as it is what a binding that was taken out had left there.
+
+    `take_out` cannot reach a bound function under somebody's patch; it comes back into its place when that patch goes.
+    """
+    chain = [raw]
+    while (slot := slot_of(chain[-1])) is not None and slot.retired:
+        chain.append(slot.original)
+    return chain

@@ -9,6 +9,7 @@ from ._culprit import described
 from ._errors import BindingError
 from ._live import METHODS, Source, find
 from ._namespace import class_name, globals_of, is_module
+from ._slot import behind
 
 if TYPE_CHECKING:
     from ._bind import Site
@@ -40,6 +41,8 @@ def displaced(site: Site) -> Displaced | None:
         return None
     if raw is site.original:
         return Displaced("restored", f"{site.target}: somebody put the original back after syncfree bound it")
+    if behind(raw)[-1] is not raw:
+        return Displaced("restored", f"{site.target}: somebody put back what an earlier binding had left, which is upstream's")
     if raw is not site.placed and _is_sources(raw, owner, site):
         return Displaced("reloaded", f"{name} was reloaded after syncfree bound {site.target}; {AGAIN}")
     who = described(raw.__func__ if type(raw) in METHODS else raw, module)

@@ -99,6 +99,18 @@ def test_a_restored_framework_can_be_loaded_again(ready: MadeUp) -> None:
         assert work.reduce(*CALL)[0] == "upstream"
 
 
+def test_use_after_a_restore_binds_nothing_until_the_framework_is_loaded_again(ready: MadeUp) -> None:
+    """A place that had been refused or had nothing to do is not bound behind the back of the next load."""
+    ready.adapter(reduce_binding(Form(">=1.0,<2", "upstreamed", "fixed there", (compose_reduce,))))
+    work = ready.work()
+    syncfree.load("made_up")
+    syncfree.restore()
+    syncfree.use(dp_all_reduce="mine")
+    assert work.reduce(*CALL)[0] == "upstream"
+    syncfree.load("made_up")
+    assert work.reduce(*CALL)[0] == "mine"
+
+
 def test_restore_before_the_import_leaves_the_module_alone(ready: MadeUp) -> None:
     ready.adapter(reduce_binding())
     syncfree.load("made_up")
