@@ -55,7 +55,11 @@ class Choices:
         problems = []
         missing = self.found.plugins.implementations[hook][choice.name].missing()
         if missing:
-            problems.append(f"{prefix}it needs {', '.join(missing)}, which this process does not have")
+            others = [other.plugin for other in self.found.plugins.candidates(hook) if not other.missing()]
+            problems.append(
+                f"{prefix}it needs {', '.join(missing)}, which this process does not have; "
+                f"provide that, or choose {' or '.join([*others, UPSTREAM])}"
+            )
         refused = [place for place in group if place.refused]
         problems += [f"{prefix}{place.refusal}" for place in refused]
         if not refused and not any(place.bindable for place in group):

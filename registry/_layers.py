@@ -6,7 +6,7 @@ The end of a ``with`` block takes its own layer out, whatever other threads have
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from ._select import Choice
 
@@ -31,8 +31,8 @@ class Layers:
 
     __slots__ = ("_stack",)
 
-    def __init__(self, stack: Iterable[Layer] = ()) -> None:
-        self._stack = tuple(stack)
+    def __init__(self, stack: Sequence[Layer] = ()) -> None:
+        self._stack = stack
 
     def choice(self, hook: str) -> Choice | None:
         """What the topmost layer that names a hook chooses for it; None when no layer does."""
@@ -47,11 +47,11 @@ class Layers:
                 kept.append(below)
             if below.permanent:
                 named.update(below.choices)
-        return Layers(reversed(kept))
+        return Layers(kept[::-1])
 
     def without(self, layer: Layer) -> Layers:
         """Return this stack without a layer, which need not be in it."""
-        return Layers(other for other in self._stack if other is not layer)
+        return Layers([other for other in self._stack if other is not layer])
 
     def __len__(self) -> int:
         return len(self._stack)

@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from ._errors import SelectionError
 
 _SECONDS_BEFORE_FORK = 10.0
+_SECONDS_FOR_OTHERS = 5.0
+_ROUNDS = 3
 
 
 class Nesting(threading.local):
@@ -49,6 +51,10 @@ class Locks:
         self._change = threading.Lock()
         self._owner: int | None = None
         self._taken_for_fork = False
+        self._preparing = Nesting()
+        self._urgent: int | None = None
+        self._calm = threading.Event()
+        self._calm.set()
         os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork, after_in_child=self._in_child)
 
     @contextmanager
@@ -70,6 +76,35 @@ class Locks:
             finally:
                 self._owner = None
 
+    @contextmanager
+    def preparing(self, round_number: int) -> Iterator[None]:
+        """Prepare a change; from the third round on, switches of other threads wait until this one is made."""
+        if round_number >= _ROUNDS:
+            self._urgent = threading.get_ident()
+            self._calm.clear()
+        with self._preparing.entered():
+            yield
+
+    def prepared(self) -> None:
+        """Let the switches of other threads go on, if they had to wait for this thread."""
+        if self._urgent == threading.get_ident():
+            self._urgent = None
+            self._calm.set()
+
+    def admit_switch(self) -> None:
+        """Let a switch begin, after a change of another thread that switches have had prepared again and again.
+
+        Raises:
+            SelectionError: this thread is preparing a change: foreign code that runs there, such as a callback of the garbage
+                collector, would have it prepared again for ever.
+        """
+        if self._preparing.depth:
+            raise SelectionError(
+                "syncfree: this call comes from code that runs while the same thread prepares a change; "
+                "nothing was changed: call it again later, or from another thread"
+            )
+        self._calm.wait(_SECONDS_FOR_OTHERS)
+
     @property
     def interrupted(self) -> bool:
         """Whether this thread is in the middle of a change."""
@@ -85,6 +120,9 @@ class Locks:
 
     def _in_child(self) -> None:
         # The threads that held them do not exist in the child.
+        self._urgent = None
+        self._calm = threading.Event()
+        self._calm.set()
         self.state = threading.RLock()
         self._change = threading.Lock()
         self._owner = None

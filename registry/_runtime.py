@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 from types import ModuleType
 
 from . import _bind
@@ -44,9 +45,9 @@ class Runtime:
         self._finder = PostImportFinder()
         self._layers = Layers()
         self._places: tuple[Place, ...] = ()
-        self._patched_over: tuple[_bind.Site, ...] = ()
+        self._patched_over: list[_bind.Site] = []
         self._attached: tuple[Attached, ...] = ()
-        self._to_attach: tuple[tuple[Attachment, Adapter], ...] = ()
+        self._to_attach: list[tuple[Attachment, Adapter]] = []
         self._executed_modules: set[str] = set()
         self._loaded: dict[str, Adapter] = {}
         self._registered: tuple[tuple[object, str], ...] = ()
@@ -146,10 +147,10 @@ class Runtime:
             return prepare(places, self.choice)
 
         def made() -> None:
-            others = (place for place in self._places if place.adapter.framework != framework)
+            others = [place for place in self._places if place.adapter.framework != framework]
             self._places = (*others, *places)
             self._loaded = {**self._loaded, framework: adapter}
-            self._to_attach += tuple((attachment, adapter) for attachment in adapter.attachments)
+            self._to_attach = [*self._to_attach, *((attachment, adapter) for attachment in adapter.attachments)]
 
         try:
             change = self._change(prepared, made)
@@ -220,11 +221,11 @@ class Runtime:
             sites = [site for place in self._places if place.state == "bound" for site in place.sites]
             _bind.take_out(self._patched_over)  # whoever patched over these may be gone; it was reported before
             left = _bind.take_out(sites)
-            self._patched_over = tuple(site for site in (*self._patched_over, *sites) if not site.is_out())
+            self._patched_over = [site for site in (*self._patched_over, *sites) if not site.is_out()]
             left += [message for attached in self._attached if (message := attached.take_out()) is not None]
             for place in self._places:
                 place.restored()
-            self._attached, self._to_attach = (), ()
+            self._attached, self._to_attach = (), []
             self._loaded = {}
             self._layers = Layers()
             self._executed_modules.clear()
@@ -246,8 +247,10 @@ class Runtime:
             found_at = [(*choices.at(place), place.displaced()) for place in places]
             with self._locks.state:
                 if self._locks.generation == generation:
-                    entries = tuple(place.entry(*what) for place, what in zip(places, found_at, strict=True))
-                    return Plan(os.getpid(), found.selection.enabled, tuple(self._loaded), entries, broken, current_rank())
+                    # Not a tuple of a generator: CPython 3.11 fails where another thread walks all objects meanwhile.
+                    entries = [place.entry(*what) for place, what in zip(places, found_at, strict=True)]
+                    loaded = tuple(self._loaded)
+                    return Plan(os.getpid(), found.selection.enabled, loaded, tuple(entries), broken, current_rank())
 
     def site(self, target: str) -> _bind.Site:
         """The bound site of a target.
@@ -293,22 +296,28 @@ class Runtime:
         Raises:
             SelectionError: there are problems. Nothing was changed.
         """
-        while True:
-            generation = self._locks.generation
-            change = prepared()
-            if change is None:
-                return None
-            with self._locks.changing():
-                if self._locks.generation != generation:
-                    continue
-                raise_all(agreed(change.all_problems()))
-                with self._locks.state:
-                    change.make(imported)
-                    made()
-                    self._locks.generation += 1
-            self._watch(module for place in change.wait for module in place.modules_to_import())
-            self._bind_missed()
-            return change
+        try:
+            for round_number in count():
+                generation = self._locks.generation
+                with self._locks.preparing(round_number):
+                    change = prepared()
+                if change is None:
+                    return None
+                with self._locks.changing():
+                    if self._locks.generation != generation:
+                        continue
+                    raise_all(agreed(change.all_problems()))
+                    with self._locks.state:
+                        change.make(imported)
+                        made()
+                        self._locks.generation += 1
+                break
+        finally:
+            self._locks.prepared()
+        assert change is not None
+        self._watch(module for place in change.wait for module in place.modules_to_import())
+        self._bind_missed()
+        return change
 
     def _watch(self, modules: Iterable[str]) -> None:
         for module in modules:
@@ -374,7 +383,7 @@ class Runtime:
             ready = [
                 (attachment, adapter) for attachment, adapter in self._to_attach if self._is_executed(attachment.module)
             ]
-            self._to_attach = tuple(waiting for waiting in self._to_attach if waiting not in ready)
+            self._to_attach = [waiting for waiting in self._to_attach if waiting not in ready]
         for attachment, adapter in ready:
             try:
                 attached = attach(attachment, sys.modules[attachment.module])
@@ -406,6 +415,7 @@ class Runtime:
                 "syncfree is switched off; the choice of %s does nothing", ", ".join(sorted(hooks))
             )
             return
+        self._locks.admit_switch()
         layers = self._layers
         told: dict[str, str] = {}
 

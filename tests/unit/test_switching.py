@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import syncfree
-from syncfree import SelectionError, hookimpl
+from syncfree import SelectionError, _bind, hookimpl
 from syncfree._discovered import discover
 from syncfree.adapting import Binding, Form
 
@@ -354,3 +354,61 @@ def test_what_is_asked_in_the_middle_of_discovering_plugins_does_not_stand_for_w
     spawned.register()
     assert "first" in made_up.runtime.plugins().implementations["dp_all_reduce"]
     assert answers == [0, 0]
+
+
+def test_a_finalizer_that_switches_while_its_thread_prepares_a_switch_cannot_keep_it_from_ending(two: MadeUp) -> None:
+    work = two.work()
+    syncfree.load("made_up")
+    refused: list[str] = []
+
+    class Switching:
+        """What a callback of the garbage collector does in the middle of a preparation."""
+
+        @hookimpl(exact=True, implementation="switching_implementation:dp_all_reduce")
+        def dp_all_reduce(self, local: Any, rank: Any, size: Any, group: Any, device: Any) -> Any:
+            """Only declares."""
+
+    (two.folder / "switching_implementation.py").write_text(
+        "import syncfree\n"
+        "try:\n    syncfree.use(dp_all_reduce='second')\n"
+        "except syncfree.SelectionError as error:\n    refused = str(error)\n"
+        "def dp_all_reduce(local, rank, size, group, device):\n    return ['switching']\n"
+    )
+    syncfree.restore()
+    two.runtime._discovered = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SYNCFREE_PLUGINS", "first,second,raising,switching")
+        syncfree.register(Switching(), "switching")
+        syncfree.load("made_up")
+        syncfree.use(dp_all_reduce="switching")
+    refused.append(sys.modules["switching_implementation"].refused)
+    assert "while the same thread prepares a change" in refused[0]
+    assert work.reduce(*CALL) == ["switching"]
+
+
+def test_a_load_ends_while_another_thread_switches_all_the_time(two: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each switch has the load prepared again; after some rounds the switches wait for it."""
+    two.work()
+    stop, switched = threading.Event(), threading.Event()
+
+    def switching() -> None:
+        while not stop.is_set():
+            syncfree.use(dp_all_reduce="second")
+            switched.set()
+
+    make_sites = _bind.make_sites
+
+    def slow(*arguments: Any) -> Any:
+        switched.clear()
+        switched.wait(0.5)  # another switch comes first, unless it waits for this load
+        return make_sites(*arguments)
+
+    monkeypatch.setattr(_bind, "make_sites", slow)
+    thread = threading.Thread(target=switching)
+    thread.start()
+    try:
+        syncfree.load("made_up")
+    finally:
+        stop.set()
+        thread.join()
+    assert syncfree.plan().loaded == ("made_up",)
