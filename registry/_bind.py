@@ -115,12 +115,6 @@ def take_out(sites: Iterable[Site]) -> list[str]:
     return left
 
 
-def standing(site: Site) -> str | None:
-    """Say in one sentence why a site's bound function is not in its place any more; None when it is."""
-    gone = displaced(site)
-    return None if gone is None else gone.why
-
-
 def observe(sites: Iterable[Site], log: Log) -> Displaced | None:
     """What became of these sites together, None while all are in place; each change is logged once, as a warning."""
     found = []

@@ -146,7 +146,7 @@ class Slot:
         self.prepare(None)()
         self.retired = True
         attributes, defaults, by_name = self._as_made
-        now = vars(self.bound)
+        now = dict(vars(self.bound))  # a copy: another thread may be setting attributes
         for name in attributes.keys() - now.keys():
             vars(self.upstream).pop(name, None)
         changed = {name: value for name, value in now.items() if attributes.get(name, ABSENT) is not value}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Compose = Callable[[Callable[..., Any], Callable[..., Any]], Callable[..., Any]]
-"""``compose(implementation, upstream)`` returns the replacement: a function with the target's own signature."""
+"""``compose(implementation, upstream)`` returns the replacement: a function that takes every call of the target."""
 
 
 @dataclass(frozen=True, slots=True)

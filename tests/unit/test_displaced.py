@@ -15,7 +15,6 @@ import wrapt
 
 import syncfree
 from syncfree import hookimpl
-from syncfree._bind import standing
 
 from .made_up import GATHER, REDUCE, MadeUp, both_binding, reduce_binding
 
@@ -177,14 +176,6 @@ def test_code_that_somebody_exchanged_in_our_function_is_told(bound: MadeUp) -> 
     work.reduce.__code__ = names["make"](**free).__code__
     assert entry().state == "replaced"
     assert "theirs.py" in entry().reason
-
-
-def test_what_stands_at_a_site_is_one_sentence_or_none(bound: MadeUp) -> None:
-    site = bound.runtime.site(REDUCE)
-    assert standing(site) is None
-    work: Any = bound.work()
-    work.reduce = over(work.reduce)
-    assert standing(site) == entry().reason
 
 
 def test_a_change_is_logged_once_however_often_the_plan_is_read(bound: MadeUp, caplog: pytest.LogCaptureFixture) -> None:
