@@ -12,4 +12,5 @@ from ._errors import AuditError
 try:
     typer.run(audit_command)
 except AuditError as error:
-    sys.exit(f"syncfree audit: {error}")
+    print(f"syncfree audit: {error}", file=sys.stderr)
+    sys.exit(2)

@@ -37,6 +37,7 @@ def page(recording: Recording) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
         f"<h1>{recording.hard} host syncs</h1><p><code>{escape(shlex.join(recording.command))}</code></p>"
+        f"{_unaudited(recording)}"
         f'<p class="key">{key}</p><h2>Flame graph</h2><p>Width is the number of syncs below a line of code.</p>'
         f"{_flame_graph(recording.syncs())}<h2>Timeline</h2>{timelines}"
         f"<h2>Call sites</h2>{_sites(recording)}<h2>Phases</h2>{_phases(recording)}</html>\n"
@@ -113,6 +114,16 @@ def _timeline(process: Process) -> str:
 def _describe(sync: Sync) -> str:
     allowed = f" (allowed: {sync.allowed})" if sync.allowed else ""
     return f"{sync.kind} {sync.op} at {sync.where}{allowed}"
+
+
+def _unaudited(recording: Recording) -> str:
+    if not recording.unaudited:
+        return ""
+    rows = "".join(
+        f"<tr><td>{process.pid}</td><td>{escape(process.reason)}</td><td><code>{escape(shlex.join(process.argv))}</code></td></tr>"
+        for process in recording.unaudited
+    )
+    return f"<h2>Not audited</h2><table><tr><th>process<th>reason<th>command</tr>{rows}</table>"
 
 
 def _sites(recording: Recording) -> str:

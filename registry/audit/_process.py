@@ -1,83 +1,122 @@
-"""The audit of one process under ``syncfree audit``: every sync of every thread goes to a file of that process.
+"""The audit of one process under ``syncfree audit``: every sync of every thread goes to a log of that process.
 
 Lines of JSON, written as they come: a process that is killed, or that ends by ``os._exit`` as ``multiprocessing`` children
-do, leaves what it had. Each file begins with a line about the process; a stack is written once and then referred to.
+do, leaves what it had. Each log begins with a line about the process; a stack is written once and then referred to.
 """
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import os
 import sys
-import threading
-import time
-from pathlib import Path
-from typing import IO, Any
+from os import getpid
+from time import perf_counter, time, time_ns
+from typing import Any
 
-from . import _record
+from . import _notes, _record
+from ._errors import AuditError
+from ._log import Log
 from ._record import Frame, Sync
 
 DIRECTORY = "SYNC_AUDIT_DIRECTORY"
 BACKEND = "SYNC_AUDIT_BACKEND"
+# Kept from the start on, as the imported functions are: programs put others in the place of json.dumps and time.time.
+_encode = json.JSONEncoder(default=str).encode
 
 
-def begin() -> None:
-    """Audit this process until it ends, as the environment says; called right after torch was imported.
+def begin(directory: str, backend: str, image: str) -> None:
+    """Audit this process until it ends; called right after torch was imported.
 
-    An audit that cannot be done ends the process with its sentence.
+    An audit that cannot be done ends the process with its sentence. A process that cannot keep a record goes on without an
+    audit, and is named in the report.
     """
-    from . import _backend, simulated
-    from ._errors import AuditError
-
-    name = os.environ[BACKEND]
     try:
-        import torch
+        recorder = Recorder(directory, image)
+    except OSError as error:
+        _notes.leave(directory, _notes.REFUSED, image, f"it could not make a log: {error.strerror}")
+        return
+    try:
+        _begin(backend, recorder)
+    except Exception as error:  # noqa: BLE001 - with a device that is installed by half nothing more can be computed
+        sentence = str(error) if isinstance(error, AuditError) else f"{type(error).__name__}: {error}"
+        _notes.leave(directory, _notes.REFUSED, image, sentence)
+        sys.exit(f"syncfree audit: {sentence}")
 
-        if name == "auto" and not torch.cuda.is_available() and not simulated.is_installed():
-            name = "simulated"
-        backend = _backend.select(name)
-    except AuditError as error:
-        sys.exit(f"syncfree audit: {error}")
-    _record.open_everywhere(EventFile(Path(os.environ[DIRECTORY]), backend.name, torch.__version__))
+
+def _begin(name: str, recorder: Recorder) -> None:
+    import torch
+
+    from . import _backend, simulated
+
+    if name == "auto" and not torch.cuda.is_available() and not simulated.is_installed():
+        name = "simulated"
+    backend = _backend.select(name)
+    recorder.begin(backend.name, torch.__version__)
+    _record.open_everywhere(recorder)
     # Entered for good. On a GPU it names the operators of this thread; other threads' waits are recorded without names.
     backend.watching().__enter__()
 
 
-class EventFile:
-    """A sink that writes; a forked child writes to a file of its own."""
+class Recorder:
+    """A sink that writes; a forked child writes to a log of its own.
 
-    def __init__(self, directory: Path, backend: str, torch_version: str) -> None:
+    Raises:
+        OSError: there can be no log.
+    """
+
+    def __init__(self, directory: str, image: str) -> None:
         self._directory = directory
-        self._about = {"backend": backend, "torch": torch_version, "python": sys.version.split()[0]}
-        self._lock = threading.Lock()
-        self._pid = -1
-        self._file: IO[str]
+        self._image = image
+        self._about: dict[str, str] = {}
         self._stacks: dict[tuple[Frame, ...], int] = {}
+        self._numbers = itertools.count()
+        self._pid = getpid()
+        self._log = self._new_log()
+
+    def begin(self, backend: str, torch_version: str) -> None:
+        """Write the line about this process."""
+        self._about = {"backend": backend, "torch": torch_version, "python": sys.version.split()[0]}
+        self._write_about()
 
     def add(self, sync: Sync) -> None:
-        with self._lock:
-            self._open()
-            stack = self._stacks.get(sync.stack)
-            if stack is None:
-                stack = self._stacks[sync.stack] = len(self._stacks)
-                self._write(stack=[[frame.file, frame.line, frame.function] for frame in sync.stack])
-            self._write(
-                sync=[sync.kind.value, sync.op, sync.hard, sync.shape, stack, sync.thread, sync.seconds, sync.step, sync.phase,
-                      sync.allowed]
-            )  # fmt: skip
+        if not self._is_ours():
+            return
+        stack = self._stacks.get(sync.stack)
+        if stack is None:
+            # Written before it is looked up: a thread that comes in between writes it a second time, under another number.
+            stack = next(self._numbers)
+            self._write(stack=[stack, [[frame.file, frame.line, frame.function] for frame in sync.stack]])
+            self._stacks[sync.stack] = stack
+        self._write(
+            sync=[sync.kind.value, sync.op, sync.hard, sync.shape, stack, sync.thread, sync.seconds, sync.step, sync.phase,
+                  sync.allowed]
+        )  # fmt: skip
 
     def begin_step(self, phase: str) -> None:
-        with self._lock:
-            self._open()
-            self._write(phase=phase, seconds=time.perf_counter())
+        if self._is_ours():
+            self._write(phase=phase, seconds=perf_counter())
 
-    def _open(self) -> None:
-        if self._pid == os.getpid():
-            return
-        self._pid = os.getpid()
-        self._stacks = {}
-        self._file = (self._directory / f"{self._pid}.jsonl").open("a", buffering=1)
-        self._write(pid=self._pid, argv=sys.argv, seconds=time.perf_counter(), clock=time.time(), **self._about)
+    def _is_ours(self) -> bool:
+        """True when there is a log of this very process: a forked child has its parent's and makes one."""
+        if self._pid == getpid():
+            return True
+        try:
+            log = self._new_log()
+        except OSError as error:
+            self._log.flag(error.errno or errno.EIO)  # the parent's, whose memory is shared
+            return False
+        self._stacks, self._log, self._pid = {}, log, getpid()
+        self._write_about()
+        return True
+
+    def _new_log(self) -> Log:
+        return Log(self._directory, f"{self._image}.{getpid()}.{time_ns()}")
+
+    def _write_about(self) -> None:
+        argv = getattr(sys, "argv", [])
+        self._write(pid=self._pid, argv=argv, seconds=perf_counter(), clock=time(), **self._about)
 
     def _write(self, **line: Any) -> None:
-        self._file.write(json.dumps(line) + "\n")
+        self._log.write(_encode(line).encode() + b"\n")

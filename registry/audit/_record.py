@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from time import perf_counter
 from types import FrameType
 from typing import Protocol
 
@@ -107,8 +107,8 @@ class _Local(threading.local):
 
 
 _local = _Local()
-_lock = threading.Lock()
-_open_audits = 0
+# One entry for each open audit. No counter with a lock: a forked child or a signal handler could find the lock held.
+_open_audits: list[None] = []
 _everywhere: list[Sink] = []
 _ignored_directories: tuple[str, ...] = (_HERE, "<frozen")
 # A back end sets these two: an autograd thread has the state of the thread that waits for it.
@@ -126,15 +126,14 @@ def connect(publish: Callable[[ThreadState], None], inherited: Callable[[], Thre
 
 def is_active() -> bool:
     """True while any thread has an audit open; the cheap test before anything else is looked at."""
-    return _open_audits > 0
+    return bool(_open_audits)
 
 
 def thread_state() -> ThreadState:
     """The calling thread's own state, made on first use."""
     state = _local.state
     if state is None:
-        thread = threading.current_thread()
-        state = _local.state = ThreadState(threading.get_ident(), thread.name)
+        state = _local.state = ThreadState(threading.get_ident(), _thread_name())
     if _publish is not None:
         _publish(state)
     return state
@@ -143,18 +142,15 @@ def thread_state() -> ThreadState:
 @contextmanager
 def opened(sink: Sink) -> Iterator[None]:
     """Deliver this thread's syncs to ``sink``."""
-    global _open_audits
     state = thread_state()
     if not state.sinks:
         state.step, state.phase = -1, ""
     state.sinks.append(sink)
-    with _lock:
-        _open_audits += 1
+    _open_audits.append(None)
     try:
         yield
     finally:
-        with _lock:
-            _open_audits -= 1
+        _open_audits.pop()
         # By identity: two reports may be equal, and audits may be closed in another order than they were
         # opened.
         state.sinks[:] = [other for other in state.sinks if other is not sink]
@@ -162,10 +158,8 @@ def opened(sink: Sink) -> Iterator[None]:
 
 def open_everywhere(sink: Sink) -> None:
     """Deliver every thread's syncs to ``sink`` until the process ends."""
-    global _open_audits
-    with _lock:
-        _open_audits += 1
-        _everywhere.append(sink)
+    _open_audits.append(None)
+    _everywhere.append(sink)
 
 
 @contextmanager
@@ -211,8 +205,8 @@ def record(kind: Kind, op: str, *, hard: bool = True, shape: tuple[int, ...] | N
         hard,
         shape,
         stack,
-        threading.current_thread().name if state is None else state.thread,
-        time.perf_counter(),
+        _thread_name() if state is None else state.thread,
+        perf_counter(),
         -1 if state is None else state.step,
         "" if state is None else state.phase,
         state.allowed[-1] if state is not None and state.allowed else None,
@@ -225,6 +219,12 @@ def user_location() -> Frame:
     """The innermost line of user code of the calling thread."""
     frames = _user_frames(sys._getframe(1), depth=1)
     return frames[0] if frames else _UNKNOWN
+
+
+def _thread_name() -> str:
+    """The calling thread's name; asking for the current thread would show the program a thread that Python did not make."""
+    identifier = threading.get_ident()
+    return next((thread.name for thread in threading.enumerate() if thread.ident == identifier), f"thread {identifier}")
 
 
 def _stack(state: ThreadState | None) -> tuple[Frame, ...]:

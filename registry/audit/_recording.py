@@ -9,14 +9,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from . import _log
+from ._accounting import Unaudited
 from ._record import Frame, Kind, Sync
 from ._report import Site, sites
 
 
 @dataclass(slots=True)
 class Process:
-    """The syncs of one process; ``phases`` are (name, seconds) of each `syncfree.audit.step`."""
+    """The syncs of one process.
 
+    Attributes:
+        image: identifies the program that it executes, see `_proc.Stat`.
+        error: the error number that says why some syncs could not be kept, 0 when all were.
+        phases: (name, seconds) of each `syncfree.audit.step`.
+    """
+
+    image: str
+    error: int
     pid: int
     argv: list[str]
     backend: str
@@ -53,6 +63,7 @@ class Recording:
     command: list[str]
     exit_status: int
     processes: list[Process]
+    unaudited: list[Unaudited] = field(default_factory=list)
 
     def syncs(self, *, allowed: bool = False) -> Iterator[Sync]:
         """Syncs of all processes outside `allow` regions; those inside when ``allowed``."""
@@ -89,6 +100,9 @@ class Recording:
                 {"name": phase.name, "steps": phase.steps, "hard": phase.hard, "soft": phase.soft} for phase in self.phases()
             ],
             "processes": [_process_as_dict(process) for process in self.processes],
+            "unaudited": [
+                {"pid": process.pid, "argv": process.argv, "reason": process.reason} for process in self.unaudited
+            ],
         }  # fmt: skip
 
 
@@ -120,28 +134,27 @@ def _process_as_dict(process: Process) -> dict[str, Any]:
 
 
 def read(directory: Path) -> list[Process]:
-    """Read the files of all processes, in order of their start."""
-    processes = [process for path in directory.glob("*.jsonl") if (process := _read_file(path)) is not None]
-    return sorted(processes, key=lambda process: process.at(process.started))
+    """Read the logs of all processes, in order of their start."""
+    logs = (_process(name.partition(".")[0], lines, error) for name, lines, error in _log.read(directory))
+    return sorted((process for process in logs if process is not None), key=lambda process: process.at(process.started))
 
 
-def _read_file(path: Path) -> Process | None:
+def _process(image: str, lines: list[bytes], error: int) -> Process | None:
     process: Process | None = None
-    stacks: list[tuple[Frame, ...]] = []
-    for text in path.read_text().splitlines(keepends=True):
-        if not text.endswith("\n"):
-            break  # the process was killed while it wrote this line
+    stacks: dict[int, tuple[Frame, ...]] = {}
+    for text in lines:
         line = json.loads(text)
         if "pid" in line:
             offset = line["clock"] - line["seconds"]
-            process = Process(
-                line["pid"], line["argv"], line["backend"], line["torch"], line["python"], line["seconds"], offset
-            )
+            about = (line["pid"], line["argv"], line["backend"], line["torch"], line["python"])
+            process = Process(image, error, *about, line["seconds"], offset)
         elif "stack" in line:
-            stacks.append(tuple(Frame(*frame) for frame in line["stack"]))
+            number, frames = line["stack"]
+            stacks[number] = tuple(Frame(*frame) for frame in frames)
         elif process is not None and "sync" in line:
             kind, op, hard, shape, stack, *rest = line["sync"]
-            process.syncs.append(Sync(Kind(kind), op, hard, None if shape is None else tuple(shape), stacks[stack], *rest))
+            frames = stacks.get(stack, ())  # a stack that could not be kept
+            process.syncs.append(Sync(Kind(kind), op, hard, None if shape is None else tuple(shape), frames, *rest))
         elif process is not None:
             process.phases.append((line["phase"], line["seconds"]))
     return process

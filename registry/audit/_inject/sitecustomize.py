@@ -1,68 +1,101 @@
 """Begin the audit in every Python process of ``syncfree audit -- COMMAND``, right after torch has been imported.
 
-Python imports the first ``sitecustomize`` on its path; this one then runs the next, which it hides.
+Python imports the first ``sitecustomize`` on its path. This one imports nothing that Python has not imported by itself, and
+gives its place to the one that it hides. Any Python 3 that the command starts may run it, so it is written for 3.6.
 """
 
-from __future__ import annotations
-
-import builtins
-import functools
-import importlib
-import importlib.machinery
-import importlib.util
 import os
 import sys
-from collections.abc import Callable
-from typing import Any
 
-_begun: list[bool] = []
+DIRECTORY = os.environ.get("SYNC_AUDIT_DIRECTORY", "")
+BACKEND = os.environ.get("SYNC_AUDIT_BACKEND", "auto")
+_HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-class _Waiting:
-    """Watches import statements until torch is there; then begins the audit and is gone.
+def _begin_when_torch_is_there() -> None:
+    try:
+        with open("/proc/self/cmdline", "rb") as file:
+            arguments = file.read()
+        image = _image()
+    except OSError:
+        return  # no /proc, in a chroot for one: the auditing process finds no note of this one, and names it
+    _leave_note("here", image, arguments)
+    if sys.version_info < (3, 10):  # noqa: UP036 - see above
+        return  # syncfree does not run there; when this process loads torch, it is named
+    path = list(sys.path)
+    if "torch" in sys.modules:  # a .pth file has imported it
+        _begin(image, path)
+    else:
+        _begin_after_torch(image, path)
 
-    Not a post-import hook: that would run while torch's import lock is held, which autograd's threads need.
+
+def _image() -> str:
+    """Identify the program that this process executes: addresses that every exec draws anew and a forked child keeps."""
+    with open("/proc/self/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    return b"-".join([fields[23], fields[25], fields[44], fields[45], fields[48]]).decode()
+
+
+def _leave_note(kind: str, image: str, text: bytes) -> None:
+    """Tell the auditing process by a symbolic link: one system call, without a descriptor, whatever the limits."""
+    link = os.path.join(DIRECTORY, f"{kind}.{image}.{os.getpid()}")
+    try:  # noqa: SIM105 - contextlib is not imported here
+        os.symlink(text.replace(b"\0", b"\n")[:1000] or b" ", os.fsencode(link))
+    except OSError:
+        pass  # without a note the auditing process names this one; after the command has ended there is nobody to tell
+
+
+def _begin_after_torch(image: str, path: "list[str]") -> None:
+    """Begin when torch has been executed, whatever asked for it.
+
+    Until then, replaces the method by which all of Python's loaders of files execute a module.
     """
+    loader = sys.modules["_frozen_importlib_external"]._LoaderBasics
+    original = loader.exec_module
 
-    def __init__(self) -> None:
-        self._import = builtins.__import__
-        self._import_module = importlib.import_module
-        builtins.__import__ = self._after(self._import)
-        importlib.import_module = self._after(self._import_module)
+    def exec_module(self, module):  # type: ignore[no-untyped-def]
+        original(self, module)
+        if module.__name__ == "torch" and "torch._C" in sys.modules:
+            if loader.exec_module is exec_module:
+                loader.exec_module = original
+            if module.__spec__ is not None:
+                # This thread holds torch's import lock. Autograd's threads import torch too, and wait for it while this is set.
+                module.__spec__._initializing = False
+            _begin(image, path)
 
-    def _after(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def import_and_look(*args: Any, **kwargs: Any) -> Any:
-            module = function(*args, **kwargs)
-            torch = sys.modules.get("torch")
-            if torch is not None and not getattr(torch.__spec__, "_initializing", False):
-                builtins.__import__, importlib.import_module = self._import, self._import_module
-                _begin()
-            return module
-
-        return import_and_look
+    # Tracebacks leave out importlib's frames: an error in a user's module looks as it does without this file.
+    exec_module.__code__ = exec_module.__code__.replace(co_filename="<frozen importlib._bootstrap_external>")
+    loader.exec_module = exec_module
 
 
-def _begin() -> None:
-    if _begun:  # another import statement was under way
-        return
-    _begun.append(True)
+def _begin(image: str, path: "list[str]") -> None:
+    if not os.path.isdir(DIRECTORY):
+        return  # the command has ended, and this process outlived it
+    try:
+        process = _recorder(path)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with that installation is no reason to end this process
+        text = f"its Python cannot import syncfree.audit ({type(error).__name__}: {error}); install it there"
+        _leave_note("refused", image, text.encode("utf-8", "backslashreplace"))
+    else:
+        process.begin(DIRECTORY, BACKEND, image)
+
+
+def _recorder(path: "list[str]"):  # type: ignore[no-untyped-def]
     try:
         from syncfree.audit import _process
-    except ImportError as error:
-        sys.exit(f"syncfree audit: {sys.executable} uses torch but cannot import syncfree.audit ({error}); install it there")
-    _process.begin()
+    except ImportError:
+        now, sys.path = sys.path, path  # the program may have taken its environment's packages off the path
+        try:
+            from syncfree.audit import _process
+        finally:
+            sys.path = now
+    return _process
 
 
-def _run_hidden_sitecustomize() -> None:
-    here = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != here]
-    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", sys.path)
-    if spec is not None and spec.loader is not None:
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["sitecustomize"] = module
-        spec.loader.exec_module(module)
-
-
-_run_hidden_sitecustomize()
-_Waiting()
+sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != _HERE]
+sys.path_importer_cache.pop(_HERE, None)
+if os.path.isdir(DIRECTORY):
+    _begin_when_torch_is_there()
+# The user's own sitecustomize takes this name; where there is none, this raises what Python expects then.
+del sys.modules[__name__]
+import sitecustomize  # type: ignore[import-not-found]  # noqa: E402, F401
