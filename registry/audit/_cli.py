@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -57,20 +58,23 @@ def audit_command(
         _print(f"syncfree audit: {recording.hard} hard syncs, budget {budget}")
         raise typer.Exit(_OVER_BUDGET)
     if budget is not None and recording.unaudited:
-        _print(f"syncfree audit: {len(recording.unaudited)} process(es) not audited, so nothing is proven of budget {budget}")
+        _print(
+            f"syncfree audit: {len(recording.unaudited)} process(es) not audited, so nothing is proven of budget {budget}"
+        )
         raise typer.Exit(_NOT_ALL_AUDITED)
 
 
 def _check_writable(option: str, file: Path) -> None:
     """End with status 2 when a file cannot be written later. Leaves what is there unchanged."""
     try:
-        if file.is_dir():
-            raise IsADirectoryError(None, "Is a directory")
-        if not file.exists():
+        if file.is_file() or file.is_dir():
+            with file.open("ab"):
+                pass
+        elif not file.exists():
             with tempfile.TemporaryFile(dir=file.parent):
                 pass
-        elif not os.access(file, os.W_OK):
-            raise PermissionError(None, "Permission denied")
+        elif not os.access(file, os.W_OK):  # a pipe: opening it would wait for its reader
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         _refuse(option, file, error)
 

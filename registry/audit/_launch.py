@@ -134,5 +134,3 @@ def _as_subreaper() -> Iterator[None]:
         yield
     finally:
         _libc.prctl(_SET_SUBREAPER, 0)
-
-

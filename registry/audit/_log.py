@@ -13,13 +13,14 @@ import ctypes
 import errno
 import itertools
 import mmap
-import os
 import resource
 from collections.abc import Iterator
+from os import O_CLOEXEC, O_CREAT, O_EXCL, O_RDWR, close, path, posix_fallocate, strerror, unlink
+from os import open as open_descriptor
 from pathlib import Path
 
-_FIRST = 1 << 18
-_LARGEST = 1 << 24
+# Small, so that it is there in microseconds: a signal handler that waits, and needs room too, may interrupt the making of it.
+_SIZE = 1 << 19
 _MAP_FIXED = 0x10
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
@@ -39,10 +40,9 @@ class Log:
         Raises:
             OSError: it cannot be made.
         """
-        self._prefix = os.path.join(folder, name)
+        self._prefix = path.join(folder, name)
         self._numbers = itertools.count()
-        self._size = _FIRST
-        self._memory = self._segment(_FIRST)
+        self._memory = self._segment(_SIZE)
 
     def write(self, line: bytes) -> None:
         """Append a line, which holds no zero byte. Never raises, never waits: a line that cannot be kept is flagged."""
@@ -58,9 +58,8 @@ class Log:
 
     def _write_elsewhere(self, line: bytes) -> None:
         """Go on in a new file. When several threads do so at once each gets its own, and the last one is used from then on."""
-        self._size = min(self._size * 2, _LARGEST)
         try:
-            memory = self._segment(max(self._size, len(line) + 1))
+            memory = self._segment(max(_SIZE, len(line) + 1))
             memory.write(line)
         except OSError as error:
             self.flag(error.errno or errno.EIO)
@@ -74,45 +73,45 @@ class Log:
         if limit != resource.RLIM_INFINITY:  # to go beyond it is a signal that may end the process
             size = min(size, limit)
         if size < 2:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+            raise OSError(errno.EFBIG, strerror(errno.EFBIG))
         memory = _map_new_file(f"{self._prefix}.{next(self._numbers)}.log", size)
         memory.seek(1)
         return memory
 
 
-def _map_new_file(path: str, size: int) -> mmap.mmap:
+def _map_new_file(file: str, size: int) -> mmap.mmap:
     """Map a new file whose space on the disk is reserved: without, a full disk would be a signal that ends the process."""
     memory = mmap.mmap(-1, size)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = open_descriptor(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     try:
-        os.posix_fallocate(descriptor, 0, size)
+        posix_fallocate(descriptor, 0, size)
         # Put in the place of memory that Python mapped: for a file, Python would keep a descriptor until the process ends.
         place = ctypes.addressof(ctypes.c_char.from_buffer(memory))
         if _libc.mmap(place, size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED | _MAP_FIXED, descriptor, 0) != place:
             number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
+            raise OSError(number, strerror(number))
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(path)
+            unlink(file)
         raise
     finally:
         with contextlib.suppress(OSError):  # another thread of the program may have closed every descriptor
-            os.close(descriptor)
+            close(descriptor)
     return memory
 
 
 def read(folder: Path) -> Iterator[tuple[str, list[bytes], int]]:
     """Yield name, lines and flag of every log of a folder; a line that its process was killed in is left out."""
     segments: dict[str, list[tuple[int, Path]]] = {}
-    for path in folder.glob("*.log"):
-        name, number, _ = path.name.rsplit(".", 2)
-        segments.setdefault(name, []).append((int(number), path))
-    for name, paths in segments.items():
-        contents = [_content(path) for _, path in sorted(paths)]
+    for file in folder.glob("*.log"):
+        name, number, _ = file.name.rsplit(".", 2)
+        segments.setdefault(name, []).append((int(number), file))
+    for name, files in segments.items():
+        contents = [_content(file) for _, file in sorted(files)]
         lines = [line for content in contents for line in content[1:].split(b"\0", 1)[0].split(b"\n")[:-1]]
         yield name, lines, max(content[0] for content in contents)
 
 
-def _content(path: Path) -> bytes:
-    path.chmod(0o600)  # the program's umask may have taken every permission away
-    return path.read_bytes() or b"\0"  # empty when its process was killed while it made the file
+def _content(file: Path) -> bytes:
+    file.chmod(0o600)  # the program's umask may have taken every permission away
+    return file.read_bytes() or b"\0"  # empty when its process was killed while it made the file

@@ -9,13 +9,12 @@ from __future__ import annotations
 import errno
 import itertools
 import json
-import os
 import sys
 from os import getpid
 from time import perf_counter, time, time_ns
 from typing import Any
 
-from . import _notes, _record
+from . import _backend, _notes, _record, simulated
 from ._errors import AuditError
 from ._log import Log
 from ._record import Frame, Sync
@@ -47,8 +46,6 @@ def begin(directory: str, backend: str, image: str) -> None:
 
 def _begin(name: str, recorder: Recorder) -> None:
     import torch
-
-    from . import _backend, simulated
 
     if name == "auto" and not torch.cuda.is_available() and not simulated.is_installed():
         name = "simulated"

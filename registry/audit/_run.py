@@ -67,6 +67,8 @@ def _try_out(directory: str) -> None:
         _log.Log(directory, "trial")
         os.symlink("trial", link)
     except OSError as error:
-        raise AuditError(f"{directory} cannot hold the records of the audit: {error.strerror}; set TMPDIR to a folder that can") from error
+        raise AuditError(
+            f"{directory} cannot hold the records of the audit: {error.strerror}; set TMPDIR to a folder that can"
+        ) from error
     for path in Path(directory).iterdir():
         path.unlink()

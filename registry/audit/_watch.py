@@ -71,8 +71,9 @@ class Watch:
 
     @property
     def programs(self) -> list[Program]:
-        """All programs that were seen so far, in order of their first sight."""
-        return list(self._programs.values())
+        """All programs that were seen so far, in order of their first sight, without this one, which a forked child leaves."""
+        own = _proc.stat(self._me)
+        return [program for program in self._programs.values() if own is None or program.image != own.image]
 
     def living(self) -> list[Member]:
         """The processes that had not ended at the last look."""

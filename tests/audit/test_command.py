@@ -160,3 +160,25 @@ def test_a_program_that_is_killed_leaves_what_it_had(tmp_path: Path) -> None:
     done = audit(tmp_path, "--", "python", "-c", program)
     assert done.returncode == 137
     assert "1 hard syncs in 1 process(es)" in done.stderr
+
+
+def test_torch_in_a_process_that_the_audit_did_not_reach_is_seen_from_outside(tmp_path: Path) -> None:
+    done = audit(tmp_path, "--budget", "0", "--", "python", "-I", "-c", "import torch")
+    assert done.returncode == 4
+    assert "it loaded torch, and nothing else is known of it: it was started with -I" in done.stderr
+
+
+def test_threads_that_import_torch_meanwhile_wait_until_the_audit_has_begun(tmp_path: Path) -> None:
+    program = """
+import threading
+def work():
+    import torch
+    x = torch.ones(3, device="cuda", requires_grad=True)
+    (x * x).sum().backward()
+    x.grad.tolist()
+threads = [threading.Thread(target=work) for _ in range(3)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+    done = audit(tmp_path, "--json", "out.json", "--", "python", "-c", program)
+    assert done.stderr.startswith("syncfree audit: 3 hard syncs in 1 process(es)")

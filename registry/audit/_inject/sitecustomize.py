@@ -22,7 +22,7 @@ def _begin_when_torch_is_there() -> None:
     _leave_note("here", image, arguments)
     if sys.version_info < (3, 10):  # noqa: UP036 - see above
         return  # syncfree does not run there; when this process loads torch, it is named
-    path = list(sys.path)
+    path = (list(sys.path), list(sys.meta_path))
     if "torch" in sys.modules:  # a .pth file has imported it
         _begin(image, path)
     else:
@@ -45,7 +45,7 @@ def _leave_note(kind: str, image: str, text: bytes) -> None:
         pass  # without a note the auditing process names this one; after the command has ended there is nobody to tell
 
 
-def _begin_after_torch(image: str, path: "list[str]") -> None:
+def _begin_after_torch(image: str, path: "tuple[list[str], list[object]]") -> None:
     """Begin when torch has been executed, whatever asked for it.
 
     Until then, replaces the method by which all of Python's loaders of files execute a module.
@@ -58,17 +58,46 @@ def _begin_after_torch(image: str, path: "list[str]") -> None:
         if module.__name__ == "torch" and "torch._C" in sys.modules:
             if loader.exec_module is exec_module:
                 loader.exec_module = original
-            if module.__spec__ is not None:
-                # This thread holds torch's import lock. Autograd's threads import torch too, and wait for it while this is set.
-                module.__spec__._initializing = False
-            _begin(image, path)
+            with _OpenToAutograd(module.__spec__):
+                _begin(image, path)
 
     # Tracebacks leave out importlib's frames: an error in a user's module looks as it does without this file.
     exec_module.__code__ = exec_module.__code__.replace(co_filename="<frozen importlib._bootstrap_external>")
     loader.exec_module = exec_module
 
 
-def _begin(image: str, path: "list[str]") -> None:
+class _OpenToAutograd:
+    """Within, importing torch keeps the program's threads waiting, but neither this thread nor those of autograd.
+
+    This thread holds torch's import lock. Others wait for it while torch's spec says that torch is being initialized, which a
+    property says here in the place of the spec's attribute.
+    """
+
+    def __init__(self, spec):  # type: ignore[no-untyped-def]
+        self._spec = spec
+
+    def __enter__(self) -> None:
+        threading = sys.modules.get("threading")
+        if self._spec is None or threading is None:
+            return
+        this, kind = threading.get_ident(), type(self._spec)
+
+        class Spec(kind):  # type: ignore[valid-type, misc]
+            @property
+            def _initializing(self) -> bool:
+                caller = threading.get_ident()
+                others = [thread for thread in threading.enumerate() if not isinstance(thread, threading._DummyThread)]
+                return caller != this and caller in [thread.ident for thread in others]
+
+        self._kind = kind
+        self._spec.__class__ = Spec
+
+    def __exit__(self, *error: object) -> None:
+        if hasattr(self, "_kind"):
+            self._spec.__class__ = self._kind
+
+
+def _begin(image: str, path: "tuple[list[str], list[object]]") -> None:
     if not os.path.isdir(DIRECTORY):
         return  # the command has ended, and this process outlived it
     try:
@@ -80,15 +109,16 @@ def _begin(image: str, path: "list[str]") -> None:
         process.begin(DIRECTORY, BACKEND, image)
 
 
-def _recorder(path: "list[str]"):  # type: ignore[no-untyped-def]
+def _recorder(path: "tuple[list[str], list[object]]"):  # type: ignore[no-untyped-def]
     try:
         from syncfree.audit import _process
     except ImportError:
-        now, sys.path = sys.path, path  # the program may have taken its environment's packages off the path
+        now = sys.path, sys.meta_path
+        sys.path, sys.meta_path = path  # as they were before the program could change them
         try:
             from syncfree.audit import _process
         finally:
-            sys.path = now
+            sys.path, sys.meta_path = now
     return _process
 
 

@@ -1,0 +1,17 @@
+# waits: 2
+import atexit
+import os
+
+import torch
+
+
+@atexit.register
+def last():
+    if os.fork() == 0:
+        torch.wait()
+        os._exit(0)
+    print(os.wait()[1])
+
+
+torch.wait()
+print("end of the program")
