@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 
+from .._text import printable
 from ._recording import Recording
 
 
@@ -15,18 +17,15 @@ def text(recording: Recording) -> str:
         about = f"{hard} hard, {process.backend}, torch {process.torch}, {shlex.join(process.argv)}"
         lines.append(f"  process {process.pid}: {about}")
     lines += [f"  NOT AUDITED, process {one.pid}: {one.reason}: {shlex.join(one.argv)}" for one in recording.unaudited]
-    lines += [str(site) for site in recording.sites()]
+    for site in recording.sites():
+        lines += str(site).split("\n")
     for phase in recording.phases():
         name = phase.name or "(unnamed)"
-        lines.append(
-            f"  phase {name}: {phase.steps} steps, {phase.hard} hard ({phase.hard_per_step:.1f} per step), {phase.soft} soft"
-        )
-    reasons: dict[str, int] = {}
-    for sync in recording.syncs(allowed=True):
-        assert sync.allowed is not None
-        reasons[sync.allowed] = reasons.get(sync.allowed, 0) + 1
+        per_step = f"{phase.hard} hard ({phase.hard_per_step:.1f} per step), {phase.soft} soft"
+        lines.append(f"  phase {name}: {phase.steps} steps, {per_step}")
+    reasons = Counter(sync.allowed for sync in recording.syncs(allowed=True))
     lines += [f"  {number} x allowed: {reason}" for reason, number in reasons.items()]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _headline(recording: Recording) -> str:

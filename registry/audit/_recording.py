@@ -20,13 +20,11 @@ class Process:
     """The syncs of one process.
 
     Attributes:
+        phases: (name, seconds) of each `syncfree.audit.step`.
         image: identifies the program that it executes, see `_proc.Stat`.
         error: the error number that says why some syncs could not be kept, 0 when all were.
-        phases: (name, seconds) of each `syncfree.audit.step`.
     """
 
-    image: str
-    error: int
     pid: int
     argv: list[str]
     backend: str
@@ -36,6 +34,8 @@ class Process:
     offset: float
     syncs: list[Sync] = field(default_factory=list)
     phases: list[tuple[str, float]] = field(default_factory=list)
+    image: str = ""
+    error: int = 0
 
     def at(self, seconds: float) -> float:
         """Wall-clock time of a moment of this process, comparable between processes."""
@@ -147,7 +147,7 @@ def _process(image: str, lines: list[bytes], error: int) -> Process | None:
         if "pid" in line:
             offset = line["clock"] - line["seconds"]
             about = (line["pid"], line["argv"], line["backend"], line["torch"], line["python"])
-            process = Process(image, error, *about, line["seconds"], offset)
+            process = Process(*about, line["seconds"], offset, image=image, error=error)
         elif "stack" in line:
             number, frames = line["stack"]
             stacks[number] = tuple(Frame(*frame) for frame in frames)

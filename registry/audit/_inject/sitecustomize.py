@@ -22,11 +22,10 @@ def _begin_when_torch_is_there() -> None:
     _leave_note("here", image, arguments)
     if sys.version_info < (3, 10):  # noqa: UP036 - see above
         return  # syncfree does not run there; when this process loads torch, it is named
-    path = (list(sys.path), list(sys.meta_path))
     if "torch" in sys.modules:  # a .pth file has imported it
-        _begin(image, path)
+        _begin(image)
     else:
-        _begin_after_torch(image, path)
+        _begin_after_torch(image)
 
 
 def _image() -> str:
@@ -45,7 +44,7 @@ def _leave_note(kind: str, image: str, text: bytes) -> None:
         pass  # without a note the auditing process names this one; after the command has ended there is nobody to tell
 
 
-def _begin_after_torch(image: str, path: "tuple[list[str], list[object]]") -> None:
+def _begin_after_torch(image: str) -> None:
     """Begin when torch has been executed, whatever asked for it.
 
     Until then, replaces the method by which all of Python's loaders of files execute a module.
@@ -59,7 +58,7 @@ def _begin_after_torch(image: str, path: "tuple[list[str], list[object]]") -> No
             if loader.exec_module is exec_module:
                 loader.exec_module = original
             with _OpenToAutograd(module.__spec__):
-                _begin(image, path)
+                _begin(image)
 
     # Tracebacks leave out importlib's frames: an error in a user's module looks as it does without this file.
     exec_module.__code__ = exec_module.__code__.replace(co_filename="<frozen importlib._bootstrap_external>")
@@ -73,13 +72,14 @@ class _OpenToAutograd:
     property says here in the place of the spec's attribute.
     """
 
-    def __init__(self, spec):  # type: ignore[no-untyped-def]
+    def __init__(self, spec: "object") -> None:
         self._spec = spec
 
     def __enter__(self) -> None:
-        threading = sys.modules.get("threading")
-        if self._spec is None or threading is None:
+        if self._spec is None or "threading" not in sys.modules:
             return
+        import threading  # torch's import has done it
+
         this, kind = threading.get_ident(), type(self._spec)
 
         class Spec(kind):  # type: ignore[valid-type, misc]
@@ -97,11 +97,11 @@ class _OpenToAutograd:
             self._spec.__class__ = self._kind
 
 
-def _begin(image: str, path: "tuple[list[str], list[object]]") -> None:
+def _begin(image: str) -> None:
     if not os.path.isdir(DIRECTORY):
         return  # the command has ended, and this process outlived it
     try:
-        process = _recorder(path)
+        process = _recorder()  # type: ignore[no-untyped-call]
     except Exception as error:  # noqa: BLE001 - whatever is wrong with that installation is no reason to end this process
         text = f"its Python cannot import syncfree.audit ({type(error).__name__}: {error}); install it there"
         _leave_note("refused", image, text.encode("utf-8", "backslashreplace"))
@@ -109,12 +109,12 @@ def _begin(image: str, path: "tuple[list[str], list[object]]") -> None:
         process.begin(DIRECTORY, BACKEND, image)
 
 
-def _recorder(path: "tuple[list[str], list[object]]"):  # type: ignore[no-untyped-def]
+def _recorder():  # type: ignore[no-untyped-def]
     try:
         from syncfree.audit import _process
     except ImportError:
         now = sys.path, sys.meta_path
-        sys.path, sys.meta_path = path  # as they were before the program could change them
+        sys.path, sys.meta_path = _path, _finders  # as they were before the program could change them
         try:
             from syncfree.audit import _process
         finally:
@@ -124,6 +124,7 @@ def _recorder(path: "tuple[list[str], list[object]]"):  # type: ignore[no-untype
 
 sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != _HERE]
 sys.path_importer_cache.pop(_HERE, None)
+_path, _finders = list(sys.path), list(sys.meta_path)
 if os.path.isdir(DIRECTORY):
     _begin_when_torch_is_there()
 # The user's own sitecustomize takes this name; where there is none, this raises what Python expects then.
