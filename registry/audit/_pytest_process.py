@@ -20,7 +20,10 @@ from typing import IO, Any
 import pytest
 
 _CHILD = "audit_process"
-_NOT_IN_CHILD = ("terminal", "xdist", "xdist.looponfail", "pytest_cov")
+_NOT_IN_CHILD = ("terminalreporter", "xdist", "xdist.looponfail", "pytest_cov")
+# What the configuration deserves is said by this process. In the child some options have no plugin, and this package is
+# imported before pytest could rewrite it.
+_SAID_HERE = ("ignore::pytest.PytestConfigWarning", "ignore::pytest.PytestAssertRewriteWarning")
 
 
 def is_audit_process(config: pytest.Config) -> bool:
@@ -127,6 +130,9 @@ def _options(config: pytest.Config) -> dict[str, Any]:
     options["plugins"] = [*options.get("plugins", []), *(f"no:{name}" for name in _NOT_IN_CHILD)]
     options["inifilename"] = str(config.inipath) if config.inipath else None
     options["rootdir"] = str(config.rootpath)
+    options["pythonwarnings"] = [*(options.get("pythonwarnings") or []), *_SAID_HERE]
+    options["override_ini"] = [*(options.get("override_ini") or []), "strict_config=false"]
+    options["strict_config"] = False
     options["usepdb"] = False
     options.pop("file_or_dir", None)
     if options.get("basetemp"):

@@ -231,3 +231,34 @@ class TestOld(unittest.TestCase):
 def test_junit_xml_holds_the_audited_tests(project: pytest.Pytester) -> None:
     run(project, HONEST, "--junitxml=result.xml").assert_outcomes(passed=1)
     assert "test_honest" in (project.path / "result.xml").read_text()
+
+
+STRICT = """[pytest]
+filterwarnings = error
+addopts = --strict-markers --strict-config -p no:cacheprovider
+console_output_style = count
+verbosity_assertions = 2
+"""
+
+
+def test_warnings_that_are_errors_and_a_strict_configuration_do_not_end_the_audit_process(pytester: pytest.Pytester) -> None:
+    """A distribution that brings a pytest plugin and holds our package, as our wheel does, has pytest rewrite its modules."""
+    pytester.makeini(STRICT)
+    info = pytester.mkdir("neighbour-1.dist-info")
+    info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: neighbour\nVersion: 1\n")
+    info.joinpath("entry_points.txt").write_text("[pytest11]\nneighbour = json\n")
+    info.joinpath("RECORD").write_text("syncfree/__init__.py,,\nsyncfree/audit/__init__.py,,\n")
+    pytester.syspathinsert()
+    run(pytester, HONEST + LIAR).assert_outcomes(passed=1, failed=1)
+
+
+@pytest.mark.parametrize("option", ["-Werror", "-Wignore", "-Werror::pytest.PytestAssertRewriteWarning"])
+def test_filters_of_the_command_line_do_not_end_the_audit_process(pytester: pytest.Pytester, option: str) -> None:
+    run(pytester, HONEST, option).assert_outcomes(passed=1)
+
+
+def test_filters_hold_for_audited_tests(project: pytest.Pytester) -> None:
+    tests = HONEST.replace("import torch", "import warnings; warnings.warn('mine', stacklevel=1)")
+    result = run(project, tests)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*UserWarning: mine*"])
