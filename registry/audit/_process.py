@@ -10,6 +10,9 @@ import errno
 import itertools
 import json
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import getpid
 from time import perf_counter, time, time_ns
 from typing import Any
@@ -21,6 +24,7 @@ from ._record import Frame, Sync
 
 DIRECTORY = "SYNC_AUDIT_DIRECTORY"
 BACKEND = "SYNC_AUDIT_BACKEND"
+_MARKER = "syncfree_audit_begin"
 # Kept from the start on, as the imported functions are: programs put others in the place of json.dumps and time.time.
 _encode = json.JSONEncoder(default=str).encode
 
@@ -49,11 +53,42 @@ def _begin(name: str, recorder: Recorder) -> None:
 
     if name == "auto" and not torch.cuda.is_available() and not simulated.is_installed():
         name = "simulated"
-    backend = _backend.select(name)
+    with _autograd_let_go():
+        backend = _backend.select(name)
     recorder.begin(backend.name, torch.__version__)
     _record.open_everywhere(recorder)
     # Entered for good. On a GPU it names the operators of this thread; other threads' waits are recorded without names.
     backend.watching().__enter__()
+
+
+@contextmanager
+def _autograd_let_go() -> Iterator[None]:
+    """Wait at the end until autograd's threads have let go of what ``backward()`` inside of this gave them.
+
+    They do it after ``backward()`` has returned and need the interpreter for it. In a program that ends in that moment they
+    would find none, and end it with SIGABRT.
+    """
+    import torch
+
+    gone = threading.Event()
+    marker = _Marker(gone)
+    torch._C._stash_obj_in_tls(_MARKER, marker)  # torch keeps what is stashed as long as the work of a backward()
+    del marker
+    try:
+        yield
+    finally:
+        # Newer torch has a way to remove it, and wants that: what is in there when a thread ends needs the interpreter too.
+        remove = getattr(torch._C, "_remove_obj_from_tls", lambda key: torch._C._stash_obj_in_tls(key, None))
+        remove(_MARKER)
+        gone.wait(10)
+
+
+class _Marker:
+    def __init__(self, gone: threading.Event) -> None:
+        self._gone = gone
+
+    def __del__(self) -> None:
+        self._gone.set()
 
 
 class Recorder:
