@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import subprocess
@@ -12,8 +13,13 @@ from typing import Any
 
 import pytest
 
+import syncfree.audit
+from syncfree.audit._accounting import unaudited
+from syncfree.audit._watch import Program
+
 from .standins import STANDIN, environment, make_library
 
+PACKAGE = Path(syncfree.audit.__file__).parent
 WAITS = """
 import os, sys, time
 sys.path.insert(0, {standin!r})
@@ -212,9 +218,21 @@ def test_forked_processes_and_others_that_are_not_python_are_not_counted(tmp_pat
     assert (status, report["unaudited"]) == (0, []), text
 
 
-def test_a_process_that_ended_too_soon_to_import_torch_is_not_named(tmp_path: Path, library: Path) -> None:
-    status, report, text = audit(tmp_path, library, "sh", "-c", f"for n in 1 2 3 4; do {sys.executable} -V; done")
-    assert (status, report["unaudited"]) == (0, []), text
+@pytest.mark.parametrize(("lived", "number"), [(0.2, 0), (0.3, 1)])
+def test_a_process_that_ended_too_soon_to_import_torch_is_not_named(lived: float, number: int) -> None:
+    program = Program("image", True, 1, ["python", "-V"], {}, is_python=True, lived=lived)
+    assert len(unaudited([program], [], [], set(), "folder")) == number
+    program.has_torch = True  # it did, however short it was
+    assert len(unaudited([program], [], [], set(), "folder")) == 1
+
+
+def test_what_every_python_of_the_command_runs_is_written_for_old_ones() -> None:
+    tree = ast.parse((PACKAGE / "_inject" / "sitecustomize.py").read_text(), feature_version=(3, 4))
+    newer = (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.Nonlocal)
+    assert [node for node in ast.walk(tree) if isinstance(node, newer) or getattr(node, "annotation", None)] == []
+    assert {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names} == {
+        "os", "sys", "threading", "sitecustomize"
+    }  # fmt: skip
 
 
 def test_forked_processes_of_a_numbering_of_their_own_are_audited(tmp_path: Path, library: Path) -> None:

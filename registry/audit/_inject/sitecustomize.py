@@ -1,7 +1,7 @@
 """Begin the audit in every Python process of ``syncfree audit -- COMMAND``, right after torch has been imported.
 
 Python imports the first ``sitecustomize`` on its path. This one imports nothing that Python has not imported by itself, and
-gives its place to the one that it hides. Any Python 3 that the command starts may run it, so it is written for 3.6.
+gives its place to the one that it hides. Any Python that the command starts may run it, so it is written for 2.7, too.
 """
 
 import os
@@ -12,12 +12,13 @@ BACKEND = os.environ.get("SYNC_AUDIT_BACKEND", "auto")
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def _begin_when_torch_is_there() -> None:
+def _begin_when_torch_is_there():
+    # type: () -> None
     try:
         with open("/proc/self/cmdline", "rb") as file:
             arguments = file.read()
         image = _image()
-    except OSError:
+    except (OSError, IOError):  # noqa: UP024 - two different ones in 2.7
         return  # no /proc, in a chroot for one: the auditing process finds no note of this one, and names it
     _leave_note("here", image, arguments)
     if sys.version_info < (3, 10):  # noqa: UP036 - see above
@@ -28,23 +29,26 @@ def _begin_when_torch_is_there() -> None:
         _begin_after_torch(image)
 
 
-def _image() -> str:
+def _image():
+    # type: () -> str
     """Identify the program that this process executes: addresses that every exec draws anew and a forked child keeps."""
     with open("/proc/self/stat", "rb") as file:
         fields = file.read().rpartition(b")")[2].split()
     return b"-".join([fields[23], fields[25], fields[44], fields[45], fields[48]]).decode()
 
 
-def _leave_note(kind: str, image: str, text: bytes) -> None:
+def _leave_note(kind, image, text):
+    # type: (str, str, bytes) -> None
     """Tell the auditing process by a symbolic link: one system call, without a descriptor, whatever the limits."""
-    link = os.path.join(DIRECTORY, f"{kind}.{image}.{os.getpid()}")
+    link = os.path.join(DIRECTORY, ".".join([kind, image, str(os.getpid())]))
     try:  # noqa: SIM105 - contextlib is not imported here
-        os.symlink(text.replace(b"\0", b"\n")[:1000] or b" ", os.fsencode(link))
+        os.symlink(text.replace(b"\0", b"\n")[:1000] or b" ", getattr(os, "fsencode", str)(link))
     except OSError:
         pass  # without a note the auditing process names this one; after the command has ended there is nobody to tell
 
 
-def _begin_after_torch(image: str) -> None:
+def _begin_after_torch(image):
+    # type: (str) -> None
     """Begin when torch has been executed, whatever asked for it.
 
     Until then, replaces the method by which all of Python's loaders of files execute a module.
@@ -72,10 +76,12 @@ class _OpenToAutograd:
     property says here in the place of the spec's attribute.
     """
 
-    def __init__(self, spec: "object") -> None:
+    def __init__(self, spec):
+        # type: (object) -> None
         self._spec = spec
 
-    def __enter__(self) -> None:
+    def __enter__(self):
+        # type: () -> None
         if self._spec is None or "threading" not in sys.modules:
             return
         import threading  # torch's import has done it
@@ -84,7 +90,8 @@ class _OpenToAutograd:
 
         class Spec(kind):  # type: ignore[valid-type, misc]
             @property
-            def _initializing(self) -> bool:
+            def _initializing(self):
+                # type: () -> bool
                 caller = threading.get_ident()
                 others = [thread for thread in threading.enumerate() if not isinstance(thread, threading._DummyThread)]
                 return caller != this and caller in [thread.ident for thread in others]
@@ -92,18 +99,20 @@ class _OpenToAutograd:
         self._kind = kind
         self._spec.__class__ = Spec
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error):
+        # type: (*object) -> None
         if hasattr(self, "_kind"):
             self._spec.__class__ = self._kind
 
 
-def _begin(image: str) -> None:
+def _begin(image):
+    # type: (str) -> None
     if not os.path.isdir(DIRECTORY):
         return  # the command has ended, and this process outlived it
     try:
         process = _recorder()  # type: ignore[no-untyped-call]
     except Exception as error:  # noqa: BLE001 - whatever is wrong with that installation is no reason to end this process
-        text = f"its Python cannot import syncfree.audit ({type(error).__name__}: {error}); install it there"
+        text = "its Python cannot import syncfree.audit ({}: {}); install it there".format(type(error).__name__, error)  # noqa: UP032
         _leave_note("refused", image, text.encode("utf-8", "backslashreplace"))
     else:
         process.begin(DIRECTORY, BACKEND, image)
