@@ -1,4 +1,4 @@
-# waits: 2
+# Some releases of Python refuse to fork then.
 import atexit
 import os
 
