@@ -17,3 +17,8 @@ EXCEPTIONS: dict[str, str] = {
     "sparse.mm.reduce": "sparse tensors are not supported",
     "tensor_split": "wants its index tensor on the CPU on every device; the comparison uploads every tensor",
 }
+
+ON_GPU_BUILDS: dict[str, str] = {
+    "nn.functional.rms_norm": "backward is one fused formula on CUDA, which torch's decomposition computes in another order",
+}
+"""What differs in addition where torch was built for CUDA: there some operators are not put together from others."""

@@ -7,6 +7,7 @@ Messages are lines of JSON on two pipes.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib.util
 import json
 import os
@@ -32,12 +33,16 @@ def is_audit_process(config: pytest.Config) -> bool:
 
 
 def torch_has_gpu() -> bool:
-    """True when torch can use a GPU. Does not import torch where that is a CPU build, or is not installed."""
+    """True when torch can use a GPU. Imports torch only where it was built for CUDA and there is a driver."""
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:
         return False
     version = Path(spec.origin).with_name("version.py")
     if version.exists() and re.search(r"^cuda\b.*=\s*None\s*$", version.read_text(), re.MULTILINE):
+        return False
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
         return False
     import torch
 

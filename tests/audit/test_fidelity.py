@@ -33,10 +33,10 @@ def test_every_exception_is_named_with_its_reason(sweep: subprocess.CompletedPro
 
 
 def test_no_exception_is_named_that_is_none(sweep: subprocess.CompletedProcess[str]) -> None:
-    from syncfree.audit._fidelity_exceptions import EXCEPTIONS
+    from syncfree.audit.fidelity import expected
 
     assert {line.split()[0] for line in sweep.stdout.splitlines() if re.match(r"\S+ (for|back)ward: ", line)} == set(
-        EXCEPTIONS
+        expected()
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import syncfree.audit
 
-from .program import output
+from .program import INSTALL, output
 
 PACKAGE = Path(syncfree.audit.__file__).parent
 
@@ -70,3 +70,26 @@ def test_step_and_allow_do_nothing_outside_of_audits() -> None:
     with allow("nothing is audited"):
         assert not is_active()
     assert os.getpid()
+
+
+def test_a_process_that_exits_right_after_a_backward_ends_well() -> None:
+    """Torch's autograd thread drops an object of Python's when ``backward()`` has returned; at exit that was an abort, now and then."""
+    program = (
+        INSTALL
+        + """
+import gc, sys, weakref
+sys.setswitchinterval(1000)  # the autograd thread does not get the GIL by itself any more
+class Dropped: pass
+dropped = Dropped()
+torch._C._stash_obj_in_tls("test", dropped)
+torch.ones(2, device="cuda", requires_grad=True).sum().backward()
+torch._C._remove_obj_from_tls("test")  # the graph task is the last that holds it
+weakref.finalize(dropped, print, "dropped").atexit = False
+del dropped
+import atexit
+atexit._run_exitfuncs()
+print("end")
+"""
+    )
+    for _ in range(3):
+        assert output(program).split() == ["dropped", "end"]

@@ -206,3 +206,64 @@ def test_an_exception_of_the_audited_code_is_not_replaced_by_a_budget_error(sync
     with pytest.raises(KeyError), audit(budget=0):
         fail()
     assert sync_audit.count >= 1
+
+
+NUMBERS = {
+    "%": lambda x, n: x % n,
+    "fmod": torch.fmod,
+    "//": lambda x, n: x // n if n else x,
+    "+": lambda x, n: x + n,
+    "number %": lambda x, n: n % x,
+    "==": lambda x, n: x == n,
+    "where": lambda x, n: torch.where(x > 0, x, n),
+    "xlogy": torch.xlogy,
+    "in place": lambda x, n: x.clone().float().remainder_(n),
+}
+
+
+@pytest.mark.parametrize("number", [5, 300, 0.3, True])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int32, torch.uint8])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_python_number_counts_as_precisely_as_on_the_cpu(name: str, dtype: torch.dtype, number: float) -> None:
+    def outcome(x: torch.Tensor) -> tuple[object, ...]:
+        try:
+            found = NUMBERS[name](x, number)  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
+            return (str(error),)
+        assert found.device == x.device
+        return found.dtype, found.tolist()
+
+    for shape in ((), (3,)):
+        x = torch.full(shape, 7, dtype=dtype)
+        assert outcome(x.cuda()) == outcome(x)
+
+
+def test_a_float64_keeps_its_precision_under_a_number() -> None:
+    assert (torch.full((1,), 1.0, dtype=torch.float64, device="cuda") % 0.3).item() == 1.0 % 0.3
+
+
+def test_a_tensor_records_the_stream_that_uses_it() -> None:
+    x, stream = on_device(2), torch.cuda.Stream()
+    with audit(budget=0):
+        x.record_stream(stream)
+        x.record_stream(torch.cuda.current_stream())
+    with pytest.raises((RuntimeError, NotImplementedError, TypeError)):
+        torch.ones(2).record_stream(stream)
+
+
+def test_an_operator_that_only_cuda_has_is_computed_in_terms_of_others() -> None:
+    x, weight = on_device(3, 8).requires_grad_(), on_device(8)
+    found = torch.nn.functional.rms_norm(x, (8,), weight, 1e-6)
+    found.sum().backward()
+    reference = x.detach().cpu().requires_grad_()
+    expected = torch.nn.functional.rms_norm(reference, (8,), weight.cpu(), 1e-6)
+    expected.sum().backward()
+    torch.testing.assert_close(found.cpu(), expected)
+    torch.testing.assert_close(x.grad.cpu(), reference.grad)
+
+
+def test_an_operator_that_only_cuda_has_and_nothing_stands_in_for_is_refused_by_name() -> None:
+    from syncfree.audit import AuditError
+
+    with pytest.raises(AuditError, match="aten::_thnn_fused_lstm_cell has a kernel for CUDA alone"):
+        torch.nn.LSTM(4, 4).cuda()(on_device(3, 2, 4))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from .program import INSTALL, output, refusal, run
 
@@ -24,9 +25,9 @@ def test_unsupported_torch() -> None:
     assert refusal(program).endswith("was tested with 2.13, not with 9.9.0")
 
 
-def test_a_gpu_build_of_torch() -> None:
-    program = "import torch; torch.version.cuda = '13.0'\nfrom syncfree.audit import simulated; simulated.install()"
-    assert "is a GPU build" in refusal(program)
+def test_a_rocm_build_of_torch() -> None:
+    program = "import torch; torch.version.hip = '7.0'\nfrom syncfree.audit import simulated; simulated.install()"
+    assert "is a ROCm build, whose kernels the simulated CUDA device was not tried with" in refusal(program)
 
 
 def test_a_real_gpu() -> None:
@@ -118,6 +119,14 @@ def test_cuda_graphs(use: str) -> None:
 
 def test_cuda_graph_classes_can_be_named_in_annotations() -> None:
     assert output(INSTALL + "print(torch.cuda.CUDAGraph | None)")
+
+
+def test_nccl() -> None:
+    program = INSTALL + (
+        "import torch.distributed as d\nd.init_process_group('nccl', store=d.HashStore(), rank=0, world_size=1)"
+    )
+    reason = "NCCL cannot run on the simulated CUDA device" if torch.version.cuda else "doesn't have NCCL built in"
+    assert reason in refusal(program)
 
 
 _TRITON = """

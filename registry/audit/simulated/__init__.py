@@ -1,4 +1,4 @@
-"""A simulated CUDA device for CPU builds of PyTorch: ``device="cuda"`` code runs with real values, its syncs are recorded.
+"""A simulated CUDA device for PyTorch without a GPU: ``device="cuda"`` code runs with real values, its syncs are recorded.
 
 For audits only, in a process of its own: it is process-wide and cannot be removed. Nothing but a call of `install` (made
 by ``audit(backend="simulated")``, ``@pytest.mark.sync_budget`` and ``syncfree audit`` in processes that they start)
@@ -32,12 +32,12 @@ _backend: SimulatedBackend | None = None
 
 
 def install() -> None:
-    """Give this process a CUDA device that computes on the CPU, for good.
+    """Give this process a CUDA device that computes on the CPU, until it exits.
 
     Call it before anything looks whether CUDA is available, and before other threads use torch.
 
     Raises:
-        AuditError: a second install, an untested torch or platform, a GPU build, a real GPU, or a server in
+        AuditError: a second install, an untested torch or platform, a ROCm build, a real GPU, or a server in
             this process; also when the self-test fails.
     """
     global _backend

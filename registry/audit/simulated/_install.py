@@ -1,16 +1,17 @@
-"""The steps that turn a CPU build into one with a CUDA device."""
+"""The steps that give torch a CUDA device."""
 
 from __future__ import annotations
 
 import functools
 import os
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from .. import _autograd
-from . import _copies, _kernels, _pinned, _refusals, _selftest, _state, _torch_cuda, _vtable
+from . import _copies, _exit, _gpu_build, _kernels, _pinned, _refusals, _selftest, _state, _torch_cuda, _vtable
 
 _libraries: list[torch.library.Library] = []  # their kernels are removed when they are collected
 
@@ -29,25 +30,55 @@ def install() -> None:
     _autograd.connect()
     os.register_at_fork(after_in_child=_mark_forked)
     _selftest.run()
+    _exit.install()
 
 
 def _register_kernels() -> None:
-    aten = torch.ops.aten
     fallback = torch.library.Library("_", "IMPL")
     fallback.fallback(_kernels.kernel, "CUDA")
-    library = torch.library.Library("aten", "IMPL", "CUDA")
-    library.impl("copy_", _copies.copy_)
-    library.impl("resize_", _copies.resize_)
-    for op in _kernels.WHOLE:
-        library.impl(_overload(op), functools.partial(_kernels.kernel, op))
-    for name in aten.set_.overloads():
-        library.impl("set_" if name == "default" else f"set_.{name}", _copies.set_)
-    library.impl("record_stream", lambda tensor, stream: None)
+    _libraries.append(fallback)
+    own = _own_kernels()
+    _register("aten", own)
+    if _gpu_build.is_gpu_build():
+        known = {f"aten::{name}" for name in own}
+        _replace_gpu_kernels(known)
+        _refusals.after_import("torchvision", lambda module: _replace_gpu_kernels(known))
+
+
+def _own_kernels() -> dict[str, Callable[..., Any]]:
+    """Kernels that do not simply run the CPU's, and those that a composite must not stand in for, by operator of ``aten``."""
+    aten = torch.ops.aten
+    own: dict[str, Callable[..., Any]] = {
+        "copy_": _copies.copy_,
+        "resize_": _copies.resize_,
+        "record_stream": lambda tensor, stream: None,
+        "_efficientzerotensor": _torch_cuda.zeros_without_memory,
+    }
+    own |= {_overload(getattr(aten.set_, name)): _copies.set_ for name in aten.set_.overloads()}
+    own |= {_overload(op): functools.partial(_kernels.kernel, op) for op in _kernels.WHOLE}
     for name in ("_use_cudnn_ctc_loss", "_use_miopen_ctc_loss"):
-        library.impl(name, lambda *args, **kwargs: False)
-        library.impl(f"{name}.Tensor", lambda *args, **kwargs: False)
-    library.impl("_efficientzerotensor", _torch_cuda.zeros_without_memory)
-    _libraries.extend([fallback, library])
+        own |= dict.fromkeys((name, f"{name}.Tensor"), lambda *args, **kwargs: False)
+    return own
+
+
+def _replace_gpu_kernels(known: set[str]) -> None:
+    """Take the place of every CUDA kernel that there is by now, of operators that are not ``known``."""
+    kernels: dict[str, dict[str, Callable[..., Any]]] = {}
+    for op in _gpu_build.operators(known):
+        name = _overload(op)
+        run = _kernels.composite if name in _kernels.COMPOSITE else _kernels.kernel
+        kernels.setdefault(op.namespace, {})[name] = functools.partial(run, op)
+    for namespace, implementations in kernels.items():
+        _register(namespace, implementations)
+
+
+def _register(namespace: str, kernels: dict[str, Callable[..., Any]]) -> None:
+    library = torch.library.Library(namespace, "IMPL", "CUDA")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where a GPU build has a kernel, taking its place is what we want
+        for name, kernel in kernels.items():
+            library.impl(name, kernel, allow_override=True)
+    _libraries.append(library)
 
 
 def _register_pinned_memory() -> None:

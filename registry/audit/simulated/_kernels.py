@@ -1,4 +1,4 @@
-"""The boxed fallback of dispatch key CUDA: each backend kernel runs on CPU tensors over the same memory."""
+"""The kernels of dispatch key CUDA: each runs the CPU's on CPU tensors over the same memory."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 
+from .._errors import AuditError
 from .._record import is_active
 from . import _forge, _kernel_syncs, _ordering, _state
 
 aten = torch.ops.aten
+_has_kernel = torch._C._dispatch_has_computed_kernel_for_dispatch_key
 # CUDA has kernels of its own for these, but a composite stands in for them where there is none: it computes differently,
 # or picks a CUDA-only stub. They run whole on the host.
 WHOLE = (
@@ -27,7 +29,13 @@ WHOLE = (
     aten.all.dims_out,
     aten.linalg__powsum.default,
 )
-_MAY_TAKE_HOST_TENSORS = {"index", "_index_put_impl_", "_unsafe_index", "set_", "_local_scalar_dense"}
+_MAY_TAKE_HOST_TENSORS = {
+    *("index", "_index_put_impl_", "_unsafe_index", "set_", "_local_scalar_dense"),
+    *("_foreach_addcdiv", "_foreach_addcdiv_", "_foreach_addcmul", "_foreach_addcmul_"),  # the scalars
+}
+COMPOSITE = {"index.Tensor", "_foreach_copy_"}
+"""Operators that a GPU build has kernels for whose waits are in what the composite form is made of."""
+_NO_KERNELS = torch._C.DispatchKeySet(torch._C.DispatchKey.IPU)  # a key that torch itself has no kernels for
 
 
 def kernel(op: Any, *args: Any, **kwargs: Any) -> Any:
@@ -50,11 +58,15 @@ def kernel(op: Any, *args: Any, **kwargs: Any) -> Any:
     host_kwargs = {key: call.to_host(value, fresh=call.is_empty_out(key, value)) for key, value in kwargs.items()}
     try:
         return call.to_device(op(*host_args, **host_kwargs))
+    except NotImplementedError as error:
+        if _has_kernel(op.name(), "CPU"):
+            raise
+        return call.to_device(_in_terms_of_others(op, error)(*host_args, **host_kwargs))
     except RuntimeError as error:
         if "Unable to cast" in str(error):
-            # A wrapped number (x % 5) comes here as a plain number: conversion failed before the kernel
-            # began.
-            return call.to_device(op(*_numbers_as_tensors(op, host_args), **host_kwargs))
+            # A wrapped number (x % 5) comes here as a plain number, and conversion failed before the kernel began. The
+            # overload for numbers promotes types as a wrapped number does.
+            return call.to_device(op.overloadpacket(*host_args, **host_kwargs))
         if "not resizable" in str(error):
             # Memory from DLPack cannot grow, which a kernel finds out before it writes: let it fill its own,
             # and copy.
@@ -62,6 +74,27 @@ def kernel(op: Any, *args: Any, **kwargs: Any) -> Any:
             own = {key: call.to_host(value, fresh=key in outs) for key, value in kwargs.items()}
             return call.to_device(op(*host_args, **own))
         raise
+
+
+def composite(op: Any, *args: Any, **kwargs: Any) -> Any:
+    """Run the composite form that an operator has beside its kernel for CUDA."""
+    return op.redispatch(_NO_KERNELS, *args, **kwargs)
+
+
+def _in_terms_of_others(op: Any, error: NotImplementedError) -> Any:
+    """What torch itself puts in the place of an operator that only CUDA has.
+
+    Raises:
+        AuditError: nothing.
+    """
+    from torch._decomp import decomposition_table
+
+    if op not in decomposition_table:
+        raise AuditError(
+            f"{op.name()} has a kernel for CUDA alone, which the simulated CUDA device cannot run: audit the code with "
+            "other operators in its place"
+        ) from error
+    return decomposition_table[op]
 
 
 class _Call:
@@ -113,11 +146,3 @@ class _Call:
             items = [self.to_device(item) for item in value]
             return type(value)(items) if type(value) in (list, tuple) else type(value)(*items)
         return value
-
-
-def _numbers_as_tensors(op: Any, args: list[Any]) -> list[Any]:
-    takes_tensor = ["Tensor" in str(argument.type) for argument in op._schema.arguments]
-    return [
-        torch.tensor(value) if wants and isinstance(value, (int, float)) else value
-        for value, wants in zip(args, takes_tensor, strict=False)
-    ]

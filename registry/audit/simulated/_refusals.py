@@ -1,4 +1,4 @@
-"""What cannot run on the simulated device says so: Inductor, CUDA graphs and Triton kernels."""
+"""What cannot run on the simulated device says so: Inductor, CUDA graphs, Triton kernels and NCCL."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def install() -> None:
     for name in ("CUDAGraph", "graph", "make_graphed_callables"):
         setattr(torch.cuda, name, _NoGraphs)
     after_import("torch._inductor.compile_fx", _refuse_inductor)
+    after_import("torch.distributed.distributed_c10d", _refuse_nccl)
     after_import("triton.runtime.jit", _refuse_triton)
     after_import("triton.runtime.interpreter", _refuse_triton_interpreter)
 
@@ -45,6 +46,16 @@ def _refuse_inductor(module: ModuleType) -> None:
         return compile_fx(graph, example_inputs, *args, **kwargs)
 
     module.compile_fx = refuse  # type: ignore[attr-defined]
+
+
+def _refuse_nccl(module: ModuleType) -> None:
+    """NCCL asks the driver; some releases of torch end the process when that fails. A CPU build has no such class."""
+
+    def refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AuditError("NCCL cannot run on the simulated CUDA device: audit one process, or use the backend 'cpu:gloo'")
+
+    if hasattr(module, "ProcessGroupNCCL"):
+        module.ProcessGroupNCCL.__init__ = refuse
 
 
 _TRITON = "the Triton kernel {name} cannot run on the simulated CUDA device: audit the code with a PyTorch form of that kernel in its place"

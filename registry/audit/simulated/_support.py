@@ -35,23 +35,23 @@ def check() -> None:
         import torch
     except ImportError as error:
         raise AuditError(
-            "the simulated CUDA device needs PyTorch, and this Python has no torch; install a CPU build"
+            f"the simulated CUDA device needs PyTorch, and this Python has no torch; install torch {SUPPORTED[-1]}, any build of it"
         ) from error
     other = getattr(torch.cuda, _MARK, None)
     if other is not None:
         raise AuditError(
-            f"a simulated CUDA device is already installed in this process, by {other}; it is process-wide and for good: ask "
+            f"a simulated CUDA device is already installed in this process, by {other}; it stays until the process exits: ask "
             "syncfree.audit.simulated.is_installed() before a second install"
         )
     if torch.cuda.is_available():
         raise AuditError(
             f"this process has a real GPU ({torch.cuda.get_device_name()}): audit with backend='cuda', or hide it with "
-            "CUDA_VISIBLE_DEVICES= and use a CPU build of torch"
+            "CUDA_VISIBLE_DEVICES="
         )
-    if torch.version.cuda or torch.version.hip:
+    if torch.version.hip:
         raise AuditError(
-            f"torch {torch.__version__} is a GPU build: the simulated CUDA device takes the place of the CUDA kernels, which "
-            "only a CPU build (torch.version.cuda is None) lacks; install one in an environment of its own"
+            f"torch {torch.__version__} is a ROCm build, whose kernels the simulated CUDA device was not tried with; use a CPU "
+            "build or one for CUDA, in an environment of its own"
         )
     release = ".".join(torch.__version__.split(".")[:2])
     if release not in SUPPORTED:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from . import _copies, _streams
+from . import _copies, _gpu_build, _streams
 from ._forge import device as forge
 
 _MEMORY = 1 << 36
@@ -31,7 +31,7 @@ class _DeviceGuard(contextlib.nullcontext[None]):
 
 
 def install() -> None:
-    """Replace what a CPU build's ``torch.cuda`` would refuse."""
+    """Replace what ``torch.cuda`` would refuse without a GPU."""
     stand_ins: dict[str, Any] = {
         "_lazy_init": lambda: None,
         "is_available": lambda: True,
@@ -40,6 +40,8 @@ def install() -> None:
         "is_bf16_supported": lambda including_emulation=True: True,
         "device_count": lambda: 1,
         "current_device": lambda: 0,
+        "_exchange_device": lambda device: 0,
+        "_maybe_exchange_device": lambda device: 0,
         "set_device": lambda device: None,
         "device": _DeviceGuard,
         "get_device_name": lambda device=None: _PROPERTIES.name,
@@ -55,6 +57,9 @@ def install() -> None:
         "synchronize": _streams.synchronize,
         "manual_seed": lambda seed: None,  # torch.manual_seed seeds the generator that is used
         "manual_seed_all": lambda seed: None,
+        "initial_seed": torch.initial_seed,
+        "seed": lambda: None,
+        "seed_all": lambda: None,
         "get_rng_state": lambda device=None: torch.get_rng_state(),
         "set_rng_state": lambda state, device=None: torch.set_rng_state(state),
         "default_generators": (torch.default_generator,),
@@ -72,7 +77,22 @@ def install() -> None:
         setattr(torch.cuda.nvtx, name, lambda *args: None)
     torch.accelerator.synchronize = _streams.synchronize
     torch.Generator = _streams.Generator  # type: ignore[misc]
+    torch._C._jit_override_can_fuse_on_gpu(False)  # TorchScript would compile CUDA code
+    if _gpu_build.is_gpu_build():
+        _gpu_build.replace_driver_calls()
+    _let_tensors_name_streams()
     _patch_storages()
+
+
+def _let_tensors_name_streams() -> None:
+    """Let ``tensor.record_stream`` take the stand-in for a stream: memory is never given to another stream here."""
+    record_stream = torch.Tensor.record_stream
+
+    def record(tensor: torch.Tensor, stream: Any) -> None:
+        if not (tensor.is_cuda and isinstance(stream, _streams.Stream)):
+            record_stream(tensor, stream)
+
+    torch.Tensor.record_stream = record  # type: ignore[assignment, method-assign]
 
 
 def _patch_storages() -> None:

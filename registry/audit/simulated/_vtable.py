@@ -1,4 +1,4 @@
-"""C++ objects that a CPU build of torch has for CUDA, changed slot by slot.
+"""C++ objects that torch has for CUDA, also in a CPU build, changed slot by slot.
 
 Slot numbers are read from the headers that the wheel ships. Needs the Itanium C++ ABI (Linux).
 """
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from .._errors import AuditError
+from . import _gpu_build
 
 _ROOT = os.path.dirname(torch.__file__)
 _SLOTS = 64  # more than any of these classes has
@@ -21,19 +22,19 @@ _keep_alive: list[object] = []  # C++ points into these for the rest of the proc
 
 
 def install_device_guard() -> None:
-    """Give c10 a device guard for CUDA and make the CUDA hooks say that CUDA is there.
+    """Give c10 a device guard for CUDA that does nothing, and make the CUDA hooks say that CUDA is there.
 
-    Without a guard ``x[0]`` and autograd refuse CUDA tensors. torch has a no-op guard, but
-    ``_ensureCUDADeviceGuardSet()`` installs it only over a guard that counts no devices, so a stand-in whose every method
-    returns 0 goes first. Then the hooks must say "built", or autograd finds no accelerator. The return values used:
+    Without a guard ``x[0]`` and autograd refuse CUDA tensors; that of a GPU build asks the driver. torch has a no-op guard,
+    but ``_ensureCUDADeviceGuardSet()`` installs it only over a guard that counts no devices, so a stand-in whose every
+    method returns 0 goes first. Then the hooks must say "built", or autograd finds no accelerator. The return values used:
     ``type()`` is ``DeviceType::CUDA`` is 1 is ``true`` is ``Device{CUDA, 0}``.
 
     Raises:
-        AuditError: the build already has a CUDA device guard, or torch did not accept ours.
+        AuditError: a CPU build that already has a CUDA device guard, or torch did not accept ours.
     """
     library = ctypes.CDLL(os.path.join(_ROOT, "lib", "libc10.so"))
     registry = (ctypes.c_void_p * 2).in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
-    if registry[1]:
+    if registry[1] and not _gpu_build.is_gpu_build():
         raise AuditError("this torch already has a CUDA device guard: the simulated device cannot take its place")
     zero = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 0)
     table = _Table(*[ctypes.cast(zero, ctypes.c_void_p).value] * _SLOTS)
@@ -48,24 +49,34 @@ def install_device_guard() -> None:
     methods = _table_of(guard)
     kind = methods[slot["type"]]
     _patch(guard, {slot["getDevice"]: kind, slot["getDefaultStream"]: methods[slot["getStream"]]})
-    get_hooks = ctypes.CDLL(os.path.join(_ROOT, "lib", "libtorch_cpu.so"))._ZN2at6detail12getCUDAHooksEv
+    _install_hooks(kind)
+
+
+def _install_hooks(kind: int | None) -> None:
+    """Make the CUDA hooks answer ``kind``, which is 1, where they are asked whether there is a device."""
+    library = ctypes.CDLL(os.path.join(_ROOT, "lib", "libtorch_cpu.so"))
+    get_hooks = library._ZN2at6detail12getCUDAHooksEv
     get_hooks.restype = ctypes.c_void_p
-    hook = _slots("ATen/detail/AcceleratorHooksInterface.h", "struct TORCH_API AcceleratorHooksInterface")
-    _patch(
-        get_hooks(),
-        {hook[name]: kind for name in ("isBuilt", "isAvailable", "hasPrimaryContext", "deviceCount")},
-    )
+    hooks = get_hooks()
+    slot = _slots("ATen/detail/AcceleratorHooksInterface.h", "struct TORCH_API AcceleratorHooksInterface")
+    methods: dict[int, int | None] = {slot[name]: kind for name in ("isBuilt", "isAvailable", "hasPrimaryContext", "deviceCount")}
+    if _gpu_build.is_gpu_build():
+        own = _slots("ATen/detail/CUDAHooksInterface.h", "struct TORCH_API CUDAHooksInterface", first=max(slot.values()) + 1)
+        real = _Table.from_address(_gpu_build.base_hooks(library, hooks))
+        # Composites that find cuDNN compiled in ask for its version, which needs no driver.
+        methods |= {own[name]: real[own[name]] for name in ("versionCuDNN", "versionRuntimeCuDNN")}
+    _patch(hooks, methods)
 
 
-def _slots(header: str, struct: str) -> dict[str, int]:
-    """Indices of virtual methods: declaration order, a virtual destructor takes two slots."""
+def _slots(header: str, struct: str, first: int = 0) -> dict[str, int]:
+    """Indices of the virtual methods that a class adds: declaration order, a virtual destructor takes two slots."""
     with open(os.path.join(_ROOT, "include", header)) as file:
         text = file.read()
     if struct not in text:
         raise AuditError(f"{header} of torch {torch.__version__} does not declare {struct!r}")
     body = re.sub(r"//.*", "", text.split(struct, 1)[1])
     slots: dict[str, int] = {}
-    index = 0
+    index = first
     for name in re.findall(r"virtual\s+(?:[\w:<>&*\s]+?[\s&*])?(~?\w+)\s*\(", body):
         slots.setdefault(name, index)
         index += 2 if name.startswith("~") else 1
