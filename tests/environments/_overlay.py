@@ -6,12 +6,10 @@ The base stays as it was built, so that any number of processes can use it at on
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ._build import build, install_source, pip, python_of
+from ._build import build, install_source, pip, python_of, run, see, site_packages_of
 from ._cache import cache_root, content_key, made_once
 from ._specs import load
 from ._wheels import HYBRID_RELEASES, ROOT, unpacked, vllm_hybrid
@@ -71,21 +69,16 @@ def _base_of(framework: str, version: str) -> tuple[str, tuple[Path, ...]]:
 
 
 def _make(target: Path, base: Path, installs: Sequence[str | Path], before: Sequence[Path]) -> None:
-    subprocess.run([python_of(base), "-m", "venv", "--without-pip", target], check=True, stdout=sys.stderr)
-    site_packages = _site_packages(target)
+    run(python_of(base), "-m", "venv", "--without-pip", target)
     # Read in the order of their names: what must hide the base comes first.
-    (site_packages / "0-before.pth").write_text("".join(f"{folder}\n" for folder in before))
-    (site_packages / "1-base.pth").write_text(f"import site; site.addsitedir({os.fspath(_site_packages(base))!r})\n")
+    (site_packages_of(target) / "0-before.pth").write_text("".join(f"{folder}\n" for folder in before))
+    see(target, base)
     _copy_scripts(base, target)
     for item in installs:
         if isinstance(item, Path) and item.is_dir():
             install_source(python_of(target), item)
         else:
             pip(python_of(target), "install", "--no-deps", item)
-
-
-def _site_packages(environment: Path) -> Path:
-    return environment / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
 
 
 def _copy_scripts(base: Path, target: Path) -> None:

@@ -20,14 +20,17 @@ RECIPE = "1"
 class Spec:
     """One environment.
 
-    `requirements` are resolved with their dependencies, `without_dependencies` are not: their own dependencies are CUDA
-    packages or pins that conflict. `packages` are folders of `packages/`, `scripts` files of `scripts/` that the new
-    environment's Python runs last.
+    `base` names another environment that this one sees. `requirements` are resolved with their dependencies,
+    `without_dependencies` are not: their own dependencies are CUDA packages or pins that conflict. The lock file is installed
+    by itself, or `with_dependencies`, which adds what it does not pin. `packages` are folders of `packages/`, `scripts` files
+    of `scripts/` that the new environment's Python runs last.
     """
 
     name: str
+    base: str | None
     requirements: tuple[str, ...]
     without_dependencies: tuple[str, ...]
+    with_dependencies: bool
     packages: tuple[Path, ...]
     scripts: tuple[Path, ...]
 
@@ -43,7 +46,8 @@ class Spec:
     def directory(self) -> Path:
         """Where the environment lies; the name changes with anything it is made of, and with this Python."""
         python = f"{platform.python_implementation()} {platform.python_version()} {platform.machine()}"
-        key = content_key((RECIPE, python, self.source, self.lock, *self.packages, *self.scripts))
+        base = "" if self.base is None else load(self.base).directory.name
+        key = content_key((RECIPE, python, base, self.source, self.lock, *self.packages, *self.scripts))
         return cache_root() / f"{self.name}-{key}"
 
 
@@ -59,13 +63,15 @@ def load(name: str) -> Spec:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"no environment named {name!r}; there are {', '.join(names())}{hint}")
     data = tomllib.loads((HERE / "specs" / f"{name}.toml").read_text())
-    known = {"requirements", "without_dependencies", "packages", "scripts"}
+    known = {"base", "requirements", "without_dependencies", "with_dependencies", "packages", "scripts"}
     if unknown := set(data) - known:
         raise ValueError(f"specs/{name}.toml: unknown key {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
     return Spec(
         name=name,
+        base=data.get("base"),
         requirements=tuple(data["requirements"]),
         without_dependencies=tuple(data.get("without_dependencies", ())),
+        with_dependencies=data.get("with_dependencies", False),
         packages=tuple(HERE / "packages" / package for package in data.get("packages", ())),
         scripts=tuple(HERE / "scripts" / script for script in data.get("scripts", ())),
     )
