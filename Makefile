@@ -1,13 +1,15 @@
-# Needs Python 3.11, make and g++; everything else is made by `python3.11 -m tests.environments` and cached in
-# $TEST_ENVIRONMENTS_CACHE (default ~/.cache/syncfree/environments). pip must find a CPU build of the torch that the locks pin.
+# Needs Python 3.11 with its headers and venv, make and g++; everything else is made by `python3.11 -m tests.environments` and
+# cached in $TEST_ENVIRONMENTS_CACHE (default ~/.cache/syncfree/environments), with whichever build of torch pip finds.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ENVIRONMENTS := $(PYTHON) -m tests.environments
+# The Python of an environment, made first: $(call in,NAME) ARGUMENTS, or $(call in,NAME,VARIABLES) ARGUMENTS
+in = python="$$($(ENVIRONMENTS) $(1))" && $(2) "$$python"
 PICTURES := build/pictures
 
 .PHONY: help test audit demo demo-vllm demo-sglang bench bench-dp bench-exchange bench-schedulers bench-diffusers bench-vllm bench-vllm-hooks bench-gpu docs clean
 
 help:
-	@echo "make test         every check, in the sessions of noxfile.py (first run: 10 minutes of making environments)"
+	@echo "make test         every check, in the sessions of noxfile.py (the first run makes environments for several minutes)"
 	@echo "make audit        the auditor's own tests, and the syncs of every release as docs/audit-counts.md says"
 	@echo "make demo         diffusers: the same video, and what each scheduler costs"
 	@echo "make demo-vllm    vLLM: the same tokens and logprobs, and who computed them"
@@ -24,49 +26,48 @@ help:
 	@echo "make clean        remove what was built here; the cached environments stay"
 
 test:
-	"$$($(ENVIRONMENTS) develop)" -m nox
+	$(call in,develop) -m nox
 
 audit:
-	"$$($(ENVIRONMENTS) develop)" -m nox --session audit
+	$(call in,develop) -m nox --session audit
 	$(PYTHON) -m tests.audit_counts --check
 
 demo: | $(PICTURES)
-	"$$($(ENVIRONMENTS) release diffusers 0.42.1)" -m docs.demos.diffusers_unipc --picture $(PICTURES)/diffusers_unipc.png
+	$(call in,release diffusers 0.42.1) -m docs.demos.diffusers_unipc --picture $(PICTURES)/diffusers_unipc.png
 
 demo-vllm: | $(PICTURES)
-	"$$($(ENVIRONMENTS) develop)" -m docs.demos.vllm_logprobs --picture $(PICTURES)/vllm_logprobs.png
+	$(call in,develop) -m docs.demos.vllm_logprobs --picture $(PICTURES)/vllm_logprobs.png
 
 demo-sglang: | $(PICTURES)
-	"$$($(ENVIRONMENTS) develop)" -m docs.demos.sglang_wan --picture $(PICTURES)/sglang_wan.png
+	$(call in,develop) -m docs.demos.sglang_wan --picture $(PICTURES)/sglang_wan.png
 
 bench:
-	"$$($(ENVIRONMENTS) release sglang 0.5.23)" -m tests.bench.dispatch
+	$(call in,release sglang 0.5.23) -m tests.bench.dispatch
 
 bench-dp:
-	"$$($(ENVIRONMENTS) develop)" -m tests.bench.dp_coordination --picture docs/pictures/dp_coordination.png
+	$(call in,develop) -m tests.bench.dp_coordination --picture docs/pictures/dp_coordination.png
 
 bench-exchange:
-	"$$($(ENVIRONMENTS) develop)" -m tests.bench.sglang_exchange --picture docs/pictures/sglang_exchange.png
+	$(call in,develop) -m tests.bench.sglang_exchange --picture docs/pictures/sglang_exchange.png
 
 bench-schedulers:
-	OMP_NUM_THREADS=1 "$$($(ENVIRONMENTS) develop)" -m tests.bench.sglang_schedulers --picture docs/pictures/sglang_schedulers.png
+	$(call in,develop,OMP_NUM_THREADS=1) -m tests.bench.sglang_schedulers --picture docs/pictures/sglang_schedulers.png
 
 bench-diffusers:
-	SYNCFREE=off "$$($(ENVIRONMENTS) release diffusers 0.42.1)" -m tests.bench.diffusers_schedulers --picture docs/pictures/diffusers_host_time.png
+	$(call in,release diffusers 0.42.1,SYNCFREE=off) -m tests.bench.diffusers_schedulers --picture docs/pictures/diffusers_host_time.png
 
 bench-vllm:
-	SYNCFREE_SAMPLER_LOGPROB_GATHER=sync_free SYNCFREE_BAD_WORDS_MASK=sync_free OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 \
-	"$$($(ENVIRONMENTS) release vllm 0.32.0)" -W ignore -m tests.bench.vllm_tokens
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 "$$($(ENVIRONMENTS) release vllm 0.20.2)" -W ignore -m tests.bench.vllm_tokens
+	$(call in,release vllm 0.32.0,SYNCFREE_SAMPLER_LOGPROB_GATHER=sync_free SYNCFREE_BAD_WORDS_MASK=sync_free OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1) -W ignore -m tests.bench.vllm_tokens
+	$(call in,release vllm 0.20.2,OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1) -W ignore -m tests.bench.vllm_tokens
 
 bench-vllm-hooks:
-	"$$($(ENVIRONMENTS) release vllm 0.32.0)" -m tests.bench.vllm_hooks
+	$(call in,release vllm 0.32.0) -m tests.bench.vllm_hooks
 
 bench-gpu:
 	$(PYTHON) -m tests.bench.gpu
 
 docs:
-	"$$($(ENVIRONMENTS) develop)" -m docs
+	$(call in,develop) -m docs
 
 clean:
 	rm -rf build dist .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks *.egg-info

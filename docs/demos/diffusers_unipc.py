@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -26,6 +25,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import syncfree
 from tests.engines.diffusers import tiny
+
+from ._children import printed_by
 
 CHOICES = ("upstream", "sync_free", "coefficient_table")
 STEPS = 20
@@ -83,7 +84,7 @@ def count_operations(choice: str) -> list[int]:
 
 
 def count_syncs_here(choice: str) -> list[int]:
-    """Host syncs of each scheduler step; installs the simulated GPU in this process for good."""
+    """Host syncs of each scheduler step; installs the simulated GPU in this process."""
     from syncfree.audit import audit, step
 
     with audit(backend="simulated"):
@@ -99,9 +100,8 @@ def count_syncs_here(choice: str) -> list[int]:
 
 
 def count_syncs(choice: str) -> list[int]:
-    command = [sys.executable, "-W", "ignore", "-m", "docs.demos.diffusers_unipc", "--count-syncs", choice]
-    finished = subprocess.run(command, check=True, capture_output=True, text=True)
-    return list(json.loads(finished.stdout.splitlines()[-1]))
+    printed = printed_by("docs.demos.diffusers_unipc", "--count-syncs", choice)
+    return list(json.loads(printed.splitlines()[-1]))
 
 
 def compare_with_upstream(choice: str) -> Any:

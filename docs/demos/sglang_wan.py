@@ -25,6 +25,8 @@ from tests.contract.usp_on_ranks import time_exchange
 from tests.engines.sglang.engine import EXCHANGE, RANKS, Run, generate
 from tests.environments import unpacked
 
+from ._children import failures_in_words, last_sentence
+
 KILOBYTES = (4, 64, 1024, 8192)
 PAIRS = 40
 
@@ -41,7 +43,7 @@ def videos(release: str, choice: str | None, folder: Path, console: Console) -> 
         runs["off"] = generate(release, made(folder / "off"), SYNCFREE="off")
     for name, run in runs.items():
         if run.code:
-            sys.exit(f"the engine failed ({name}):\n{run.log[-3000:]}")
+            sys.exit(f"SGLang {release}, {name}: {last_sentence(run.log)}")
     return runs
 
 
@@ -134,7 +136,8 @@ def main() -> int:
     options = parser.parse_args()
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
-        runs = videos(options.release, options.choice, Path(folder), console)
+        with failures_in_words(f"SGLang {options.release}"):
+            runs = videos(options.release, options.choice, Path(folder), console)
         console.rule(f"SGLang diffusion {options.release}")
         print_processes(console, runs["toggled"])
         equal = print_videos(console, runs)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +30,8 @@ from syncfree.adapters.vllm.sampler_logprob_gather import BINDING
 from syncfree.plugins.sync_free.sampler_logprob_gather import sampler_logprob_gather
 from tests.contract.vllm_releases import form_of, sampler
 from tests.engines.vllm import run
+
+from ._children import failures_in_words, printed_by
 
 HOOK = "sampler_logprob_gather"
 RELEASES = ("0.21.0", "0.32.0")
@@ -51,7 +52,7 @@ def engines(console: Console) -> dict[str, dict[str, Any]]:
         ):
             folder = Path(scratch, version + "".join(choices))
             folder.mkdir()
-            with console.status(f"vLLM {title}"):
+            with console.status(f"vLLM {title}"), failures_in_words(f"vLLM {title}"):
                 found[title] = run.generate(folder, version, *choices, **variables)
     for generated in found["0.21.0 (hybrid), default"]["generated"].values():
         # On the CPU 0.21.0 ignores the seed of a request that shares its batch with one without, so these are random.
@@ -112,7 +113,7 @@ def batch(requests: int, device: str) -> tuple[Any, ...]:
 
 
 def count_syncs_here() -> dict[str, list[list[int]]]:
-    """Host syncs per call, upstream's and ours, by release and requests; installs the simulated GPU for good."""
+    """Host syncs per call, upstream's and ours, by release and requests; installs the simulated GPU."""
     from syncfree.audit import audit
 
     with audit(backend="simulated"):
@@ -130,9 +131,7 @@ def count_syncs_here() -> dict[str, list[list[int]]]:
 
 
 def count_syncs() -> dict[str, list[list[int]]]:
-    command = [sys.executable, "-W", "ignore", "-m", "docs.demos.vllm_logprobs", "--count-syncs"]
-    finished = subprocess.run(command, check=True, capture_output=True, text=True)
-    return dict(json.loads(finished.stdout.splitlines()[-1]))
+    return dict(json.loads(printed_by("docs.demos.vllm_logprobs", "--count-syncs").splitlines()[-1]))
 
 
 def compare(release: str, requests: int) -> Comparison:
