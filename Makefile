@@ -10,6 +10,7 @@ PICTURES := build/pictures
 
 help:
 	@echo "make test         every check, in the sessions of noxfile.py (the first run makes environments for several minutes)"
+	@echo "make test SESSIONS='unit audit'  some of them"
 	@echo "make audit        the auditor's own tests, and the syncs of every release as docs/audit-counts.md says"
 	@echo "make demo         diffusers: the same video, and what each scheduler costs"
 	@echo "make demo-vllm    vLLM: the same tokens and logprobs, and who computed them"
@@ -26,7 +27,7 @@ help:
 	@echo "make clean        remove what was built here; the cached environments stay"
 
 test:
-	$(call in,develop) -m nox
+	$(call in,develop) -m nox $(addprefix --session=,$(SESSIONS))
 
 audit:
 	$(call in,develop) -m nox --session audit

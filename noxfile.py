@@ -112,6 +112,26 @@ def sglang_all(session: nox.Session) -> None:
 
 
 @nox.session
+def gpu_build(session: nox.Session) -> None:
+    """The demos and `make test` in a fresh clone, with the build of torch for CUDA; `-- TARGET` takes some targets of make.
+
+    Not part of `make test`, for its gigabytes: they stay in the folder `gpu-build` of the cache, for the next run.
+    """
+    cache = environments.cache_root() / "gpu-build"
+    clone, constraint = cache / "clone", cache / "constraint.txt"
+    shutil.rmtree(clone, ignore_errors=True)
+    session.run("git", "clone", "--quiet", ROOT, clone, external=True)
+    # A local version, as that of a CPU build, does not satisfy ===.
+    constraint.write_text("".join(f"{pin.replace('==', '===')}\n" for pin in environments.load("torch").requirements))
+    variables = {"PIP_CONSTRAINT": str(constraint), environments.CACHE_VARIABLE: str(cache)}
+    with session.chdir(clone):
+        session.run(sys.executable, "-m", "tests.environments", "build", "torch", env=variables)
+        if not list(cache.glob("torch-*/lib/python3*/site-packages/torch/lib/libtorch_cuda.so")):
+            session.error(f"pip found no build of torch for CUDA: there is no libtorch_cuda.so in {cache}")
+        session.run("make", *(session.posargs or ["demo", "demo-vllm", "demo-sglang", "test"]), env=variables, external=True)
+
+
+@nox.session
 @nox.parametrize("version", ["3.10", "3.12", "3.13"])
 def python(session: nox.Session, version: str) -> None:
     """The wheel under another Python, without torch, which it does not need; not part of `make test`, which needs one Python."""

@@ -6,12 +6,13 @@ Needs nothing but Python 3.11's standard library, so that a fresh clone can star
 from __future__ import annotations
 
 from ._build import BuildError, build, python_of
-from ._cache import cache_root, content_key, made_once
+from ._cache import CACHE_VARIABLE, cache_root, content_key, made_once
 from ._overlay import develop, overlay, release
 from ._specs import load, names
 from ._wheels import copy_sources, unpacked, vllm_hybrid, wheel
 
 __all__ = [
+    "CACHE_VARIABLE",
     "BuildError",
     "build",
     "cache_root",
