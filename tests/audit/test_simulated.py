@@ -265,5 +265,6 @@ def test_an_operator_that_only_cuda_has_is_computed_in_terms_of_others() -> None
 def test_an_operator_that_only_cuda_has_and_nothing_stands_in_for_is_refused_by_name() -> None:
     from syncfree.audit import AuditError
 
-    with pytest.raises(AuditError, match="aten::_thnn_fused_lstm_cell has a kernel for CUDA alone"):
-        torch.nn.LSTM(4, 4).cuda()(on_device(3, 2, 4))
+    x = on_device(4, 4).half()
+    with pytest.raises(AuditError, match="aten::mm.dtype has a kernel for CUDA alone"):
+        torch.mm(x, x, out_dtype=torch.float32)
