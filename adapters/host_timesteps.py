@@ -42,6 +42,7 @@ def index_on_the_host(host_timestep: Callable[..., Any], upstream: Callable[...,
     import torch
 
     from syncfree.adapters.host_twins import twin_of
+    from syncfree.plugins.ordinary import is_ordinary
 
     @functools.wraps(upstream)
     def index_for_timestep(self: Any, timestep: Any, schedule_timesteps: Any = None) -> Any:
@@ -52,6 +53,8 @@ def index_on_the_host(host_timestep: Callable[..., Any], upstream: Callable[...,
         if host is None:
             return NotImplemented
         if isinstance(timestep, torch.Tensor):
+            if not is_ordinary(timestep):
+                return NotImplemented
             timestep = host_timestep(timestep, schedule, host)
             if timestep is NotImplemented:
                 return NotImplemented
@@ -63,47 +66,55 @@ def index_on_the_host(host_timestep: Callable[..., Any], upstream: Callable[...,
 def on_the_host(*timesteps: str, as_numbers: bool = False) -> Compose:
     """Compose a method that uses timesteps as indices and in conditions, not in arithmetic with samples.
 
-    Upstream's method runs with the host values of the parameters named here, and with the twin as ``self.timesteps``
-    until it returns.
+    Upstream's method runs with the host values of the parameters named here, on a view of the scheduler whose
+    ``timesteps`` are the twin. It declines where a user's own method would be handed them.
 
     Args:
         timesteps: the parameters.
-        as_numbers: integers are handed on as Python's, where nothing in the method asks a timestep for more than its value:
-            what upstream then does with them costs less than on a 0-dim tensor.
+        as_numbers: they are integers that index tables and are handed on as Python's, where nothing in the method asks a
+            timestep for more than its value: what upstream then does with them costs less than on a 0-dim tensor.
     """
 
     def compose(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
         import torch
 
         from syncfree.adapters.host_twins import twin_of
+        from syncfree.adapters.host_view import uses_own_methods, view_of
+        from syncfree.plugins.ordinary import is_ordinary, is_traced
 
         parameters = list(inspect.signature(upstream).parameters)
         places = [parameters.index(name) - 1 for name in timesteps]
+        is_upstreams = uses_own_methods(upstream)
+
+        def host_value(timestep: torch.Tensor, schedule: Any, host: Any) -> Any:
+            if not is_ordinary(timestep) or is_traced():
+                return NotImplemented
+            value = timestep if timestep.is_cpu else host_timestep(timestep, schedule, host)
+            if value is NotImplemented or not as_numbers:
+                return value
+            if value.dtype is torch.int64 and not value.dim():
+                return value.item()
+            return timestep if timestep.is_cpu else NotImplemented  # upstream's error speaks of the device
 
         @functools.wraps(upstream)
         def method(self: Any, *arguments: Any) -> Any:
             schedule = self.timesteps
             host = twin_of(schedule)
-            if host is None:
+            if host is None or not is_upstreams(self):
                 return NotImplemented
+            if as_numbers and type(self.num_inference_steps) not in (int, type(None)):
+                return NotImplemented  # a number less a float is no index, and upstream's error speaks of a tensor
             translated = list(arguments)
             for place in places:
                 timestep = translated[place]
                 if isinstance(timestep, torch.Tensor):
-                    value = timestep if timestep.is_cpu else host_timestep(timestep, schedule, host)
-                    if value is NotImplemented:
+                    translated[place] = host_value(timestep, schedule, host)
+                    if translated[place] is NotImplemented:
                         return NotImplemented
-                    translated[place] = (
-                        value.item() if as_numbers and value.dtype is torch.int64 and not value.dim() else value
-                    )
             if host is schedule:
                 return upstream(self, *translated)
-            self.timesteps = host
-            try:
-                return upstream(self, *translated)
-            finally:
-                if self.timesteps is host:
-                    self.timesteps = schedule
+            view = view_of(self, timesteps=host)
+            return NotImplemented if view is None else upstream(view, *translated)
 
         return method
 

@@ -1,7 +1,8 @@
 """Schedules on the host beside the ones on the device.
 
 Nothing of a scheduler moves: ``timesteps`` and ``sigmas`` stay what and where they were. What is kept here is weak, so it
-dies with the tensor, and guarded by the tensor's version, so a schedule that is written to has no twin any more.
+dies with the tensor, and guarded by the tensor's version and address, so a schedule that is written to has no twin any more.
+A write through ``.data`` or by a kernel that torch knows nothing of leaves no trace in either.
 """
 
 from __future__ import annotations
@@ -15,9 +16,15 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-_twins: dict[int, tuple[weakref.ref[torch.Tensor], int, torch.Tensor]] = {}
+from syncfree.plugins.ordinary import is_ordinary, may_be_kept
+
+_EXACT = frozenset({torch.float32, torch.float64})
+"""Autocast leaves float64 alone and makes float32 of what is smaller, so these are the same under it."""
+Written = tuple[int, int]
+"""A tensor's version and address: what changes when it is written to, or given other memory."""
+_twins: dict[int, tuple[weakref.ref[torch.Tensor], Written, torch.Tensor]] = {}
 _MOST_NOTES = 4096
-_notes: dict[int, tuple[weakref.ref[torch.Tensor], int, dict[Any, Any]]] = {}
+_notes: dict[int, tuple[weakref.ref[torch.Tensor], Written, dict[Any, Any]]] = {}
 _originals: dict[int, tuple[weakref.ref[torch.Tensor], weakref.ref[torch.Tensor]]] = {}
 
 _SHADOWED = frozenset(
@@ -41,9 +48,13 @@ def remember(schedule: torch.Tensor, host: torch.Tensor) -> None:
     if schedule.is_inference():
         return  # handed in by the caller of set_timesteps
     key, host_key = id(schedule), id(host)
-    _twins[key] = (weakref.ref(schedule, functools.partial(_forget, key, _twins)), schedule._version, host)
+    _twins[key] = (weakref.ref(schedule, functools.partial(_forget, key, _twins)), _written(schedule), host)
     reference = weakref.ref(host, functools.partial(_forget, host_key, _originals))
     _originals[host_key] = (reference, weakref.ref(schedule))
+
+
+def _written(tensor: torch.Tensor) -> Written:
+    return tensor._version, tensor.data_ptr()
 
 
 def _forget(key: int, kept: dict[int, Any], reference: object) -> None:
@@ -58,7 +69,7 @@ def twin_of(schedule: Any) -> torch.Tensor | None:
     if schedule.is_cpu:  # a property of its own: `device.type` makes a string each time
         return schedule
     found = _twins.get(id(schedule))
-    if found is None or found[0]() is not schedule or found[1] != schedule._version:
+    if found is None or found[0]() is not schedule or found[1] != _written(schedule):
         return None
     return found[2]
 
@@ -69,19 +80,27 @@ def original_of(host: torch.Tensor) -> torch.Tensor | None:
     return found[1]() if found is not None and found[0]() is host else None
 
 
-def notes_on(tensor: torch.Tensor) -> dict[Any, Any] | None:
-    """What is kept for a tensor for as long as nobody writes to it; None where a write could not be noticed.
+def notes_on(tensor: Any) -> dict[Any, Any] | None:
+    """What is kept for a tensor of floats for as long as nobody writes to it.
 
-    What is computed from it belongs to the stream that computed it: `stream_of` belongs into a key.
+    A write through numpy is not noticed, so values of the host that something is computed from belong into its key; and the
+    stream that it is computed on, `stream_of`.
+
+    Returns:
+        None where nothing may be kept: a write could not be noticed, gradients are asked for, `may_be_kept` says no, or it is
+        no plain tensor of float32 or float64.
     """
-    if tensor.is_inference():
+    if not is_ordinary(tensor) or tensor.dtype not in _EXACT or tensor.requires_grad or tensor.is_inference():
         return None
+    if not may_be_kept(tensor):
+        return None
+    written = _written(tensor)
     key = id(tensor)
     found = _notes.get(key)
-    if found is not None and found[0]() is tensor and found[1] == tensor._version and len(found[2]) < _MOST_NOTES:
+    if found is not None and found[0]() is tensor and found[1] == written and len(found[2]) < _MOST_NOTES:
         return found[2]
     notes: dict[Any, Any] = {}
-    _notes[key] = (weakref.ref(tensor, functools.partial(_forget, key, _notes)), tensor._version, notes)
+    _notes[key] = (weakref.ref(tensor, functools.partial(_forget, key, _notes)), written, notes)
     return notes
 
 
@@ -96,57 +115,70 @@ class Uploads(TorchFunctionMode):
     def __init__(self, upload: Callable[..., Any]) -> None:
         super().__init__()
         self._upload = upload
-        self._shadows: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # the result is kept, so its id stays its own
+        self._shadows: dict[int, tuple[torch.Tensor, int, torch.Tensor]] = {}  # the result is kept, so its id stays its own
 
     def shadow(self, value: Any) -> Any:
         """What a value is on the host; itself when it is not a tensor of the device that is known here."""
         if isinstance(value, (list, tuple)):
             return type(value)(self.shadow(item) for item in value)
         known = self._shadows.get(id(value))
-        return value if known is None else known[1]
+        return value if known is None or known[1] != value._version else known[2]
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func is torch.Tensor.to and args[0].device.type == "cpu" and "copy" not in kwargs:
-            return self._to(func, args, kwargs)
-        if func is torch.Tensor.to and self._is_download(args, kwargs):
-            return self.shadow(args[0]).clone()
+        if func is torch.Tensor.to:
+            if is_ordinary(args[0]) and args[0].is_cpu and not args[0].requires_grad and "copy" not in kwargs:
+                return self._to(func, args, kwargs)
+            if self._is_download(args, kwargs):
+                return self.shadow(args[0]).clone()
         result = func(*args, **kwargs)
-        if self._shadows and isinstance(result, torch.Tensor) and result.device.type != "cpu":
-            if getattr(func, "__name__", "") in _SHADOWED:
-                self._follow(func, args, kwargs, result)
+        if self._shadows and is_ordinary(result) and result.is_cuda and getattr(func, "__name__", "") in _SHADOWED:
+            self._follow(func, args, kwargs, result)
         return result
 
     def _to(self, func: Any, args: Any, kwargs: Any) -> Any:
         source = args[0]
         device, dtype, _, layout = torch._C._nn._parse_to(*args[1:], **kwargs)
-        if device is None or device.type == "cpu" or layout is not None:
+        if device is None or device.type != "cuda" or layout is not None:
             return func(*args, **kwargs)
         dtype = dtype or source.dtype
         result = self._upload(source, device, dtype)
         if result is NotImplemented:
             result = func(*args, **kwargs)
-        self._shadows[id(result)] = (result, source.to(dtype, copy=True))
+        self._note(result, source.to(dtype, copy=True))
         return result
 
     def _is_download(self, args: Any, kwargs: Any) -> bool:
         """Whether a tensor whose values are known here is asked for on the host, as it is."""
-        if id(args[0]) not in self._shadows:
+        if self.shadow(args[0]) is args[0]:
             return False
         device, dtype, _, layout = torch._C._nn._parse_to(*args[1:], **{k: v for k, v in kwargs.items() if k != "copy"})
         return device is not None and device.type == "cpu" and dtype in (None, args[0].dtype) and layout is None
 
     def _follow(self, func: Any, args: Any, kwargs: Any, result: torch.Tensor) -> None:
         host_args = [self.shadow(value) for value in args]
-        if any(isinstance(value, torch.Tensor) and value.device.type != "cpu" for value in _flat(host_args)):
+        if any(isinstance(value, torch.Tensor) and not value.is_cpu for value in _flat(host_args)):
             return  # made of something that was not uploaded
         host_kwargs = {**kwargs, "device": "cpu"} if "device" in kwargs else kwargs
         if func is torch.Tensor.to:
             _, dtype, *_ = torch._C._nn._parse_to(*args[1:], **kwargs)
+            if not _converts_alike(host_args[0], dtype):
+                return
             host_args, host_kwargs = [host_args[0], dtype or host_args[0].dtype], {}
         host = func(*host_args, **host_kwargs)
-        if host.device.type == "cpu":
-            self._shadows[id(result)] = (result, host)
+        if host.is_cpu:
+            self._note(result, host)
+
+    def _note(self, result: torch.Tensor, host: torch.Tensor) -> None:
+        if is_ordinary(result) and not result.is_inference():  # whose version would say that it was written to meanwhile
+            self._shadows[id(result)] = result, result._version, host
+
+
+def _converts_alike(values: Any, dtype: torch.dtype | None) -> bool:
+    """Whether every device converts values to the same ones: what an integer cannot hold, each makes something else of."""
+    if dtype is None or dtype.is_floating_point or dtype.is_complex or not values.is_floating_point():
+        return True
+    return bool((values.abs() < 2**31).all()) and (dtype in (torch.int32, torch.int64) or values.numel() == 0)
 
 
 def _flat(values: list[Any]) -> list[Any]:

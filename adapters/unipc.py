@@ -89,7 +89,7 @@ def _corrector(form: UniPCForm) -> Compose:
         ) -> Any:
             if args or kwargs or last_sample is None or this_sample is None or this_model_output is None:
                 return NotImplemented
-            if this_sample.device != last_sample.device:
+            if getattr(this_sample, "device", None) != getattr(last_sample, "device", None):
                 return NotImplemented
             update = translate(self, 1, order, last_sample, this_model_output)
             return NotImplemented if update is None else step(update)
@@ -111,6 +111,7 @@ def translation(
     import torch
 
     from syncfree.adapters.host_twins import twin_of
+    from syncfree.plugins.ordinary import is_ordinary
 
     owner = upstream.__globals__[upstream.__qualname__.split(".")[0]]
     alpha_sigma = owner._sigma_to_alpha_sigma_t
@@ -118,7 +119,9 @@ def translation(
 
     def translate(scheduler: Any, steps_back: int, order: Any, sample: Any, model_output: Any) -> MultistepUpdate | None:
         config, sigmas, index, outputs = scheduler.config, scheduler.sigmas, scheduler.step_index, scheduler.model_outputs
-        if type(order) is not int or not 0 < order <= len(outputs) or outputs[-order] is None or type(index) is not int:
+        if type(order) is not int or type(index) is not int or type(outputs) is not list or not 0 < order <= len(outputs):
+            return None
+        if not is_ordinary(sample) or not is_ordinary(sigmas):
             return None
         if config.solver_type not in ("bh1", "bh2"):
             return None

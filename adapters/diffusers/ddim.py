@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     import torch
 
 
+_SMALLEST = 1e-30
+"""Alphas are between it and 1, or upstream's operators run: what is sub-normal may be 0 for one thread and not for another."""
+_LARGEST_ETA = 1e6
+"""Of larger ones, some are an error in torch, which upstream raises later than the scalars are made here."""
+
+
 class Scalars(NamedTuple):
     """The scalars of one step, 0-dim: the roots of the two alphas and of one beta, what the noises are multiplied with."""
 
@@ -31,18 +37,64 @@ def step_from_a_table(output: str) -> Compose:
     """Compose ``step``; ``output`` names the class of the module that it returns.
 
     Upstream's own code runs, with the host's timestep, where scalars are not what they are for everybody: thresholding,
-    an overridden ``_get_variance``, noise handed in; and where upstream raises.
+    a method that is not upstream's, noise handed in; and where upstream raises.
     """
-    as_upstream = on_the_host("timestep")
+    as_upstream = on_the_host("timestep", as_numbers=True)
 
     def compose(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
         import torch
 
         from syncfree.adapters.host_twins import notes_on, stream_of, twin_of
+        from syncfree.adapters.host_view import uses_own_methods
+        from syncfree.plugins.ordinary import is_ordinary, is_traced
 
         names = upstream.__globals__
-        variance_of = names[upstream.__qualname__.split(".")[0]]._get_variance
+        is_upstreams = uses_own_methods(upstream)
         on_upstreams_way = as_upstream(host_timestep, upstream)
+
+        def index_of(timestep: Any, schedule: Any) -> int | None:
+            """The timestep as a number; None for what is not one integer of the host or of the schedule."""
+            if type(timestep) is int:
+                return timestep
+            if not is_ordinary(timestep) or timestep.dtype is not torch.int64 or timestep.dim() or is_traced():
+                return None
+            if not timestep.is_cpu:
+                host = twin_of(schedule)
+                timestep = NotImplemented if host is None else host_timestep(timestep, schedule, host)
+            return None if timestep is NotImplemented else int(timestep)
+
+        def is_covered(scheduler: Any, eta: Any, variance_noise: Any) -> bool:
+            config, steps = scheduler.config, scheduler.num_inference_steps
+            if config.thresholding or config.prediction_type not in ("epsilon", "sample", "v_prediction"):
+                return False
+            if variance_noise is not None or type(eta) not in (float, int) or not 0 <= eta <= _LARGEST_ETA:
+                return False
+            return type(steps) is int and steps > 0 and is_upstreams(scheduler)
+
+        def scalars_of(scheduler: Any, timestep: Any, eta: float) -> Scalars | None:
+            """The scalars of a step, from the table of the scheduler's alphas; None where upstream has to make them."""
+            alphas, final = scheduler.alphas_cumprod, scheduler.final_alpha_cumprod
+            index, table = index_of(timestep, scheduler.timesteps), notes_on(alphas)
+            if index is None or table is None or alphas.dim() != 1 or not 0 <= index < len(alphas):
+                return None
+            if not is_ordinary(final) or not final.is_cpu or final.dim() or final.requires_grad or final.dtype != alphas.dtype:
+                return None
+            before = index - scheduler.config.num_train_timesteps // scheduler.num_inference_steps
+            values = (final.item(),)
+            if alphas.is_cpu:
+                if (seen := table.get("values")) is None:
+                    seen = table["values"] = alphas.numpy()  # the same memory
+                values = seen.item(index), seen.item(before) if before >= 0 else values[0]
+            if not all(_SMALLEST <= value <= 1 for value in values):
+                return None
+            key = index, before, values, eta, stream_of(alphas)
+            scalars: Scalars | None = table.get(key)
+            if scalars is None:
+                with torch.inference_mode(False):  # inference tensors kept for later would break who needs gradients
+                    scalars = _scalars(scheduler, index, before, eta)
+                if type(scalars.deviation) is torch.Tensor:  # no mode of the caller's has made something else of it
+                    table[key] = scalars
+            return scalars
 
         @functools.wraps(upstream)
         def step(
@@ -56,26 +108,8 @@ def step_from_a_table(output: str) -> Compose:
             variance_noise: Any,
             return_dict: bool,
         ) -> Any:
-            config, schedule = self.config, self.timesteps
-            value = timestep
-            if isinstance(timestep, torch.Tensor) and not timestep.is_cpu:
-                host = twin_of(schedule)
-                value = NotImplemented if host is None else host_timestep(timestep, schedule, host)
-                if value is NotImplemented:
-                    return NotImplemented
-            alphas, final = self.alphas_cumprod, self.final_alpha_cumprod
-            table = notes_on(alphas)
-            if (
-                table is None
-                or final.is_inference()
-                or config.thresholding
-                or config.prediction_type not in ("epsilon", "sample", "v_prediction")
-                or variance_noise is not None
-                or self.num_inference_steps is None
-                or type(eta) not in (float, int)
-                or type(self)._get_variance is not variance_of
-                or not _is_index(value)
-            ):
+            scalars = scalars_of(self, timestep, eta) if is_covered(self, eta, variance_noise) else None
+            if scalars is None:
                 return on_upstreams_way(
                     self,
                     model_output,
@@ -87,14 +121,7 @@ def step_from_a_table(output: str) -> Compose:
                     variance_noise,
                     return_dict,
                 )
-            index = int(value)
-            before = index - config.num_train_timesteps // self.num_inference_steps
-            key = (final, final._version, index, before, eta, stream_of(alphas))
-            scalars = table.get(key)
-            if scalars is None:
-                with torch.inference_mode(False):  # inference tensors kept for later would break who needs gradients
-                    scalars = table[key] = _scalars(self, index, before, eta)
-
+            config = self.config
             root_alpha, root_beta, root_alpha_before, direction, deviation = scalars
             if config.prediction_type == "epsilon":
                 original = (sample - root_beta * model_output) / root_alpha
@@ -137,10 +164,3 @@ def _scalars(scheduler: Any, index: int, before: int, eta: float) -> Scalars:
         direction=(1 - alpha_before - deviation**2) ** 0.5,
         deviation=deviation,
     )
-
-
-def _is_index(value: Any) -> bool:
-    """Upstream raises what it raises for anything else."""
-    import torch
-
-    return type(value) is int or (getattr(value, "is_cpu", False) and not value.dim() and value.dtype is torch.int64)

@@ -19,7 +19,9 @@ class _Above:
 
 
 def without_churn(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-    """Compose ``step``; declines a step with churn."""
+    """Compose ``step``; declines a step with churn, and what upstream's question would be an error with."""
+    from syncfree.plugins.ordinary import is_ordinary
+
     above = _Above()
 
     @functools.wraps(upstream)
@@ -35,7 +37,9 @@ def without_churn(host_timestep: Callable[..., Any], upstream: Callable[..., Any
         generator: Any,
         return_dict: bool,
     ) -> Any:
-        if s_churn:
+        if any(type(one) not in (int, float) for one in (s_churn, s_tmin, s_tmax)) or s_churn:
+            return NotImplemented
+        if not is_ordinary(self.sigmas) or self.sigmas.dim() != 1 or len(self.sigmas) < 2:
             return NotImplemented
         return upstream(self, model_output, timestep, sample, s_churn, above, s_tmax, s_noise, generator, return_dict)
 

@@ -54,19 +54,19 @@ class _Sigmas:
 def sigmas_answer_on_the_host(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
     """Compose ``step``; declines sigmas without a twin."""
     from syncfree.adapters.host_twins import twin_of
+    from syncfree.adapters.host_view import uses_own_methods, view_of
+
+    is_upstreams = uses_own_methods(upstream)
 
     @functools.wraps(upstream)
     def step(self: Any, *arguments: Any) -> Any:
         sigmas = self.sigmas
         host = twin_of(sigmas)
-        if host is None:
+        if host is None or not is_upstreams(self):
             return NotImplemented
         if host is sigmas:
             return upstream(self, *arguments)  # nothing to translate
-        self.sigmas = _Sigmas(sigmas, host)
-        try:
-            return upstream(self, *arguments)
-        finally:
-            self.sigmas = sigmas
+        view = view_of(self, sigmas=_Sigmas(sigmas, host))
+        return NotImplemented if view is None else upstream(view, *arguments)
 
     return step

@@ -18,6 +18,7 @@ from .ddim import step_from_a_table
 from .flow_match_heun import without_churn
 from .lcm import scalings_from_a_table
 from .ltx_euler_ancestral import sigmas_answer_on_the_host
+from .sasolver import tau_of_host_timesteps
 
 NEWEST = "0.42.1"
 
@@ -140,7 +141,12 @@ SCHEDULERS = (
         "3 host syncs per step",
     ),
     Scheduler("scheduling_tcd:TCDScheduler", {**_INDEX, **_STEP}, ("_init_step_index",), "4 host syncs per step"),
-    Scheduler("scheduling_sasolver:SASolverScheduler", {**_INDEX, **_STEP}, ("_init_step_index",), "4 host syncs per step"),
+    Scheduler(
+        "scheduling_sasolver:SASolverScheduler",
+        {**_INDEX, "step": tau_of_host_timesteps},
+        ("_init_step_index",),
+        "4 host syncs per step",
+    ),
 )
 
 

@@ -19,9 +19,8 @@ _RELEASES = ">=0.5.10,<=0.5.23"
 
 
 def _step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-    import torch
-
     from syncfree.adapters.host_twins import twin_of
+    from syncfree.plugins.ordinary import is_ordinary
 
     @functools.wraps(upstream)
     def step(self: Any, *arguments: Any, **more: Any) -> Any:
@@ -30,7 +29,7 @@ def _step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Ca
             return upstream(self, *arguments, **more)
         timestep = arguments[1] if len(arguments) > 1 else more.get("timestep")
         host = twin_of(inner.timesteps)
-        if host is None or not isinstance(timestep, torch.Tensor):
+        if host is None or not is_ordinary(timestep):
             return NotImplemented
         timestep = host_timestep(timestep, inner.timesteps, host)
         if timestep is NotImplemented:

@@ -48,7 +48,9 @@ def _corrector(step: Callable[..., Any], upstream: Callable[..., Any]) -> Callab
     ) -> Any:
         if last_sample is None or this_sample is None or this_model_output is None:
             return NotImplemented
-        if sigma_before is not None or sigma is not None or this_sample.device != last_sample.device:
+        if sigma_before is not None or sigma is not None:
+            return NotImplemented
+        if getattr(this_sample, "device", None) != getattr(last_sample, "device", None):
             return NotImplemented
         update = translate(self, 1, order, last_sample, this_model_output)
         return NotImplemented if update is None else step(update)

@@ -1,4 +1,19 @@
-"""Where the coefficients of a schedule are kept, and how it is known that they are still right."""
+"""Where the coefficients of a schedule are kept, and how it is known that they are still right.
+
+What a coefficient depends on, and where that is in the key:
+
+* the sigmas: their values, by `_by_content`, or the tensor at its version and address; so their number, too. They have one
+  dimension and are plain tensors, or the update is declined;
+* dtypes and devices of the sigmas and of the sample, and the stream that it was computed on: likewise;
+* position, order, phase, solver, prediction, schedule, where upstream computes, how it solves: in `form_of`;
+* what torch was told about solving systems on a GPU: in `form_of`, where there is a system.
+
+Not in the key, because a coefficient does not depend on it or is not kept: default dtype and default device (every constructor
+is told both), autocast (the sigmas are float32 or float64, which it leaves alone), the number of threads and deterministic
+algorithms (the operations are elementwise, or one small system), flushing of sub-normal numbers (schedules that have some get
+no table), gradients (sigmas that require them are declined), inference mode (left for the computation), functorch transforms,
+tracing and capture (declined).
+"""
 
 from __future__ import annotations
 
@@ -6,23 +21,26 @@ import functools
 import weakref
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from syncfree.plugins.sync_free.scheduler_step import Coefficients, Point, Terms, content, current_stream
+from syncfree.hooks.scheduler_step import MultistepUpdate
+from syncfree.plugins.ordinary import content, survives_flushing
+from syncfree.plugins.sync_free.scheduler_step import Coefficients, Point, Terms, current_stream
 
 _SCHEDULES = 64
+_NAMES_MATMUL = hasattr(torch.backends.cuda.matmul, "fp32_precision")
 
 
 @dataclass(slots=True)
 class Table:
-    """What is known of one schedule; the keys hold everything but the sigmas that a value depends on.
+    """What is known of one schedule; the keys hold everything but what the table itself was found by.
 
     Attributes:
         points: of all sigmas, by how they are read.
-        terms: of all positions, by order, phase and so on.
-        coefficients: of one position, by the position and the same.
+        terms: of all positions, by `form_of`.
+        coefficients: of one position, by the position and `form_of`.
     """
 
     points: dict[Hashable, Point] = field(default_factory=dict)
@@ -30,30 +48,62 @@ class Table:
     coefficients: dict[Hashable, Coefficients] = field(default_factory=dict)
 
 
-_by_tensor: dict[int, tuple[weakref.ref[torch.Tensor], int, int, Table]] = {}
+class _Of(NamedTuple):
+    """A tensor at its version and address, and where it is used: what its table is found by."""
+
+    version: int
+    address: int
+    length: int
+    device: torch.device
+    stream: int
 
 
-def table_of(sigmas: torch.Tensor, host: torch.Tensor | None, sample: torch.Tensor) -> Table | None:
-    """The table of a schedule for samples like this one; None when a change of the sigmas could not be noticed.
+_by_tensor: dict[int, tuple[weakref.ref[torch.Tensor], _Of, Table]] = {}
+
+
+def form_of(update: MultistepUpdate) -> tuple[Hashable, ...]:
+    """Everything besides schedule and position that the coefficients of an update depend on."""
+    return (
+        update.order,
+        update.model_output is None,
+        update.solver_type,
+        update.predict_x0,
+        update.schedule,
+        update.scalars_follow,
+        update.pair,
+        update.sample.dtype,
+        _solver_settings() if update.sample.is_cuda and update.order + (update.model_output is not None) > 2 else None,
+    )
+
+
+def _solver_settings() -> Hashable:
+    if _NAMES_MATMUL:  # where there is this, the older question is an error once this has been set
+        return torch.backends.cuda.preferred_linalg_library(), torch.backends.cuda.matmul.fp32_precision
+    return torch.backends.cuda.preferred_linalg_library(), torch.get_float32_matmul_precision()
+
+
+def table_of(update: MultistepUpdate) -> Table | None:
+    """The table of a schedule for samples like this one; None when nothing may be kept of it.
 
     Sigmas whose values are known on the host are compared by content, so schedules that are equal share a table, whichever
     request or scheduler they belong to. Sigmas on the device cannot be read; their table belongs to that tensor at that
     version, and tensors made in inference mode, which have no version, get none. A table belongs to one stream: on another
     its scalars may not have been computed yet.
     """
+    sigmas, sample = update.sigmas, update.sample
     stream = current_stream(sample)
-    values = sigmas if sigmas.is_cpu else host
-    if values is not None:
+    values = sigmas if sigmas.is_cpu else update.host_sigmas
+    if values is not None and values.dtype is sigmas.dtype and values.shape == sigmas.shape:
         return _by_content(content(values), sigmas.dtype, sigmas.device, sample.device, stream)
     if sigmas.is_inference():
         return None
     key = id(sigmas)
+    now = _Of(sigmas._version, sigmas.data_ptr(), len(sigmas), sample.device, stream)
     found = _by_tensor.get(key)
-    if found is not None and found[0]() is sigmas and found[1:3] == (sigmas._version, stream):
-        return found[3]
+    if found is not None and found[0]() is sigmas and found[1] == now:
+        return found[2]
     table = Table()
-    forget = functools.partial(_forget, key, _by_tensor)
-    _by_tensor[key] = (weakref.ref(sigmas, forget), sigmas._version, stream, table)
+    _by_tensor[key] = (weakref.ref(sigmas, functools.partial(_forget, key, _by_tensor)), now, table)
     return table
 
 
@@ -63,5 +113,7 @@ def _forget(key: int, tables: dict[int, Any], reference: object) -> None:
 
 
 @functools.lru_cache(maxsize=_SCHEDULES)
-def _by_content(values: bytes, dtype: torch.dtype, placed: torch.device, device: torch.device, stream: int) -> Table:
-    return Table()
+def _by_content(
+    values: bytes, dtype: torch.dtype, placed: torch.device, device: torch.device, stream: int
+) -> Table | None:
+    return Table() if survives_flushing(torch.frombuffer(bytearray(values), dtype=dtype)) else None

@@ -8,6 +8,8 @@ solving a batch takes other kernels, whose results may differ.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import torch
 
 from syncfree.hooks.scheduler_step import MultistepUpdate
@@ -15,7 +17,8 @@ from syncfree.plugins.sync_free.scheduler_step import (
     Coefficients,
     apply,
     coefficients,
-    is_covered,
+    is_ordinary_update,
+    is_solvable,
     placed_sigmas,
     point,
     solution,
@@ -23,51 +26,49 @@ from syncfree.plugins.sync_free.scheduler_step import (
     terms,
 )
 
-from ._tables import Table, table_of
+from ._tables import Table, form_of, table_of
 
 
 def scheduler_step(update: MultistepUpdate) -> torch.Tensor:
     """Implement the contract of `syncfree.hooks.scheduler_step`; declines what ``sync_free`` declines."""
-    if update.sigmas.requires_grad:
+    if not is_ordinary_update(update):
         return NotImplemented  # type: ignore[no-any-return]
-    table = table_of(update.sigmas, update.host_sigmas, update.sample)
-    kind = (
-        update.order,
-        update.model_output is None,
-        update.solver_type,
-        update.predict_x0,
-        update.schedule,
-        update.scalars_follow,
-        update.pair,
-        update.sample.dtype,
-    )
-    scalars = None if table is None else table.coefficients.get((update.start, kind))
+    table, form = table_of(update), form_of(update)
+    scalars = None if table is None else table.coefficients.get((update.start, form))
     if scalars is None:
-        if not is_covered(update):
+        if not is_solvable(update):
             return NotImplemented  # type: ignore[no-any-return]
         with torch.inference_mode(False):  # an inference tensor kept for later would break a caller who needs gradients
-            scalars = coefficients(update) if table is None else _computed(update, table, kind)
-        if table is not None:
-            table.coefficients[update.start, kind] = scalars
+            scalars = coefficients(update) if table is None else _computed(update, table, form)
+        if table is not None and _are_plain(scalars):
+            table.coefficients[update.start, form] = scalars
     return apply(update, scalars)
 
 
-def _computed(update: MultistepUpdate, table: Table, kind: tuple[object, ...]) -> Coefficients:
+def _are_plain(scalars: Coefficients) -> bool:
+    """Whether no mode of the caller's has made something else of them, which would live on in the table."""
+    return all(type(scalar) is torch.Tensor for scalar in (scalars.sample, scalars.newest, scalars.change))
+
+
+def _computed(update: MultistepUpdate, table: Table, form: Hashable) -> Coefficients:
     """The scalars of one position, out of those of all positions."""
     first = update.order - 1
     row = update.start - first
-    if not 0 <= row < len(update.sigmas) - update.order:
-        return coefficients(update)
-    rows = table.terms.get(kind)
+    rows = table.terms.get(form)
     if rows is None:
         reading = update.schedule, update.scalars_follow
         if (points := table.points.get(reading)) is None:
-            points = table.points[reading] = point(update, placed_sigmas(update))
+            points = point(update, placed_sigmas(update))
+            if type(points.log_snr) is not torch.Tensor:
+                return coefficients(update)
+            table.points[reading] = points
         older = [points.log_snr[first - i : -1 - i] for i in range(1, update.order)]
         end, begin = (
             type(points)(*(vector[part] for vector in points)) for part in (slice(first + 1, None), slice(first, -1))
         )
-        rows = table.terms[kind] = terms(update, end, begin, older)
+        rows = terms(update, end, begin, older)
+        if type(rows.sample) is torch.Tensor:
+            table.terms[form] = rows
     weights = rows.weights
     if rows.system is not None:
         weights = solution(update, *(part[row] for part in rows.system))

@@ -10,14 +10,19 @@ Every kernel runs where, in the dtype and in the order that upstream runs it, so
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from ctypes import string_at
 from functools import lru_cache
+from itertools import combinations
 from typing import NamedTuple
 
 import torch
 
 from syncfree.hooks.scheduler_step import MultistepUpdate
+from syncfree.plugins.ordinary import content, is_ordinary, may_be_kept
+
+_SAMPLES = frozenset({torch.float32, torch.float64, torch.bfloat16, torch.float16})
+_SIGMAS = frozenset({torch.float32, torch.float64})
 
 
 class Coefficients(NamedTuple):
@@ -43,25 +48,68 @@ class Coefficients(NamedTuple):
 def scheduler_step(update: MultistepUpdate) -> torch.Tensor:
     """Implement the contract of `syncfree.hooks.scheduler_step`.
 
-    Declines sigmas that require gradients, and systems that sigmas on the host show to be singular: upstream raises there.
+    Declines what `is_ordinary_update` and `is_solvable` do not cover: upstream raises there, or nobody compared.
     """
-    if not is_covered(update):
+    if not is_ordinary_update(update) or not is_solvable(update):
         return NotImplemented  # type: ignore[no-any-return]
     return apply(update, coefficients(update))
 
 
-def is_covered(update: MultistepUpdate) -> bool:
-    """False for sigmas that require gradients, and where the host knows that a GPU would get a singular system.
-
-    The ratios of a system are distinct numbers unless two sigmas are equal or one is 0.
-    """
-    sigmas, order = update.sigmas, update.order
-    if sigmas.requires_grad:
+def is_ordinary_update(update: MultistepUpdate) -> bool:
+    """Whether it is of plain tensors: samples of floats and of one shape on one device, one row of sigmas, a place in it."""
+    sample, sigmas, output, start = update.sample, update.sigmas, update.model_output, update.start
+    if not is_ordinary(sample) or sample.dtype not in _SAMPLES or sample.dim() < 2:
         return False
-    if order + (update.model_output is not None) < 3 or sigmas.device == update.sample.device:
+    if not is_ordinary(sigmas) or sigmas.dtype not in _SIGMAS or sigmas.dim() != 1 or sigmas.requires_grad:
+        return False
+    if not (sigmas.is_cpu or sigmas.device == sample.device):
+        return False
+    if not update.order - 1 <= start < len(sigmas) - 1 or (output is None) != (update.phase == "predictor"):
+        return False
+    shape, device = sample.shape, sample.device
+    for one in update.history if output is None else (*update.history, output):
+        if not is_ordinary(one) or one.shape != shape or one.dtype not in _SAMPLES or one.device != device:
+            return False
+    return may_be_kept(sample)
+
+
+def is_solvable(update: MultistepUpdate) -> bool:
+    """False where a system may be singular, which upstream raises and ``solve_ex`` does not; and where the host cannot know.
+
+    The system is a Vandermonde matrix, which is singular where two of its knots are equal; knots that are merely close count,
+    too, because the device rounds otherwise than the host. Where the host solves, it does so by upstream's ``solve``.
+    """
+    order, sigmas = update.order, update.sigmas
+    corrects = update.model_output is not None
+    if update.sample.is_cpu or order + corrects < 3 or (corrects and order == 2 and update.pair == "cramer"):
         return True
-    used = sigmas[max(update.start - order + 1, 0) : update.start + 2].tolist()
-    return len(set(used)) == order + 1 and 0.0 not in used
+    values = sigmas if sigmas.is_cpu else update.host_sigmas
+    if values is None:
+        return False
+    used = values[update.start - order + 1 : update.start + 2].tolist()
+    *older, begin, end = (_log_snr(update.schedule, sigma) for sigma in used)
+    step = end - begin
+    if not math.isfinite(step) or step == 0:
+        return False
+    knots = [(one - begin) / step for one in older] + [1.0] * corrects
+    return all(_are_apart(one, other) for one, other in combinations(knots, 2))
+
+
+def _are_apart(one: float, other: float) -> bool:
+    """False for nan. An older output at pure noise is infinitely far away, and no other one may be."""
+    if math.isinf(one) or math.isinf(other):
+        return one != other and not math.isnan(one + other)
+    return abs(one - other) > 1e-4 * max(abs(one), abs(other))
+
+
+def _log_snr(schedule: str, sigma: float) -> float:
+    """Half of it, as near as the host needs it: -inf for pure noise, nan where upstream has no finite one otherwise."""
+    if schedule == "vp":
+        return -math.log(sigma) if 0 < sigma < math.inf else math.nan
+    kept = max(sigma, 1e-8) if schedule == "clamped_flow" else sigma
+    if not 0 < kept <= 1 or sigma < 0:
+        return math.nan
+    return math.log((1 - sigma) / kept) if sigma < 1 else -math.inf
 
 
 def coefficients(update: MultistepUpdate) -> Coefficients:
@@ -174,7 +222,7 @@ def _weighted_sum(weights: torch.Tensor, differences: list[torch.Tensor]) -> tor
 @lru_cache(maxsize=64)
 def _einsum_casts(kind: str, lower: torch.dtype) -> bool:
     """Whether einsum is among the operators that autocast casts for; it is not in every release of torch."""
-    one = torch.ones(1, 1, device=kind)
+    one = torch.ones(1, 1, dtype=torch.float32, device=kind)
     with torch.autocast(kind, lower):
         return torch.einsum("k,bk->b", one[0], one).dtype is lower
 
@@ -223,7 +271,10 @@ def placed_sigmas(update: MultistepUpdate) -> torch.Tensor:
     sigmas, device = update.sigmas, update.sample.device
     if update.scalars_follow == "sigmas" or sigmas.device == device:
         return sigmas
-    return _device_copy(content(sigmas), sigmas.dtype, device, current_stream(update.sample))
+    copy = _device_copy(content(sigmas), sigmas.dtype, device, current_stream(update.sample))
+    if type(copy) is not torch.Tensor:  # a mode of the caller's made something else of it
+        _device_copy.cache_clear()
+    return copy
 
 
 @lru_cache(maxsize=64)
@@ -235,13 +286,6 @@ def _device_copy(values: bytes, dtype: torch.dtype, device: torch.device, stream
     """
     with torch.inference_mode(False):  # an inference tensor kept for later would break a caller who needs gradients
         return _upload(torch.frombuffer(bytearray(values), dtype=dtype), device)
-
-
-def content(sigmas: torch.Tensor) -> bytes:
-    """The bytes of a schedule on the host, as they are now: a write through numpy leaves no trace in a tensor's version."""
-    if sigmas.is_contiguous():
-        return string_at(sigmas.data_ptr(), sigmas.nbytes)  # a tenth of what numpy().tobytes() costs
-    return sigmas.numpy().tobytes()
 
 
 def current_stream(tensor: torch.Tensor) -> int:

@@ -24,13 +24,18 @@ def host_timestep(timestep: torch.Tensor, schedule: torch.Tensor, host: torch.Te
         host: ``[steps]``, a CPU tensor with the values and the dtype of ``schedule``.
 
     Changes nothing. The result may share memory with ``host`` and must not be changed. May decline a timestep that it cannot
-    place in the schedule.
+    place in the schedule, and declines tensors that are not plain and dense.
     """
 
 
 def position(timestep: torch.Tensor, schedule: torch.Tensor) -> int | None:
-    """Where in a schedule an element of it lies, by its place in memory; None for anything else. Reads no value."""
-    if timestep.dim() or timestep.dtype != schedule.dtype or schedule.dim() != 1 or not len(schedule):
+    """Where in a schedule an element of it lies, by its place in memory; None for anything else. Reads no value.
+
+    Both are plain dense tensors.
+    """
+    if timestep.dim() or timestep.dtype != schedule.dtype or timestep.device != schedule.device:
+        return None
+    if schedule.dim() != 1 or not len(schedule) or not schedule.stride(0):
         return None
     if timestep.untyped_storage().data_ptr() != schedule.untyped_storage().data_ptr():
         return None

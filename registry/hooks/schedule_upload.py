@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def schedule_upload(values: torch.Tensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:  # type: ignore[empty-body]
     """Return ``values`` (a CPU tensor, usually ``[steps]``) on ``device`` in ``dtype``, in stream order.
 
-    Changes nothing; ``values`` may be changed by the caller right after the call. May decline.
+    Changes nothing; ``values`` may be changed by the caller right after the call. May decline, for one where upstream would raise
+    because there is no such device.
     """
 
 

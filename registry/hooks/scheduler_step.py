@@ -29,7 +29,8 @@ class MultistepUpdate(NamedTuple):
         schedule: how a sigma gives alpha and sigma: ``flow`` (1 - s, s), ``clamped_flow`` (1 - s, max(s, 1e-8)) or ``vp``
             (1 / sqrt(s^2 + 1), s * alpha).
         sigmas: ``[steps + 1]`` float32 or float64, on the host or the device; the scheduler's own tensor, which stays
-            where it is, because pipelines read it.
+            where it is, because pipelines read it. A user may have put anything in its place: an implementation declines
+            what it does not know.
         start: host integer, the position in ``sigmas`` where the update starts.
         scalars_follow: where upstream does the arithmetic of the scalars: on the device of ``sigmas`` or of ``sample``.
             It is part of the result: a kernel reads a host scalar in float32, but casts a device scalar to the sample's
@@ -38,6 +39,7 @@ class MultistepUpdate(NamedTuple):
         sample: ``[B, C, ...]``, the sample at ``sigmas[start]``.
         model_output: ``[B, C, ...]``, the output at ``sigmas[start + 1]``; None for the predictor.
         host_sigmas: ``[steps + 1]`` on the host, equal to ``sigmas``; None where that would have to be read from the device.
+            They tell whether a system is singular.
         pair: how upstream solves the order-2 corrector's system: ``solve`` (``linalg.solve``, rounded to the sample's dtype)
             or ``cramer`` (Cramer's rule, in the dtype of the sigmas, never rounded).
     """
@@ -67,9 +69,12 @@ def scheduler_step(update: MultistepUpdate) -> torch.Tensor:  # type: ignore[emp
         sigma_t / sigma_0 * x  -  alpha_t * expm1(-h) * m0  -  alpha_t * B(h) * (rhos . D1s [+ rho * (model_output - m0)])
 
     ``rhos`` solves ``R rho = b``; by convention it is 0.5 for the order-2 predictor and the order-1 corrector. A singular
-    ``R`` (two equal sigmas) gives inf or nan instead of upstream's ``LinAlgError``: the check for it is a host sync.
+    ``R`` (two equal sigmas) gives inf or nan where upstream raises ``LinAlgError``, whose check is a host sync; the shipped
+    implementations decline it.
 
-    Changes nothing; may decline any update.
+    Changes nothing; may decline any update. The shipped implementations decline, before anything is touched, whatever is not
+    made of plain dense tensors on the host or a CUDA device: samples of float32, float64, bfloat16 or float16, all of one shape
+    of two dimensions or more, and one row of sigmas that need no gradients.
     """
 
 

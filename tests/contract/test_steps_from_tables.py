@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -128,6 +129,102 @@ def test_scalars_made_in_inference_mode_serve_whoever_needs_gradients(diffusers:
             steps(scheduler)
         torch.manual_seed(0)
         assert torch.equal(gradient(scheduler), expected)
+
+
+def test_scalars_do_not_outlive_a_write_that_torch_does_not_know_of(diffusers: Any) -> None:
+    def changed(scheduler: Any) -> Samples:
+        before = steps(scheduler)
+        scheduler.alphas_cumprod.numpy()[500:] *= 0.5
+        scheduler.final_alpha_cumprod.numpy()[...] = 0.8
+        return before + steps(scheduler)
+
+    owner = diffusers.DDIMScheduler
+    expected = changed(owner())
+    with all_bound(owner, RELEASE, FUNCTIONS):
+        assert same((expected, changed(owner())))
+
+
+def test_alphas_that_need_gradients_get_them_in_every_step(diffusers: Any) -> None:
+    def gradient(scheduler: Any) -> torch.Tensor:
+        scheduler.alphas_cumprod.requires_grad_()
+        scheduler.set_timesteps(5, device="cpu")
+        for _ in range(2):  # a second backward pass through what the first one kept is an error
+            scheduler.step(draw(1), scheduler.timesteps[1], draw(2)).prev_sample.square().sum().backward()
+        gradient: torch.Tensor = scheduler.alphas_cumprod.grad
+        return gradient
+
+    expected = gradient(diffusers.DDIMScheduler())
+    with all_bound(diffusers.DDIMScheduler, RELEASE, FUNCTIONS):
+        scheduler = diffusers.DDIMScheduler()
+        steps(scheduler)
+        assert torch.equal(gradient(scheduler), expected)
+
+
+@pytest.mark.parametrize("final", [1.0, np.float32(0.9), torch.tensor([0.9]), torch.tensor(0.9, dtype=torch.float64), -0.0])
+def test_the_last_alpha_may_be_anything_that_upstream_takes(diffusers: Any, final: Any) -> None:
+    def with_it(scheduler: Any) -> Samples:
+        scheduler.final_alpha_cumprod = final
+        return steps(scheduler)
+
+    assert same(both(diffusers.DDIMScheduler, with_it))
+
+
+def test_scalings_belong_to_the_default_dtype(diffusers: Any) -> None:
+    """An integer timestep times a number of Python's is of that dtype."""
+
+    def scalings(scheduler: Any) -> Samples:
+        scheduler.set_timesteps(4, device="cpu")
+        found = list(scheduler.get_scalings_for_boundary_condition_discrete(scheduler.timesteps[1]))
+        torch.set_default_dtype(torch.float64)
+        try:
+            return found + list(scheduler.get_scalings_for_boundary_condition_discrete(scheduler.timesteps[1]))
+        finally:
+            torch.set_default_dtype(torch.float32)
+
+    assert same(both(diffusers.LCMScheduler, scalings))
+
+
+def test_scalings_that_the_caller_writes_to_are_computed_again(diffusers: Any) -> None:
+    def written_to(scheduler: Any) -> Samples:
+        scheduler.set_timesteps(4, device="cpu")
+        for scaling in scheduler.get_scalings_for_boundary_condition_discrete(scheduler.timesteps[1]):
+            scaling.zero_()
+        scheduler.sigma_data = 3.0
+        return list(scheduler.get_scalings_for_boundary_condition_discrete(scheduler.timesteps[1])) + steps(scheduler, 4)
+
+    assert same(both(diffusers.LCMScheduler, written_to))
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"s_churn": None}, {"s_churn": ""}, {"s_tmin": None}, {"s_tmin": "0"}, {"s_tmin": torch.zeros(2)}], ids=str
+)
+def test_wrong_bounds_of_the_churn_raise_what_upstream_raises(diffusers: Any, arguments: dict[str, Any]) -> None:
+    def message() -> str:
+        scheduler = diffusers.FlowMatchHeunDiscreteScheduler()
+        scheduler.set_timesteps(4, device="cpu")
+        with pytest.raises((TypeError, RuntimeError)) as caught:
+            scheduler.step(draw(0), scheduler.timesteps[0], draw(1), **arguments)
+        return f"{type(caught.value).__name__}: {caught.value}"
+
+    expected = message()
+    with all_bound(diffusers.FlowMatchHeunDiscreteScheduler, RELEASE, FUNCTIONS):
+        assert message() == expected
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:63", "meta", "nowhere", 5.5])
+@pytest.mark.parametrize("name", ["DDIMScheduler", "EulerDiscreteScheduler", "UniPCMultistepScheduler"])
+def test_a_schedule_for_a_device_that_is_not_there_ends_as_with_upstream(diffusers: Any, name: str, device: Any) -> None:
+    def ended() -> str:
+        scheduler = getattr(diffusers, name)()
+        try:
+            scheduler.set_timesteps(4, device=device)
+        except Exception as error:  # noqa: BLE001  (whichever upstream raises)
+            return f"{type(error).__name__}: {error}"
+        return str(scheduler.timesteps.device)
+
+    expected = ended()
+    with all_bound(getattr(diffusers, name), RELEASE, FUNCTIONS):
+        assert ended() == expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,54 @@
+"""Which tensors an implementation answers for; the rest is upstream's, whose error or result is then the right one.
+
+Implementations were compared with upstream on plain dense tensors of the host and of CUDA devices. A subclass, a fake, sparse
+or quantized tensor, ``meta`` and other accelerators were not, so they are declined before anything is touched.
+"""
+
+from __future__ import annotations
+
+from ctypes import string_at
+from typing import Any
+
+import torch
+
+_functorch_is_active = torch._C._are_functorch_transforms_active
+_modes = torch._C._len_torch_dispatch_stack
+_Mode = torch._C._TorchDispatchModeKey
+_TRACING = (_Mode.FAKE, _Mode.PROXY, _Mode.FUNCTIONAL)
+
+
+def is_ordinary(value: Any) -> bool:
+    """Whether a value is a plain dense tensor on the host or on a CUDA device."""
+    return type(value) is torch.Tensor and value.layout is torch.strided and (value.is_cpu or value.is_cuda)
+
+
+def is_traced() -> bool:
+    """Whether a functorch transform or tracing is under way, whose tensors have no values, and are void outside of it."""
+    if _functorch_is_active() or torch.compiler.is_compiling():
+        return True
+    return bool(_modes()) and any(torch._C._get_dispatch_mode(mode) is not None for mode in _TRACING)
+
+
+def may_be_kept(tensor: torch.Tensor) -> bool:
+    """Whether what is computed now, where `tensor` is, may serve later calls.
+
+    Not what is traced; nor while this thread captures a CUDA graph: what it computes has no value before the graph is replayed.
+    """
+    return not is_traced() and not (tensor.is_cuda and torch.cuda.is_current_stream_capturing())
+
+
+def content(tensor: torch.Tensor) -> bytes:
+    """The bytes of a tensor on the host, as they are now: a write through numpy leaves no trace in a tensor's version."""
+    if tensor.is_contiguous() and not tensor.is_neg():
+        return string_at(tensor.data_ptr(), tensor.nbytes)  # a tenth of what numpy().tobytes() costs
+    return tensor.resolve_neg().numpy().tobytes()
+
+
+def survives_flushing(values: torch.Tensor) -> bool:
+    """Whether scalars computed from values on the host are the same with and without `torch.set_flush_denormal`.
+
+    That is a setting of each thread, and torch does not say how it is set.
+    """
+    sizes = values.abs()
+    small, large = (1e-30, 1e30) if values.dtype is torch.float32 else (1e-290, 1e290)
+    return not bool((((sizes < small) & (sizes > 0)) | (sizes > large)).any())
