@@ -101,7 +101,7 @@ def sglang(session: nox.Session) -> None:
 def sweep(session: nox.Session) -> None:
     """Tests that `make test` takes a sample of, at length: half an hour, and not part of it."""
     data_parallel = ["tests/contract/test_dp_all_reduce.py", "tests/engines/vllm/test_data_parallel.py"]
-    files = session.posargs or ["tests/contract/test_sglang_schedulers.py", *data_parallel]
+    files = session.posargs or ["tests/contract/test_sglang_schedulers.py", "tests/contract/test_scheduler_fuzz.py", *data_parallel]
     session.run(environments.develop(), "-m", "pytest", "--sweep", *files, env=VARIABLES)
 
 
