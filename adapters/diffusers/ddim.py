@@ -80,7 +80,7 @@ def step_from_a_table(output: str) -> Compose:
             if not is_ordinary(final) or not final.is_cpu or final.dim() or final.requires_grad or final.dtype != alphas.dtype:
                 return None
             before = index - scheduler.config.num_train_timesteps // scheduler.num_inference_steps
-            values = (final.item(),)
+            values: tuple[float, ...] = (final.item(),)
             if alphas.is_cpu:
                 if (seen := table.get("values")) is None:
                     seen = table["values"] = alphas.numpy()  # the same memory
