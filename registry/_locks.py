@@ -79,10 +79,10 @@ class Locks:
     @contextmanager
     def preparing(self, round_number: int) -> Iterator[None]:
         """Prepare a change; from the third round on, switches of other threads wait until this one is made."""
-        if round_number >= _ROUNDS:
-            self._urgent = threading.get_ident()
-            self._calm.clear()
         with self._preparing.entered():
+            if round_number >= _ROUNDS:
+                self._urgent = threading.get_ident()
+                self._calm.clear()
             yield
 
     def prepared(self) -> None:
@@ -98,7 +98,7 @@ class Locks:
             SelectionError: this thread is preparing a change: foreign code that runs there, such as a callback of the garbage
                 collector, would have it prepared again for ever.
         """
-        if self._preparing.depth:
+        if self._preparing.depth or self._urgent == threading.get_ident():  # it would wait for itself
             raise SelectionError(
                 "syncfree: this call comes from code that runs while the same thread prepares a change; "
                 "nothing was changed: call it again later, or from another thread"
@@ -109,6 +109,11 @@ class Locks:
     def interrupted(self) -> bool:
         """Whether this thread is in the middle of a change."""
         return self._owner == threading.get_ident()
+
+    @property
+    def is_preparing(self) -> bool:
+        """Whether this thread is preparing a change, and may be in the middle of an import for it."""
+        return self._preparing.depth > 0
 
     def _before_fork(self) -> None:
         # A child must not see half of a change. Bounded, because a fork must never hang for our sake.

@@ -241,16 +241,21 @@ class Runtime:
         found = self.discovered()
         self._bind_missed()
         broken = (*map(str, found.plugins.broken), *self.adapters().broken)
-        while True:
-            generation, places = self._locks.generation, self._places
-            choices = self._choices()
-            found_at = [(*choices.at(place), place.displaced()) for place in places]
-            with self._locks.state:
-                if self._locks.generation == generation:
-                    # Not a tuple of a generator: CPython 3.11 fails where another thread walks all objects meanwhile.
-                    entries = [place.entry(*what) for place, what in zip(places, found_at, strict=True)]
-                    loaded = tuple(self._loaded)
-                    return Plan(os.getpid(), found.selection.enabled, loaded, tuple(entries), broken, current_rank())
+        try:
+            for round_number in count():
+                generation, places = self._locks.generation, self._places
+                with self._locks.preparing(round_number):  # a switch has it read again; see `Locks.preparing`
+                    choices = self._choices()
+                    found_at = [(*choices.at(place), place.displaced()) for place in places]
+                with self._locks.state:
+                    if self._locks.generation == generation:
+                        # Not a tuple of a generator: CPython 3.11 fails where another thread walks all objects meanwhile.
+                        entries = [place.entry(*what) for place, what in zip(places, found_at, strict=True)]
+                        loaded = tuple(self._loaded)
+                        break
+        finally:
+            self._locks.prepared()
+        return Plan(os.getpid(), found.selection.enabled, loaded, tuple(entries), broken, current_rank())
 
     def site(self, target: str) -> _bind.Site:
         """The bound site of a target.
@@ -365,10 +370,11 @@ class Runtime:
 
     def _bind_missed(self) -> None:
         """Bind places that wait although their modules are there: an import was under way when they began to wait."""
+        nested = self._locks.is_preparing  # what it would import may be what this thread was interrupted in importing
 
         def prepared() -> Change | None:
             missed = [place for place in self._loaded_places() if self._is_ready(place)]
-            if not missed or self._locks.interrupted:
+            if not missed or self._locks.interrupted or nested:
                 return None
             change = prepare(missed, self.choice, executed=self._executed_modules)
             change.refuse_unmet()  # nobody is importing now whom an error could reach
