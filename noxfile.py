@@ -19,7 +19,7 @@ from tests import environments  # noqa: E402  (found through the line above)
 
 nox.needs_version = ">=2024.4"
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "unit", "contract", "audit", "package", "diffusers", "vllm", "sglang"]
+nox.options.sessions = ["lint", "types", "unit", "contract", "audit", "package", "hostile", "diffusers", "vllm", "sglang"]
 
 TYPED = ("noxfile.py", "tests/conftest.py", "tests/environments", "tests/models", "tests/package")
 TWO_AT_A_TIME = ("--numprocesses", "2", "--dist", "loadfile")
@@ -71,6 +71,25 @@ def audit(session: nox.Session) -> None:
 def package(session: nox.Session) -> None:
     """The wheel: what is in it, and that installing and removing it leaves nothing behind."""
     _pytest(session, "tests/package")
+
+
+@nox.session
+def hostile(session: nox.Session) -> None:
+    """Hostile plugins, adapters, settings, patches and orders of calls: 670 situations."""
+    files = [f"tests/hostile/test_{name}.py" for name in ("plugins", "adapters", "settings", "patches", "orders")]
+    _pytest(session, *files, "--numprocesses", "2", "--dist", "worksteal")
+
+
+@nox.session
+def hostile_all(session: nox.Session) -> None:
+    """Every hostile situation; `-- --sweep`: longer orders of calls, `-- --record`: keep the figures for the documentation."""
+    _pytest(session, "tests/hostile", "--numprocesses", "2", "--dist", "worksteal")
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Real engines under toggles, plans and counters, ten minutes each; `-- vllm --minutes 1` takes one, and shorter."""
+    session.run(environments.develop(), "-m", "tests.soak", *session.posargs, env=VARIABLES)
 
 
 @nox.session

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from . import hooks_page
+from . import hooks_page, hostile_page
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- begin: written by python -m docs -->\n", "<!-- end -->\n"
@@ -35,6 +35,7 @@ def rules() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "README.md": readme,
     "docs/hooks.md": hooks_page.page,
+    "docs/hostile.md": hostile_page.page,
     "docs/sync-rules.md": rules,
 }
 

@@ -1,0 +1,5 @@
+"""A module that holds copies, as `from x import y` makes them."""
+
+from .work import progress, reduce
+
+__all__ = ["progress", "reduce"]
