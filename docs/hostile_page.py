@@ -9,11 +9,11 @@ from typing import Any
 RECORD = Path(__file__).parents[1] / "tests" / "hostile" / "record.json"
 HEAD = """# Hostile situations
 
-Written by `python -m docs` from what `nox -s hostile_all -- --record` saw; do not edit. Every situation is a process of its own with the
-installed wheel, most of them in a framework of a few lines that is called diffusers, some in the released one. One is *held*
-when the result is as without syncfree or as documented, *refused* when it ends in one sentence that says what was asked for, or
-what was left out, and why. Nothing else passes: no process hangs, no framework fails to import without an explicit choice that
-cannot be met, no choice is lost in silence, no plan says something else than what a call does.
+Written by `python -m docs` from what `nox -s hostile_all -- --record` saw; do not edit. Nearly every situation is a process of its
+own with the installed wheel (orders of calls and answers of servers share some), most of them in a framework of a few lines that is
+called diffusers, some in the released one. One is *held* when the result is as without syncfree or as documented, *refused* when it
+ends in a line that says what was asked for, or what was left out, and why. Nothing else passes: no process hangs, no framework fails
+to import without an explicit choice that cannot be met, no choice is lost in silence, no plan says something else than what a call does.
 
 | family | what | tried | held | refused | for example |
 |---|---|---:|---:|---:|---|

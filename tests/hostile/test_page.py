@@ -21,7 +21,7 @@ def test_the_page_is_written_from_the_record() -> None:
 def test_the_record_has_every_family_and_no_other() -> None:
     modules = [importlib.import_module(f"{__package__}.{file.stem}") for file in HERE.glob("test_*.py")]
     families = {module.FAMILY for module in modules if hasattr(module, "FAMILY")}
-    assert set(json.loads(RECORD.read_text())) == families, "run `nox -s hostile -- --record`, then `make docs`"
+    assert set(json.loads(RECORD.read_text())) == families, "run `nox -s hostile_all -- --record`, then `make docs`"
 
 
 def test_the_goal_was_reached() -> None:
