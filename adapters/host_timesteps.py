@@ -16,7 +16,7 @@ from syncfree.adapting import Compose
 
 def schedule_made_on_the_host(upload: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
     """Compose ``set_timesteps``: upstream's, with its uploads watched and ``timesteps`` and ``sigmas`` given twins."""
-    from syncfree.adapters.host_twins import Uploads, remember, with_versions
+    from syncfree.adapters.host_copies import Uploads, remember, with_versions
 
     parameters = list(inspect.signature(upstream).parameters)
     place = parameters.index("device") - 1 if "device" in parameters else None
@@ -41,7 +41,7 @@ def index_on_the_host(host_timestep: Callable[..., Any], upstream: Callable[...,
     """Compose ``index_for_timestep(timestep, schedule_timesteps=None)``: upstream's search, over the twin."""
     import torch
 
-    from syncfree.adapters.host_twins import twin_of
+    from syncfree.adapters.host_copies import host_copy_of
     from syncfree.plugins.ordinary import is_ordinary
 
     @functools.wraps(upstream)
@@ -49,7 +49,7 @@ def index_on_the_host(host_timestep: Callable[..., Any], upstream: Callable[...,
         schedule = self.timesteps if schedule_timesteps is None else schedule_timesteps
         if isinstance(schedule, torch.Tensor) and schedule.is_cpu:
             return upstream(self, timestep, schedule_timesteps)  # nothing to translate
-        host = twin_of(schedule)
+        host = host_copy_of(schedule)
         if host is None:
             return NotImplemented
         if isinstance(timestep, torch.Tensor):
@@ -78,7 +78,7 @@ def on_the_host(*timesteps: str, as_numbers: bool = False) -> Compose:
     def compose(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
         import torch
 
-        from syncfree.adapters.host_twins import twin_of
+        from syncfree.adapters.host_copies import host_copy_of
         from syncfree.adapters.host_view import uses_own_methods, view_of
         from syncfree.plugins.ordinary import is_ordinary, is_traced
 
@@ -99,7 +99,7 @@ def on_the_host(*timesteps: str, as_numbers: bool = False) -> Compose:
         @functools.wraps(upstream)
         def method(self: Any, *arguments: Any) -> Any:
             schedule = self.timesteps
-            host = twin_of(schedule)
+            host = host_copy_of(schedule)
             if host is None or not is_upstreams(self):
                 return NotImplemented
             if as_numbers and type(self.num_inference_steps) not in (int, type(None)):

@@ -110,7 +110,7 @@ def translation(
     """
     import torch
 
-    from syncfree.adapters.host_twins import twin_of
+    from syncfree.adapters.host_copies import host_copy_of
     from syncfree.plugins.ordinary import is_ordinary
 
     owner = upstream.__globals__[upstream.__qualname__.split(".")[0]]
@@ -143,7 +143,7 @@ def translation(
             history=tuple(outputs[-order:]),
             sample=sample,
             model_output=model_output,
-            host_sigmas=twin_of(sigmas),
+            host_sigmas=host_copy_of(sigmas),
             pair=form.pair,
         )
 

@@ -13,9 +13,9 @@ from packaging.specifiers import SpecifierSet
 
 from syncfree._hook import Hook
 from syncfree._plugins import Plugins
-from syncfree._releases import Releases, load_releases
 from syncfree.adapters import diffusers, sglang, vllm
 from syncfree.adapting import Adapter, Binding
+from syncfree.fingerprints._releases import Releases, load_releases
 from syncfree.hooks import HOOKS
 from syncfree.plugins.coefficient_table import plugin as coefficient_table
 from syncfree.plugins.packed_all_to_all import plugin as packed_all_to_all

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._compare import Comparison
+    from ._ab import Comparison, compare
+    from ._api import Use, counters, holders, load, plan, register, restore, use
     from ._errors import BindingError, PluginError, SelectionError, SyncfreeError
-    from ._face import Use, compare, counters, holders, load, plan, register, restore, use
     from ._hook import Hook, Tolerance, hookimpl, hookspec
     from ._plan import Entry, Plan
     from ._slot import Counts
 
 _HOME = {
     "BindingError": "_errors",
-    "Comparison": "_compare",
+    "Comparison": "_ab",
     "Counts": "_slot",
     "Entry": "_plan",
     "Hook": "_hook",
@@ -29,17 +29,17 @@ _HOME = {
     "SelectionError": "_errors",
     "SyncfreeError": "_errors",
     "Tolerance": "_hook",
-    "Use": "_face",
-    "compare": "_face",
-    "counters": "_face",
-    "holders": "_face",
+    "Use": "_api",
+    "compare": "_ab",
+    "counters": "_api",
+    "holders": "_api",
     "hookimpl": "_hook",
     "hookspec": "_hook",
-    "load": "_face",
-    "plan": "_face",
-    "register": "_face",
-    "restore": "_face",
-    "use": "_face",
+    "load": "_api",
+    "plan": "_api",
+    "register": "_api",
+    "restore": "_api",
+    "use": "_api",
 }
 
 __all__ = [

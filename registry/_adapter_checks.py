@@ -17,8 +17,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from ._errors import PluginError, nearest, one_line, or_default
-from ._releases import ReleaseDataError, folder_of
 from .adapting import Adapter, Attachment, Binding, Form
+from .fingerprints._releases import ReleaseDataError, folder_of
 from .hooks import HOOKS
 
 T = TypeVar("T")

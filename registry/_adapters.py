@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ._adapter_checks import check_adapter
 from ._entry_points import find
-from ._errors import LONGEST, PluginError, SelectionError, blamed, nearest, one_line
+from ._errors import LONGEST, PluginError, SelectionError, attributed_to, nearest, one_line
 from .adapting import Adapter
 
 GROUP = "syncfree.adapters"
@@ -29,7 +29,7 @@ class Adapters:
         self.broken: list[str] = []
         for point in find(GROUP).points:
             try:
-                with blamed(f"adapter of {point.distribution}"):
+                with attributed_to(f"adapter of {point.distribution}"):
                     # Ours are checked by a test: every process would pay 10 ms.
                     self.add(point.load(), point.distribution, checked=point.ours)
             except PluginError as error:

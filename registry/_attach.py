@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from ._culprit import described
-from ._errors import BindingError, told
+from ._errors import BindingError, describe_error
 from ._namespace import ABSENT, is_class, namespace
+from ._patch_owner import described
 from .adapting import Attachment
 
 _left_behind: dict[tuple[str, int], Attached] = {}
@@ -67,6 +67,6 @@ def attach(attachment: Attachment, module: ModuleType) -> Attached:
         raise
     except BaseException as error:
         raise BindingError(
-            f"{attachment.target}: the adapter failed, so {attachment.purpose} is missing: {told(error)}"
+            f"{attachment.target}: the adapter failed, so {attachment.purpose} is missing: {describe_error(error)}"
         ) from error
     return Attached(attachment.target, module, owner, name, original, placed)

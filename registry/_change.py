@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from . import _bind
+from . import _patch
+from ._binding_state import BindingState
 from ._errors import BindingError, PluginError
-from ._place import Place
 from ._plugins import Implementation
 from ._select import Choice
 
-Chosen: TypeAlias = "Callable[[Place], tuple[Choice, Implementation | None]]"
+Chosen: TypeAlias = "Callable[[BindingState], tuple[Choice, Implementation | None]]"
 
 
 @dataclass
@@ -30,12 +30,12 @@ class Change:
     """
 
     problems: list[str] = field(default_factory=list)
-    unmet: list[tuple[Place, str]] = field(default_factory=list)
-    bind: list[tuple[Place, list[_bind.Site]]] = field(default_factory=list)
+    unmet: list[tuple[BindingState, str]] = field(default_factory=list)
+    bind: list[tuple[BindingState, list[_patch.Patch]]] = field(default_factory=list)
     switch: list[Callable[[], None]] = field(default_factory=list)
-    wait: list[Place] = field(default_factory=list)
-    leave: list[Place] = field(default_factory=list)
-    refuse: list[tuple[Place, str]] = field(default_factory=list)
+    wait: list[BindingState] = field(default_factory=list)
+    leave: list[BindingState] = field(default_factory=list)
+    refuse: list[tuple[BindingState, str]] = field(default_factory=list)
 
     def all_problems(self) -> list[str]:
         """Everything for which the change must not be made."""
@@ -50,29 +50,29 @@ class Change:
         """Assign everything; ``imported`` limits the search for copies to these modules."""
         for switch in self.switch:
             switch()
-        for place, sites in self.bind:
-            place.put(sites)
-        for place in self.wait:
-            place.state = "waiting"
-        for place in self.leave:
-            place.state = "not bound"
-        for place, reason in self.refuse:
-            place.refuse(reason)
-        for package in {place.adapter.package for place, _ in self.bind}:
-            modules = set(_bind.package_modules(package))
-            sites = [site for place, sites in self.bind if place.adapter.package == package for site in sites]
-            _bind.propagate(sites, modules if imported is None else modules & imported)
+        for state, patches in self.bind:
+            state.put(patches)
+        for state in self.wait:
+            state.status = "waiting"
+        for state in self.leave:
+            state.status = "not bound"
+        for state, reason in self.refuse:
+            state.refuse(reason)
+        for package in {state.adapter.package for state, _ in self.bind}:
+            modules = set(_patch.package_modules(package))
+            patches = [patch for state, patches in self.bind if state.adapter.package == package for patch in patches]
+            _patch.propagate(patches, modules if imported is None else modules & imported)
 
     def log(self) -> None:
         """Say in the framework's log what was refused and bound."""
-        for place, reason in self.refuse:
-            place.log.warning("syncfree: %s", reason)
-        for place, _ in self.bind:
-            place.log.debug("syncfree: bound %s", place.binding.label)
+        for state, reason in self.refuse:
+            state.log.warning("syncfree: %s", reason)
+        for state, _ in self.bind:
+            state.log.debug("syncfree: bound %s", state.binding.label)
 
 
 def prepare(
-    places: Iterable[Place], chosen: Chosen, executed: Collection[str] = (), *, import_early: bool = False
+    states: Iterable[BindingState], chosen: Chosen, executed: Collection[str] = (), *, import_early: bool = False
 ) -> Change:
     """Prepare these places for what is chosen there.
 
@@ -83,39 +83,39 @@ def prepare(
         import_early: import the implementation also for places whose modules are not there yet.
     """
     change = Change()
-    for place in places:
-        choice, implementation = chosen(place)
+    for state in states:
+        choice, implementation = chosen(state)
         try:
-            if place.state == "bound":
-                change.switch += _switches(place, choice, implementation)
-            elif place.open:
-                _prepare(change, place, implementation, executed, import_early)
+            if state.status == "bound":
+                change.switch += _switches(state, choice, implementation)
+            elif state.open:
+                _prepare(change, state, implementation, executed, import_early)
         except (BindingError, PluginError) as error:
             if choice.explicit:
-                change.unmet.append((place, f"{choice.source}={choice.name} cannot be met: {error}"))
-            elif place.state == "bound":
+                change.unmet.append((state, f"{choice.source}={choice.name} cannot be met: {error}"))
+            elif state.status == "bound":
                 change.problems.append(str(error))
             else:
-                change.refuse.append((place, str(error)))
+                change.refuse.append((state, str(error)))
     return change
 
 
-def _switches(place: Place, choice: Choice, implementation: Implementation | None) -> list[Callable[[], None]]:
-    gone = place.displaced()
+def _switches(state: BindingState, choice: Choice, implementation: Implementation | None) -> list[Callable[[], None]]:
+    gone = state.displaced()
     if gone is not None and choice.explicit and implementation is not None:
         raise BindingError(gone.why)
-    return place.switches(implementation)
+    return state.switches(implementation)
 
 
 def _prepare(
-    change: Change, place: Place, implementation: Implementation | None, executed: Collection[str], import_early: bool
+    change: Change, state: BindingState, implementation: Implementation | None, executed: Collection[str], import_early: bool
 ) -> None:
     if implementation is None:
-        if place.state == "waiting":
-            change.leave.append(place)
-    elif place.modules_to_import(executed):
+        if state.status == "waiting":
+            change.leave.append(state)
+    elif state.modules_to_import(executed):
         if import_early:
             implementation.function()
-        change.wait.append(place)
+        change.wait.append(state)
     else:
-        change.bind.append((place, place.sites_for(implementation)))
+        change.bind.append((state, state.patches_for(implementation)))

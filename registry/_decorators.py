@@ -8,7 +8,7 @@ import re
 import tokenize
 from collections.abc import Iterator
 
-from ._fingerprint import SourceUnreadable
+from .fingerprints._fingerprint import SourceUnreadable
 
 _UNDECORATED = re.compile(r"\s*(async\s+)?def\b")
 

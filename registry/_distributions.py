@@ -13,7 +13,7 @@ from importlib.metadata import Distribution, DistributionFinder
 from pathlib import PurePath
 from typing import Any
 
-from ._errors import one_line, or_default, told
+from ._errors import describe_error, one_line, or_default
 
 ENTRY_POINTS = "entry_points.txt"
 
@@ -38,7 +38,7 @@ def distributions(problems: list[tuple[str, str]], **context: Any) -> Iterator[D
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a finder of others may raise anything; it is reported, not hidden
-            problems.append((f"the distributions of {one_line(type(finder).__qualname__)} on sys.meta_path", told(error)))
+            problems.append((f"the distributions of {one_line(type(finder).__qualname__)} on sys.meta_path", describe_error(error)))
         yield from found
 
 
@@ -104,7 +104,7 @@ def _entry_points_of(distribution: Distribution) -> str | Unreadable | None:
     except Unreadable as error:
         return error
     except BaseException as error:  # noqa: BLE001 - not UTF-8, an I/O error, or a distribution of somebody's own class
-        return Unreadable(f"its {ENTRY_POINTS} cannot be read: {told(error)}")
+        return Unreadable(f"its {ENTRY_POINTS} cannot be read: {describe_error(error)}")
     if isinstance(text, str) or (text is None and folder is None):
         return text
     return Unreadable(f"its {ENTRY_POINTS} cannot be read")

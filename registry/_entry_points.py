@@ -1,6 +1,6 @@
 """The entry points of our groups in every installed distribution; what is damaged is reported, the rest is found.
 
-Our own come from the package itself (`_shipped`): they are there whatever has become of our metadata.
+Our own come from the package itself (`_own_entry_points`): they are there whatever has become of our metadata.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
 from ._distributions import ENTRY_POINTS, Unreadable, described, with_entry_points
-from ._errors import PluginError, one_line, or_default, told
-from ._guard import guarded
+from ._errors import PluginError, describe_error, one_line, or_default
+from ._import_guard import guarded
 from ._modules import importing_behind, is_importing
-from ._shipped import SHIPPED
+from ._own_entry_points import SHIPPED
 from ._version import __version__
 
 OURS = "syncfree"
@@ -49,7 +49,7 @@ class Point:
         except (KeyboardInterrupt, PluginError):
             raise
         except BaseException as error:
-            raise PluginError(told(error) + self._next_step(error)) from error
+            raise PluginError(describe_error(error) + self._next_step(error)) from error
         if is_importing(sys.modules.get(match.group("module"))):
             raise PluginError(self._asked_too_early)
         return loaded

@@ -1,6 +1,6 @@
 """The two families of error: *you asked for something impossible* and *the plugin is broken*.
 
-Code of others may raise anything, with any text: `blamed` turns it into a `PluginError`, `told` into one printable line.
+Code of others may raise anything, with any text: `attributed_to` turns it into a `PluginError`, `describe_error` into one printable line.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def one_line(text: object, longest: int = LONGEST) -> str:
     return _plain(start) + (f" ... ({more} characters more)" if more else "")
 
 
-def told(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Say in one printable line what was raised: its type, its message, and the file where the message needs one.
 
     An error of ours says by itself what it is. Nothing that the error does can make this fail, but `KeyboardInterrupt`.
@@ -78,7 +78,7 @@ def told(error: BaseException) -> str:
 
 
 @contextmanager
-def blamed(whose: str) -> Iterator[None]:
+def attributed_to(whose: str) -> Iterator[None]:
     """Turn whatever somebody else's code raises into a `PluginError` that says whose it is.
 
     `KeyboardInterrupt` and a `PluginError` pass unchanged; `SystemExit` does not.
@@ -88,7 +88,7 @@ def blamed(whose: str) -> Iterator[None]:
     except (KeyboardInterrupt, PluginError):
         raise
     except BaseException as error:
-        raise PluginError(f"{whose}: {told(error)}") from error
+        raise PluginError(f"{whose}: {describe_error(error)}") from error
 
 
 def or_default(call: Callable[[], T], default: T) -> T:

@@ -21,10 +21,10 @@ from typing import Literal
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from ._fingerprint import FunctionRecord, SourceUnreadable, fingerprint
 from ._frameworks import Installed
-from ._releases import Releases
 from .adapting import Binding, Form
+from .fingerprints._fingerprint import FunctionRecord, SourceUnreadable, fingerprint
+from .fingerprints._releases import Releases
 
 Verdict = Literal["needed", "upstreamed", "absent", "unknown"]
 

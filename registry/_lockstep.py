@@ -8,7 +8,7 @@ from typing import Any
 from ._errors import SelectionError
 from ._log import Log
 from ._plan import Entry, Plan
-from ._rank import rank_count, tell, whereabouts
+from ._process_group import process_identity, publish, rank_count
 from ._select import UPSTREAM
 
 SECONDS_TO_WAIT = 60.0
@@ -25,15 +25,15 @@ def agree(choices: Mapping[str, str], problems: list[str], seconds: float = SECO
     later finds that the others have given up, and no rank waits for longer than `seconds`.
     """
     mine = {"choices": dict(choices), "cannot": bool(problems)}
-    told = tell("syncfree/switch", mine, in_rounds=True)
-    while told.outcome == _GIVEN_UP:  # a round of the others, while this rank did something else
-        told = tell("syncfree/switch", mine, in_rounds=True)
-    silent = told.wait(seconds)
-    if told.settle(_GIVEN_UP if silent else "complete") == _GIVEN_UP:
+    published = publish("syncfree/switch", mine, in_rounds=True)
+    while published.outcome == _GIVEN_UP:  # a round of the others, while this rank did something else
+        published = publish("syncfree/switch", mine, in_rounds=True)
+    silent = published.wait(seconds)
+    if published.settle(_GIVEN_UP if silent else "complete") == _GIVEN_UP:
         who = _named(silent) if silent else "this rank"
         return [f"{who} did not call syncfree.use(..., all_ranks=True) within {seconds:g} s of the others"]
-    by_rank = told.read()
-    found = [f"rank {rank} cannot switch" for rank, said in by_rank.items() if said["cannot"] and rank != told.rank]
+    by_rank = published.read()
+    found = [f"rank {rank} cannot switch" for rank, said in by_rank.items() if said["cannot"] and rank != published.rank]
     if len({tuple(sorted(said["choices"].items())) for said in by_rank.values()}) > 1:
         found.append("the ranks chose differently: " + ", ".join(f"rank {r}: {s['choices']}" for r, s in by_rank.items()))
     return found
@@ -51,9 +51,9 @@ def compare_plans(plan: Plan, log: Log, seconds: float = SECONDS_TO_WAIT) -> Non
     """
     if rank_count() == 1:
         return
-    told = tell("syncfree/plan", {"manifest": plan.manifest, **_choices(plan), **whereabouts()}, in_rounds=True)
-    silent = told.wait(seconds)
-    by_rank = told.read()
+    published = publish("syncfree/plan", {"manifest": plan.manifest, **_choices(plan), **process_identity()}, in_rounds=True)
+    silent = published.wait(seconds)
+    by_rank = published.read()
     errors: list[str] = []
     if len({said["manifest"] for said in by_rank.values()}) > 1:
         errors += _differences(by_rank, log)

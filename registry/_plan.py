@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ._rank import Rank
+from ._process_group import Rank
 from ._slot import Counts
 
 State = Literal["bound", "waiting", "not bound", "refused", "restored", "replaced", "reloaded", "unloaded"]

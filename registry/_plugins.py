@@ -16,10 +16,10 @@ from typing import Any
 import pluggy
 
 from ._entry_points import Point, find
-from ._errors import LONGEST, PluginError, blamed, one_line
-from ._guard import guarded
+from ._errors import LONGEST, PluginError, attributed_to, one_line
 from ._hook import PROJECT, Declaration, Hook, declaration_of
-from ._marked import check_signature, marked_by
+from ._import_guard import guarded
+from ._marked_functions import check_signature, marked_by
 from ._needs import NEED_CHECKS
 
 __all__ = ["BrokenPlugin", "Implementation", "Plugins", "check_signature", "describe", "entry_points"]
@@ -58,7 +58,7 @@ class Implementation:
             return self.marked
         module, _, name = path.partition(":")
         who = describe(self.plugin, self.distribution)
-        with blamed(f"plugin {who} names {path!r} for {self.hook.name}, which cannot be imported"), guarded():
+        with attributed_to(f"plugin {who} names {path!r} for {self.hook.name}, which cannot be imported"), guarded():
             function = getattr(importlib.import_module(module), name)
         check_signature(self.hook, function, who)
         return function  # type: ignore[no-any-return]
@@ -126,7 +126,7 @@ class Plugins:
                 kept then.
         """
         self._check_name(name, distribution)
-        with blamed(f"plugin {describe(name, distribution)}"):
+        with attributed_to(f"plugin {describe(name, distribution)}"):
             found = self._validated(plugin, name, distribution)
         self.distributions[name] = distribution
         for implementation in found:

@@ -12,23 +12,23 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from types import ModuleType
 
-from . import _bind
+from . import _patch
 from ._adapters import Adapters
 from ._attach import Attached, attach
+from ._binding_state import BindingState, is_executed
 from ._change import Change, prepare
-from ._choosing import Choices, Switch
-from ._discovered import Discovered, discover, with_plugins
+from ._choices import Choices, Switch
+from ._discovery import Discovered, discover, with_plugins
 from ._errors import BindingError, PluginError, SelectionError, SyncfreeError, nearest
 from ._frameworks import Installed, find_installed
-from ._imports import PostImportFinder
+from ._import_hook import PostImportFinder
 from ._layers import Layer, Layers
 from ._locks import Locks, Nesting
 from ._lockstep import agree
 from ._log import log_of
-from ._place import Place, is_executed
 from ._plan import Plan
 from ._plugins import Implementation, Plugins, entry_points
-from ._rank import current_rank, rank_count
+from ._process_group import current_rank, rank_count
 from ._select import Choice, Selection, choice_problem, is_off, raise_all
 from .adapting import Adapter, Attachment
 from .hooks import HOOKS
@@ -44,8 +44,8 @@ class Runtime:
         self._nested = Nesting()
         self._finder = PostImportFinder()
         self._layers = Layers()
-        self._places: tuple[Place, ...] = ()
-        self._patched_over: list[_bind.Site] = []
+        self._states: tuple[BindingState, ...] = ()
+        self._patched_over: list[_patch.Patch] = []
         self._attached: tuple[Attached, ...] = ()
         self._to_attach: list[tuple[Attachment, Adapter]] = []
         self._executed_modules: set[str] = set()
@@ -138,17 +138,17 @@ class Runtime:
             return False
         if installed is None:
             raise SelectionError(f"syncfree: {framework} is not installed")
-        places = self._judged(adapter, installed)
+        states = self._judged(adapter, installed)
 
         def prepared() -> Change | None:
             if framework in self._loaded:
                 return None
-            raise_all(self.problems(places))
-            return prepare(places, self.choice)
+            raise_all(self.problems(states))
+            return prepare(states, self.choice)
 
         def made() -> None:
-            others = [place for place in self._places if place.adapter.framework != framework]
-            self._places = (*others, *places)
+            others = [state for state in self._states if state.adapter.framework != framework]
+            self._states = (*others, *states)
             self._loaded = {**self._loaded, framework: adapter}
             self._to_attach = [*self._to_attach, *((attachment, adapter) for attachment in adapter.attachments)]
 
@@ -163,22 +163,22 @@ class Runtime:
         self._attach_executed()
         return True
 
-    def survey(self) -> list[Place]:
+    def survey(self) -> list[BindingState]:
         """Judge the bindings of every adapter without binding anything."""
-        places, loaded = self._places, self._loaded
+        states, loaded = self._states, self._loaded
         others = [adapter for adapter in self.adapters() if adapter.framework not in loaded]
         return [
-            *(place for place in places if place.adapter.framework in loaded),
-            *(place for adapter in others for place in self._judged(adapter, find_installed(adapter))),
+            *(state for state in states if state.adapter.framework in loaded),
+            *(state for adapter in others for state in self._judged(adapter, find_installed(adapter))),
         ]
 
-    def problems(self, places: Iterable[Place]) -> list[str]:
+    def problems(self, states: Iterable[BindingState]) -> list[str]:
         """Why explicit choices cannot be met at these places; empty when they can."""
-        return self._choices().problems(places)
+        return self._choices().problems(states)
 
-    def choice(self, place: Place) -> tuple[Choice, Implementation | None]:
+    def choice(self, state: BindingState) -> tuple[Choice, Implementation | None]:
         """What is chosen at a place: the choice, and the implementation to use (None: upstream)."""
-        return self._choices().at(place)
+        return self._choices().at(state)
 
     def use(self, choices: Mapping[str, str], all_ranks: bool, owner: object) -> Layer:
         """Switch hooks to other implementations; return the layer that does.
@@ -218,13 +218,13 @@ class Runtime:
         """Put every original back and forget the program's choices; return what could not be restored."""
         with self._locks.changing(), self._locks.state:
             self._finder.stop()
-            sites = [site for place in self._places if place.state == "bound" for site in place.sites]
-            _bind.take_out(self._patched_over)  # whoever patched over these may be gone; it was reported before
-            left = _bind.take_out(sites)
-            self._patched_over = [site for site in (*self._patched_over, *sites) if not site.is_out()]
+            patches = [patch for state in self._states if state.status == "bound" for patch in state.patches]
+            _patch.take_out(self._patched_over)  # whoever patched over these may be gone; it was reported before
+            left = _patch.take_out(patches)
+            self._patched_over = [patch for patch in (*self._patched_over, *patches) if not patch.is_out()]
             left += [message for attached in self._attached if (message := attached.take_out()) is not None]
-            for place in self._places:
-                place.restored()
+            for state in self._states:
+                state.restored()
             self._attached, self._to_attach = (), []
             self._loaded = {}
             self._layers = Layers()
@@ -243,30 +243,30 @@ class Runtime:
         broken = (*map(str, found.plugins.broken), *self.adapters().broken)
         try:
             for round_number in count():
-                generation, places = self._locks.generation, self._places
+                generation, states = self._locks.generation, self._states
                 with self._locks.preparing(round_number):  # a switch has it read again; see `Locks.preparing`
                     choices = self._choices()
-                    found_at = [(*choices.at(place), place.displaced()) for place in places]
+                    found_at = [(*choices.at(state), state.displaced()) for state in states]
                 with self._locks.state:
                     if self._locks.generation == generation:
                         # Not a tuple of a generator: CPython 3.11 fails where another thread walks all objects meanwhile.
-                        entries = [place.entry(*what) for place, what in zip(places, found_at, strict=True)]
+                        entries = [state.entry(*what) for state, what in zip(states, found_at, strict=True)]
                         loaded = tuple(self._loaded)
                         break
         finally:
             self._locks.prepared()
         return Plan(os.getpid(), found.selection.enabled, loaded, tuple(entries), broken, current_rank())
 
-    def site(self, target: str) -> _bind.Site:
+    def patch(self, target: str) -> _patch.Patch:
         """The bound site of a target.
 
         Raises:
             LookupError: nothing is bound there.
         """
-        for place in self._places:
-            for site in place.sites:
-                if site.target == target and place.state == "bound":
-                    return site
+        for state in self._states:
+            for patch in state.patches:
+                if patch.target == target and state.status == "bound":
+                    return patch
         raise LookupError(f"nothing is bound at {target!r}")
 
     # How
@@ -277,8 +277,8 @@ class Runtime:
             if not self._loaded:
                 self._discovered = None
 
-    def _judged(self, adapter: Adapter, installed: Installed | None) -> list[Place]:
-        return [Place.judge(adapter, installed, binding, self.selection()) for binding in adapter.bindings]
+    def _judged(self, adapter: Adapter, installed: Installed | None) -> list[BindingState]:
+        return [BindingState.judge(adapter, installed, binding, self.selection()) for binding in adapter.bindings]
 
     def _choices(self) -> Choices:
         return Choices(self.discovered(), self._layers)
@@ -320,7 +320,7 @@ class Runtime:
         finally:
             self._locks.prepared()
         assert change is not None
-        self._watch(module for place in change.wait for module in place.modules_to_import())
+        self._watch(module for state in change.wait for module in state.modules_to_import())
         self._bind_missed()
         return change
 
@@ -340,40 +340,40 @@ class Runtime:
         self._executed_modules.add(name)
         if self._locks.interrupted:
             return  # a signal handler imports in the middle of a change; `_bind_missed` binds it later
-        unmet: list[tuple[Place, str]] = []
+        unmet: list[tuple[BindingState, str]] = []
 
         def prepared() -> Change | None:
-            places = [place for place in self._loaded_places() if name in place.modules and self._is_ready(place)]
-            change = prepare(places, self.choice, executed=self._executed_modules) if places else None
+            states = [state for state in self._loaded_states() if name in state.modules and self._is_ready(state)]
+            change = prepare(states, self.choice, executed=self._executed_modules) if states else None
             unmet[:] = change.unmet if change else ()
             return change
 
-        spread = any(len(place.modules) > 1 for place in self._places if name in place.modules)
+        spread = any(len(state.modules) > 1 for state in self._states if name in state.modules)
         try:
             change = self._change(prepared, imported=None if spread else imported)
         except SelectionError as error:
             self._executed_modules.discard(name)
-            for place, reason in unmet:
-                place.trouble = reason
+            for state, reason in unmet:
+                state.trouble = reason
             log_of().error("%s", error)
             raise
         if change is not None:
             change.log()
         self._attach_executed()
 
-    def _loaded_places(self) -> list[Place]:
+    def _loaded_states(self) -> list[BindingState]:
         """The places of loaded frameworks; those of restored ones stay in the plan until they are loaded again."""
-        return [place for place in self._places if place.adapter.framework in self._loaded]
+        return [state for state in self._states if state.adapter.framework in self._loaded]
 
-    def _is_ready(self, place: Place) -> bool:
-        return place.state == "waiting" and not place.modules_to_import(self._executed_modules)
+    def _is_ready(self, state: BindingState) -> bool:
+        return state.status == "waiting" and not state.modules_to_import(self._executed_modules)
 
     def _bind_missed(self) -> None:
         """Bind places that wait although their modules are there: an import was under way when they began to wait."""
         nested = self._locks.is_preparing  # what it would import may be what this thread was interrupted in importing
 
         def prepared() -> Change | None:
-            missed = [place for place in self._loaded_places() if self._is_ready(place)]
+            missed = [state for state in self._loaded_states() if self._is_ready(state)]
             if not missed or self._locks.interrupted or nested:
                 return None
             change = prepare(missed, self.choice, executed=self._executed_modules)
@@ -423,27 +423,27 @@ class Runtime:
             return
         self._locks.admit_switch()
         layers = self._layers
-        told: dict[str, str] = {}
+        to_agree_on: dict[str, str] = {}
 
         def prepared() -> Change:
-            nonlocal layers, told
+            nonlocal layers, to_agree_on
             layers = edit(self._layers)
             now, then = self._choices(), Choices(self.discovered(), layers)
             change = Change(list(given))
             try:
-                places = [place for place in self._loaded_places() if place.binding.hook in hooks]
-                switch = Switch(tuple(places), now, then)
-                told = switch.told()
+                states = [state for state in self._loaded_states() if state.binding.hook in hooks]
+                switch = Switch(tuple(states), now, then)
+                to_agree_on = switch.to_agree_on()
                 change.problems += [] if all_ranks else switch.alone()
-                change.problems += then.problems(places)
+                change.problems += then.problems(states)
                 if not change.problems:
-                    change = prepare(places, then.at, import_early=True)
+                    change = prepare(states, then.at, import_early=True)
             except SyncfreeError as error:
                 change.problems.append(str(error))
             return change
 
         def agreed(problems: list[str]) -> list[str]:
-            return [*problems, *agree(told, problems)] if together else problems
+            return [*problems, *agree(to_agree_on, problems)] if together else problems
 
         def made() -> None:
             self._layers = layers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -75,58 +74,6 @@ class Attachment:
     def module(self) -> str:
         """The module that holds the target."""
         return self.target.partition(":")[0]
-
-
-def compare_plans_after(target: str, framework: str) -> Attachment:
-    """The ranks of a job compare their plans after each call of this function, which makes the default process group.
-
-    A difference in a lockstep hook raises `SelectionError` out of that call, on every rank.
-    """
-
-    def make(original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def function(*args: Any, **kwargs: Any) -> Any:
-            from ._face import compare_plans
-
-            result = original(*args, **kwargs)
-            compare_plans(framework)
-            return result
-
-        return function
-
-    return Attachment(target, make, "the comparison of the plans of all ranks")
-
-
-def plans_told(question: str) -> list[dict[str, Any]]:
-    """Tell this process's plan as an answer to a question; return what the ranks of its process group answered so far.
-
-    For a function that a framework's own remote calls reach in its workers. It waits for nobody, because a rank in the
-    middle of a step may be waiting for this one: whoever asks repeats the question until every rank has answered.
-    """
-    from ._face import plans_told as _plans_told
-
-    return _plans_told(question)
-
-
-def load_from_plugin(framework: str) -> None:
-    """Load a framework's hooks from the framework's own plugin mechanism.
-
-    Like `syncfree.load`, but an error that is not the user's is logged at ERROR and leaves the framework as it is.
-
-    Raises:
-        SelectionError: an explicit choice cannot be met.
-    """
-    from ._on_import import load_unless_broken
-
-    load_unless_broken(framework)
-
-
-def rank_in_job() -> int | None:
-    """The rank of this process in the default process group of torch; None without one. Does not import torch."""
-    from ._rank import current_rank
-
-    rank = current_rank()
-    return None if rank is None else rank.index
 
 
 @dataclass(frozen=True, slots=True)

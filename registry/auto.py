@@ -6,7 +6,7 @@ script has imported by name before keeps upstream's function.
 
 from __future__ import annotations
 
-from ._face import load
+from ._api import load
 from ._frameworks import find_installed
 from ._runtime import RUNTIME
 

@@ -44,7 +44,7 @@ def step_from_a_table(output: str) -> Compose:
     def compose(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
         import torch
 
-        from syncfree.adapters.host_twins import notes_on, stream_of, twin_of
+        from syncfree.adapters.host_copies import cache_for, host_copy_of, stream_of
         from syncfree.adapters.host_view import uses_own_methods
         from syncfree.plugins.ordinary import is_ordinary, is_traced
 
@@ -59,7 +59,7 @@ def step_from_a_table(output: str) -> Compose:
             if not is_ordinary(timestep) or timestep.dtype is not torch.int64 or timestep.dim() or is_traced():
                 return None
             if not timestep.is_cpu:
-                host = twin_of(schedule)
+                host = host_copy_of(schedule)
                 timestep = NotImplemented if host is None else host_timestep(timestep, schedule, host)
             return None if timestep is NotImplemented else int(timestep)
 
@@ -74,7 +74,7 @@ def step_from_a_table(output: str) -> Compose:
         def scalars_of(scheduler: Any, timestep: Any, eta: float) -> Scalars | None:
             """The scalars of a step, from the table of the scheduler's alphas; None where upstream has to make them."""
             alphas, final = scheduler.alphas_cumprod, scheduler.final_alpha_cumprod
-            index, table = index_of(timestep, scheduler.timesteps), notes_on(alphas)
+            index, table = index_of(timestep, scheduler.timesteps), cache_for(alphas)
             if index is None or table is None or alphas.dim() != 1 or not 0 <= index < len(alphas):
                 return None
             if not is_ordinary(final) or not final.is_cpu or final.dim() or final.requires_grad or final.dtype != alphas.dtype:

@@ -17,7 +17,7 @@ def scalings_from_a_table(host_timestep: Callable[..., Any], upstream: Callable[
     """Compose ``get_scalings_for_boundary_condition_discrete(timestep)``, which ``step`` calls."""
     import torch
 
-    from syncfree.adapters.host_twins import notes_on, original_of, stream_of
+    from syncfree.adapters.host_copies import cache_for, original_of, stream_of
     from syncfree.plugins.ordinary import is_ordinary, may_be_kept
 
     def key_of(scheduler: Any, timestep: torch.Tensor) -> Any:
@@ -37,7 +37,7 @@ def scalings_from_a_table(host_timestep: Callable[..., Any], upstream: Callable[
             return upstream(self, timestep)
         schedule = original_of(host)
         there = timestep if schedule is None else schedule[index]  # without a device, the schedule is its own twin
-        notes = notes_on(self.alphas_cumprod)  # it lives as long as the scheduler, a schedule as long as a request
+        notes = cache_for(self.alphas_cumprod)  # it lives as long as the scheduler, a schedule as long as a request
         key = None if notes is None else key_of(self, there)
         if notes is None or key is None:
             return upstream(self, there)

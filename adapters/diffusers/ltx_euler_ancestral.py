@@ -53,7 +53,7 @@ class _Sigmas:
 
 def sigmas_answer_on_the_host(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
     """Compose ``step``; declines sigmas without a twin."""
-    from syncfree.adapters.host_twins import twin_of
+    from syncfree.adapters.host_copies import host_copy_of
     from syncfree.adapters.host_view import uses_own_methods, view_of
 
     is_upstreams = uses_own_methods(upstream)
@@ -61,7 +61,7 @@ def sigmas_answer_on_the_host(host_timestep: Callable[..., Any], upstream: Calla
     @functools.wraps(upstream)
     def step(self: Any, *arguments: Any) -> Any:
         sigmas = self.sigmas
-        host = twin_of(sigmas)
+        host = host_copy_of(sigmas)
         if host is None or not is_upstreams(self):
             return NotImplemented
         if host is sigmas:

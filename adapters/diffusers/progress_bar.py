@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from syncfree.adapting import Binding, Form, rank_in_job
+from syncfree.adapting import Binding, Form
+from syncfree.ranks import rank_in_job
 
 
 def _compose(report: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 def tau_of_host_timesteps(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
     """Compose ``step``; declines a ``tau_func`` that is not the default one, and a timestep that has no host value."""
-    from syncfree.adapters.host_twins import twin_of
+    from syncfree.adapters.host_copies import host_copy_of
     from syncfree.adapters.host_view import uses_own_methods, view_of
     from syncfree.plugins.ordinary import is_ordinary
 
@@ -28,7 +28,7 @@ def tau_of_host_timesteps(host_timestep: Callable[..., Any], upstream: Callable[
     @functools.wraps(upstream)
     def step(self: Any, model_output: Any, timestep: Any, sample: Any, generator: Any, return_dict: bool) -> Any:
         schedule, tau_func = self.timesteps, self.tau_func
-        host = twin_of(schedule)
+        host = host_copy_of(schedule)
         if host is None or getattr(tau_func, "__code__", None) not in defaults or not is_upstreams(self):
             return NotImplemented
         if host is schedule:

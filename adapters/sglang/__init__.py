@@ -10,7 +10,9 @@ import logging
 import sys
 
 from syncfree import SelectionError
-from syncfree.adapting import Adapter, compare_plans_after, load_from_plugin
+from syncfree.activation import load_from_plugin
+from syncfree.adapting import Adapter
+from syncfree.ranks import compare_plans_after
 
 from ..early_log import early_logger
 from . import (

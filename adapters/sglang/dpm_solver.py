@@ -19,7 +19,7 @@ _RELEASES = ">=0.5.10,<=0.5.23"
 
 
 def _step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-    from syncfree.adapters.host_twins import twin_of
+    from syncfree.adapters.host_copies import host_copy_of
     from syncfree.plugins.ordinary import is_ordinary
 
     @functools.wraps(upstream)
@@ -28,7 +28,7 @@ def _step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Ca
         if inner.step_index is not None or inner.begin_index is not None:
             return upstream(self, *arguments, **more)
         timestep = arguments[1] if len(arguments) > 1 else more.get("timestep")
-        host = twin_of(inner.timesteps)
+        host = host_copy_of(inner.timesteps)
         if host is None or not is_ordinary(timestep):
             return NotImplemented
         timestep = host_timestep(timestep, inner.timesteps, host)

@@ -17,7 +17,7 @@ from syncfree.adapting import Binding, Form
 def _stage_2(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
     import torch
 
-    from syncfree.adapters.host_twins import twin_of
+    from syncfree.adapters.host_copies import host_copy_of
 
     class Known(torch.Tensor):
         """A tensor whose value the host knows. What is computed from it is an ordinary tensor."""
@@ -42,7 +42,7 @@ def _stage_2(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) ->
             schedule, host = ctx.sigmas_device, ctx.sigmas_host
         else:
             schedule = ctx.scheduler.sigmas
-            host = twin_of(schedule)
+            host = host_copy_of(schedule)
         if host is None or schedule.dtype != host.dtype:
             return NotImplemented
         sigma, sigma_next = (known(value, schedule, host) for value in (sigma, sigma_next))

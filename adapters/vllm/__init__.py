@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import os
 
-from syncfree.adapting import Adapter, load_from_plugin
+from syncfree.activation import load_from_plugin
+from syncfree.adapting import Adapter
 
 from ..early_log import early_logger
 from . import (

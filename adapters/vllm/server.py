@@ -11,8 +11,8 @@ from typing import Any
 
 from syncfree import SyncfreeError
 
-from ._exchange import Address, Answer, Deadline, post
-from ._told import WrongShape, told
+from ._http import Address, Answer, Deadline, post
+from ._worker_reports import WrongShape, worker_plans
 
 SECONDS_TO_ANSWER = 15.0
 """How long everything may take: finding the host, connecting, and the answers of all ranks, each between two steps."""
@@ -72,7 +72,7 @@ def _ask(address: str, server: Address, question: str, deadline: Deadline) -> li
     if answer.status != 200:
         raise ServerError(f"syncfree: {address} {_why(answer)}")
     try:
-        return told(answer)
+        return worker_plans(answer)
     except WrongShape as error:
         whose = "that is not vLLM's, or workers with another release of syncfree"
         raise ServerError(f"syncfree: {address} has a /collective_rpc {whose}: {error}") from error

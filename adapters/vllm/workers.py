@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from syncfree.adapting import Attachment, compare_plans_after, plans_told
+from syncfree.adapting import Attachment
+from syncfree.ranks import compare_plans_after, gather_plans
 
 COMPARISON = compare_plans_after("vllm.v1.worker.worker_base:WorkerWrapperBase.init_device", "vllm")
 """Every executor calls it in every worker, once; the default process group spans pipeline, tensor and data parallelism then."""
@@ -12,7 +13,7 @@ COMPARISON = compare_plans_after("vllm.v1.worker.worker_base:WorkerWrapperBase.i
 
 def syncfree_plan(self: Any, question: str = "") -> list[dict[str, Any]]:
     """A method of every worker, so that vLLM's ``collective_rpc("syncfree_plan")`` finds it."""
-    return plans_told(question)
+    return gather_plans(question)
 
 
 REPORT = Attachment(

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from syncfree._compare import Comparison
+from syncfree._ab import Comparison
 from tests.contract.gloo_ranks import gloo_ranks
 from tests.contract.usp_on_ranks import time_exchange
 from tests.engines.sglang.engine import EXCHANGE, RANKS, Run, generate

@@ -12,7 +12,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy
 
-from syncfree._compare import Comparison
+from syncfree._ab import Comparison
 from tests.engines.sglang.engine import RANKS, Run
 
 GREY, BLUE = "#8a8f98", "#2a7de1"

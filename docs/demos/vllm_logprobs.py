@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from syncfree._compare import Comparison, summarize
+from syncfree._ab import Comparison, summarize
 from syncfree.adapters.vllm.sampler_logprob_gather import BINDING
 from syncfree.plugins.sync_free.sampler_logprob_gather import sampler_logprob_gather
 from tests.contract.vllm_releases import form_of, sampler

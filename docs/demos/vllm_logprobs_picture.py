@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 from .vllm_logprobs import HOOK, IDS, RELEASES, REQUESTS
 
 if TYPE_CHECKING:
-    from syncfree._compare import Comparison
+    from syncfree._ab import Comparison
 
 GREY, BLUE, GREEN = "#8a8f98", "#2a7de1", "#12a150"
 FORM = {"0.21.0": "stalls", "0.32.0": "fixed upstream"}

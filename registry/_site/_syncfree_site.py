@@ -44,7 +44,7 @@ class FirstImport:
         if framework is None:
             return
         try:
-            from syncfree._on_import import first_import
+            from syncfree._autoload import first_import
 
             first_import(framework)
         except KeyboardInterrupt:
@@ -91,7 +91,7 @@ def plainly(error):
 def report(framework, error):
     """Say in one line on standard error that nothing of a framework is bound, and why."""
     try:
-        from syncfree._errors import told as said
+        from syncfree._errors import describe_error as said
     except BaseException:  # noqa: BLE001 - syncfree may be what is broken
         said = plainly
     try:

@@ -59,8 +59,8 @@ def _silent(ranks: list[dict[str, int]]) -> Iterator[str]:
 
 def _who(process: dict[str, Any]) -> str:
     rank = process["rank"]
-    place = f"rank {rank['index']} of {rank['size']}" if rank else "worker"
-    return f"{place}, pid {process['pid']} on {process['host']}"
+    state = f"rank {rank['index']} of {rank['size']}" if rank else "worker"
+    return f"{state}, pid {process['pid']} on {process['host']}"
 
 
 def _print(process: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 import typer
 
-from .._place import Place
+from .._binding_state import BindingState
 from .._plan import Entry
 from .._runtime import RUNTIME
 from .._select import UPSTREAM, is_off
@@ -35,9 +35,9 @@ def doctor_command(
         show(server, as_json)
         return
     enabled = not is_off(os.environ) and RUNTIME.selection().enabled
-    places = RUNTIME.survey()
-    problems = RUNTIME.problems(places) if enabled else []
-    rows = [_Row.of(place, enabled) for place in places]
+    states = RUNTIME.survey()
+    problems = RUNTIME.problems(states) if enabled else []
+    rows = [_Row.of(state, enabled) for state in states]
     left_out = [*map(str, RUNTIME.plugins().broken), *RUNTIME.adapters().broken]
     ignored = [f"ignored while syncfree is switched off: {what}" for what in RUNTIME.selection().ignored]
     notes = [*_notes(), *ignored, *(f"left out: {what}" for what in left_out)]
@@ -59,10 +59,10 @@ class _Row:
     would_use: str
 
     @classmethod
-    def of(cls, place: Place, enabled: bool) -> _Row:
-        choice, implementation = RUNTIME.choice(place)
+    def of(cls, state: BindingState, enabled: bool) -> _Row:
+        choice, implementation = RUNTIME.choice(state)
         used = implementation.plugin if implementation is not None and enabled else UPSTREAM
-        return cls(place.entry(choice, implementation), used)
+        return cls(state.entry(choice, implementation), used)
 
 
 def _print(rows: list[_Row], notes: list[str], problems: list[str], enabled: bool) -> None:

@@ -11,11 +11,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from .._errors import SelectionError, nearest
-from .._recording import check_installed, differences, folder_of, observe, source_hashes, targets_of
-from .._releases import FILE_NAME, ReleaseDataError, Releases, read_releases, write_releases
 from .._runtime import RUNTIME
-from .._wheels import Index, Sources, open_wheel, public
 from ..adapting import Adapter
+from ..fingerprints._recorder import check_installed, differences, folder_of, observe, source_hashes, targets_of
+from ..fingerprints._releases import FILE_NAME, ReleaseDataError, Releases, read_releases, write_releases
+from ..fingerprints._wheels import Index, Sources, open_wheel, public
 from ._output import print_error, print_line
 
 

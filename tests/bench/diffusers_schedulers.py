@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from syncfree._compare import Comparison, summarize
+from syncfree._ab import Comparison, summarize
 from tests.contract.schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound, coefficient_table
 
 from .bars import OURS, THEIRS

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from syncfree._compare import Comparison, summarize
+from syncfree._ab import Comparison, summarize
 from tests.bench.exchange_on_ranks import SIDES, Shape, collectives, seconds_per_attention
 from tests.contract.gloo_ranks import GlooRanks, gloo_ranks
 from tests.environments import unpacked

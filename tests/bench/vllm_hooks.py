@@ -24,7 +24,7 @@ os.environ["TORCH_COMPILE_DISABLE"] = "1"  # what vLLM compiles is the same on b
 import torch
 
 import syncfree
-from syncfree._compare import Comparison
+from syncfree._ab import Comparison
 
 REQUESTS = 256
 CPU = torch.device("cpu")

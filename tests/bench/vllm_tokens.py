@@ -20,7 +20,7 @@ from vllm import LLM, SamplingParams
 from vllm import __version__ as vllm_version
 
 import syncfree
-from syncfree._compare import Comparison, summarize
+from syncfree._ab import Comparison, summarize
 from tests.models import tiny_model
 
 WORK: dict[str, dict[str, Any]] = {

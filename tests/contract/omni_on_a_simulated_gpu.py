@@ -17,11 +17,11 @@ from typing import Any
 import torch
 
 import syncfree
-from syncfree._recording import differences, targets_of
-from syncfree._releases import load_releases
 from syncfree._runtime import RUNTIME
-from syncfree._wheels import open_wheel
 from syncfree.audit import audit, step
+from syncfree.fingerprints._recorder import differences, targets_of
+from syncfree.fingerprints._releases import load_releases
+from syncfree.fingerprints._wheels import open_wheel
 from tests.environments import unpacked
 
 RELEASE = "0.30.0"

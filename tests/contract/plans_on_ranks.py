@@ -11,7 +11,7 @@ import torch.distributed as dist
 from syncfree import SelectionError
 from syncfree._lockstep import compare_plans
 from syncfree._plan import Entry, Plan
-from syncfree._rank import tell
+from syncfree._process_group import publish
 
 REDUCE = "acme.work:reduce"
 """The target of a hook in lockstep."""
@@ -45,7 +45,7 @@ def answers(rounds: int) -> list[list[int]]:
     for number in range(rounds):
         for rank in range(dist.get_world_size()):
             if rank == dist.get_rank():
-                seen.append(sorted(said["number"] - 100 * number for said in tell("test", told(number)).read().values()))
+                seen.append(sorted(said["number"] - 100 * number for said in publish("test", told(number)).read().values()))
             dist.barrier()
     return seen
 

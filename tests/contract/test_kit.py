@@ -10,10 +10,10 @@ import torch
 
 from syncfree import PluginError, SelectionError, hookimpl
 from syncfree._plugins import Plugins
-from syncfree._sameness import copied, difference
 from syncfree.hooks import HOOKS
 from syncfree.hooks.schedule_upload import reference
 from syncfree.testing import check_implementation
+from syncfree.testing._equality import copied, difference
 
 from . import faulty
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from syncfree._sameness import difference
 from syncfree.adapters.vllm.stop_token_mask import BINDING
 from syncfree.audit import Report, allow
 from syncfree.hooks.stop_token_mask import inputs, reference
 from syncfree.plugins.sync_free.stop_token_mask import stop_token_mask
+from syncfree.testing._equality import difference
 
 from .outcome import outcome
 from .vllm_releases import NEWEST, define, form_of

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 import torch.distributed._functional_collectives as functional_collectives
 
-from syncfree._compare import Comparison, summarize
+from syncfree._ab import Comparison, summarize
 from syncfree.adapters.sglang import usp
 from syncfree.hooks.sequence_parallel_all_to_all import reference
 from syncfree.plugins.packed_all_to_all.sequence_parallel_all_to_all import sequence_parallel_all_to_all as packed

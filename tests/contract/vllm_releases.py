@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import torch
 from packaging.specifiers import SpecifierSet
 
-from syncfree._releases import load_releases
-from syncfree._wheels import Index
 from syncfree.adapting import Binding, Form
+from syncfree.fingerprints._releases import load_releases
+from syncfree.fingerprints._wheels import Index
 from tests.environments import build, vllm_hybrid
 
 from .upstream_source import functions

@@ -20,8 +20,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from syncfree._fingerprint import fingerprint
-from syncfree._releases import Releases, write_releases
+from syncfree.fingerprints._fingerprint import fingerprint
+from syncfree.fingerprints._releases import Releases, write_releases
 from tests.environments import cache_root, content_key, made_once, wheel
 
 HERE = Path(__file__).parent

@@ -186,13 +186,17 @@ def test_something_that_we_need_is_missing(what: str, private: Installation, fol
 
 def _files_of_ours() -> list[str]:
     root = Path(__file__).parents[2] / "registry"
-    return sorted(path.name for path in root.glob("*.py") if path.name not in ("testing.py", "_recording.py", "_wheels.py"))
+    fingerprints = (root / "fingerprints" / name for name in ("__init__.py", "_fingerprint.py", "_releases.py"))
+    return sorted(str(path.relative_to(root)) for path in (*root.glob("*.py"), *fingerprints))
 
 
 @pytest.mark.parametrize("how", ["missing", "syntax error", "raises"])
 @pytest.mark.parametrize("name", _files_of_ours())
 def test_one_of_our_files_is_broken(name: str, how: str, private: Installation, folder: Path, tally: Tally) -> None:
-    file = private.own_folder("syncfree") / name
+    folder_of_ours = private.own_folder("syncfree")
+    if "/" in name:
+        private.own_folder(f"syncfree/{name.partition('/')[0]}")
+    file = folder_of_ours / name
     file.unlink()
     if how != "missing":
         file.write_text("def (:" if how == "syntax error" else "raise OSError")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import syncfree
-from syncfree import _face, _on_import
+from syncfree import _api, _autoload, ranks
 from syncfree._runtime import Runtime
 
 from .made_up import MadeUp
@@ -29,8 +29,9 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
     """A registry of this test's own; afterwards nothing is patched and nothing is watched."""
     finders, modules = list(sys.meta_path), set(sys.modules)
     fresh = Runtime()
-    monkeypatch.setattr(_face, "RUNTIME", fresh)
-    monkeypatch.setattr(_on_import, "RUNTIME", fresh)
+    monkeypatch.setattr(_api, "RUNTIME", fresh)
+    monkeypatch.setattr(_autoload, "RUNTIME", fresh)
+    monkeypatch.setattr(ranks, "RUNTIME", fresh)
     yield fresh
     assert syncfree.restore() == ()
     assert sys.meta_path == finders

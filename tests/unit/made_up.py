@@ -11,10 +11,10 @@ from types import ModuleType
 from typing import Any
 
 from syncfree._adapters import Adapters
-from syncfree._fingerprint import fingerprint
-from syncfree._releases import Releases, hash_of, write_releases
 from syncfree._runtime import Runtime
 from syncfree.adapting import Adapter, Attachment, Binding, Form
+from syncfree.fingerprints._fingerprint import fingerprint
+from syncfree.fingerprints._releases import Releases, hash_of, write_releases
 
 SLOW = """
 def reduce(local, rank, size, group, device):

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import syncfree
-from syncfree.adapting import Attachment, compare_plans_after, plans_told
+from syncfree.adapting import Attachment
+from syncfree.ranks import compare_plans_after, gather_plans
 
 from .made_up import REDUCE, SLOW, MadeUp, reduce_binding
 
@@ -130,6 +131,6 @@ def test_switched_off_nothing_is_attached(made_up: MadeUp, monkeypatch: pytest.M
 def test_a_process_without_a_group_compares_with_nobody_and_tells_its_own_plan(made_up: MadeUp) -> None:
     worker = load(made_up, compare_plans_after(START, "made_up"))
     assert worker().start("cpu", seed=3) == ("started", "cpu", 3)
-    (answer,) = plans_told("how are you")
+    (answer,) = gather_plans("how are you")
     assert (answer["pid"], answer["rank"], answer["question"]) == (os.getpid(), None, "how are you")
     assert answer["manifest"] == syncfree.plan().manifest

@@ -9,8 +9,8 @@ import pytest
 
 import syncfree
 from syncfree import PluginError, SelectionError, hookimpl
-from syncfree._releases import read_releases
 from syncfree.adapting import Binding, Form
+from syncfree.fingerprints._releases import read_releases
 
 from .made_up import GATHER, REDUCE, SLOW, MadeUp, both_binding, compose_reduce, reduce_binding
 
@@ -473,16 +473,17 @@ def test_the_manifest_differs_when_a_choice_differs(ready: MadeUp) -> None:
 def test_a_binding_that_cannot_be_judged_is_refused_and_the_others_are_bound(
     ready: MadeUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from syncfree import _place
 
-    judge = _place.judge
+    from syncfree import _binding_state
+
+    judge = _binding_state.judge
 
     def failing(binding: Binding, *others: Any) -> Any:
         if binding.targets == (GATHER,):
             raise ZeroDivisionError("a fault of ours")
         return judge(binding, *others)
 
-    monkeypatch.setattr(_place, "judge", failing)
+    monkeypatch.setattr(_binding_state, "judge", failing)
     gather = Binding("progress_reporting", (GATHER,), (Form(">=1.0,<2", "needed", "", (compose_reduce,)),))
     ready.adapter(reduce_binding(), gather)
     plan = syncfree.load("made_up")

@@ -8,11 +8,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from syncfree import SelectionError
-from syncfree._recording import WatchListError, check_installed
-from syncfree._releases import ReleaseDataError, Releases, read_releases
 from syncfree._runtime import Runtime
 from syncfree.adapting import Adapter, Binding, Form
 from syncfree.cli import _app, fingerprint
+from syncfree.fingerprints._recorder import WatchListError, check_installed
+from syncfree.fingerprints._releases import ReleaseDataError, Releases, read_releases
 
 from .made_up import GATHER, REDUCE, SLOW, MadeUp
 from .made_up_wheels import make_wheel, use_index

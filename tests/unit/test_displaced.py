@@ -188,7 +188,7 @@ def test_a_change_is_logged_once_however_often_the_plan_is_read(bound: MadeUp, c
 
 def test_reading_the_plan_of_what_is_in_place_reads_no_source(bound: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
     (bound.folder / "made_up" / "work.py").unlink()
-    monkeypatch.setattr("syncfree._standing.Source", None)
+    monkeypatch.setattr("syncfree._displacement.Source", None)
     assert entry().state == "bound"
 
 

@@ -15,9 +15,9 @@ from docs import hooks_page
 from docs.__main__ import stale
 from syncfree import _judge, _select
 from syncfree._frameworks import Installed
-from syncfree._releases import load_releases
 from syncfree._runtime import Runtime
 from syncfree.adapting import Adapter
+from syncfree.fingerprints._releases import load_releases
 from syncfree.hooks import HOOKS
 
 ROOT = Path(__file__).parents[2]

@@ -191,7 +191,7 @@ def test_no_proxy_is_asked(server: Answering, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("results", [[], [[]], [[told(0, 2)], []]])
 def test_a_worker_that_tells_nothing_is_no_success(server: Answering, results: list[Any]) -> None:
     server.bodies = [json.dumps({"results": results})]
-    with pytest.raises(asked.ServerError, match="told nothing"):
+    with pytest.raises(asked.ServerError, match="answered nothing"):
         asked.plans(server.address)
 
 

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from syncfree.adapters.vllm import _exchange
+from syncfree.adapters.vllm import _http
 from syncfree.adapters.vllm import server as asked
 from syncfree.cli._app import app
 
@@ -82,7 +82,7 @@ def listening() -> Iterator[Listening]:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_exchange, "LARGEST", 1 << 20)
+    monkeypatch.setattr(_http, "LARGEST", 1 << 20)
 
 
 @pytest.fixture

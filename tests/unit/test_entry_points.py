@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from syncfree import __version__
 from syncfree._entry_points import Found, find
-from syncfree._shipped import ADAPTERS, PLUGINS
+from syncfree._own_entry_points import ADAPTERS, PLUGINS
 
 from .neighbours import Neighbours
 

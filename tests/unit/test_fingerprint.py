@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from syncfree._fingerprint import FunctionRecord, SourceUnreadable, fingerprint
+from syncfree.fingerprints._fingerprint import FunctionRecord, SourceUnreadable, fingerprint
 
 SAMPLE = '''\
 @decorated("a", depth=2)

@@ -42,7 +42,7 @@ def misplaced():
 READ = """
 import ast, json, sys
 sys.path.insert(0, sys.argv[1])
-from syncfree._fingerprint import fingerprint
+from syncfree.fingerprints._fingerprint import fingerprint
 def names(scope, prefix=""):
     for node in ast.iter_child_nodes(scope):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):

@@ -16,7 +16,7 @@ import wrapt
 
 import syncfree
 from syncfree import BindingError, SelectionError, hookimpl
-from syncfree._bind import make_sites
+from syncfree._patch import make_patches
 from syncfree.adapting import Binding, Form
 
 from .made_up import MadeUp
@@ -358,7 +358,7 @@ def test_a_module_whose_file_has_changed_since_it_was_imported_is_refused(framew
 @pytest.mark.parametrize("other", [object(), types.SimpleNamespace(reduce=print), None])
 def test_what_is_no_module_is_refused(framework: MadeUp, other: Any) -> None:
     with pytest.raises(BindingError, match=r"made_up\.work in sys\.modules is not a module"):
-        make_sites(REDUCE_BINDING, REDUCE_BINDING.forms[0], lambda target: other)
+        make_patches(REDUCE_BINDING, REDUCE_BINDING.forms[0], lambda target: other)
     framework.work()
     sys.modules["made_up.work"] = other
     assert bind(framework, "reduce").state in ("refused", "waiting")
@@ -378,7 +378,7 @@ def test_a_module_that_answers_for_its_attributes_itself_is_asked_past_that(fram
     work.__class__ = Lying
     try:
         with pytest.raises(BindingError, match="was already replaced by"):
-            make_sites(REDUCE_BINDING, REDUCE_BINDING.forms[0], lambda target: work)
+            make_patches(REDUCE_BINDING, REDUCE_BINDING.forms[0], lambda target: work)
     finally:
         object.__setattr__(work, "__class__", types.ModuleType)
     assert work.reduce is theirs

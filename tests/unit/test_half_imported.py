@@ -15,7 +15,7 @@ import pytest
 from syncfree._hook import NEEDS
 from syncfree._modules import fully_imported, importing_behind, is_importing
 from syncfree._needs import NEED_CHECKS
-from syncfree._rank import current_rank, rank_count
+from syncfree._process_group import current_rank, rank_count
 
 
 def half(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from syncfree._imports import PostImportFinder
+from syncfree._import_hook import PostImportFinder
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 
 from syncfree import SelectionError
 from syncfree._frameworks import find_installed
-from syncfree._releases import FILE_NAME, ReleaseDataError, folder_of, read_releases
 from syncfree.adapting import Adapter
+from syncfree.fingerprints._releases import FILE_NAME, ReleaseDataError, folder_of, read_releases
 
 from .neighbours import Neighbours
 

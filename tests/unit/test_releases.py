@@ -13,10 +13,17 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from syncfree._adapters import Adapters
-from syncfree._fingerprint import FunctionRecord
-from syncfree._recording import targets_of
-from syncfree._releases import FILE_NAME, ReleaseDataError, Releases, load_releases, read_releases, write_releases
 from syncfree.adapting import Adapter, Binding, Form
+from syncfree.fingerprints._fingerprint import FunctionRecord
+from syncfree.fingerprints._recorder import targets_of
+from syncfree.fingerprints._releases import (
+    FILE_NAME,
+    ReleaseDataError,
+    Releases,
+    load_releases,
+    read_releases,
+    write_releases,
+)
 
 SHIPPED = sorted(Adapters(), key=lambda adapter: adapter.framework)
 BINDINGS = [

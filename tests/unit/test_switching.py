@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import syncfree
-from syncfree import SelectionError, _bind, hookimpl
-from syncfree._discovered import discover
+from syncfree import SelectionError, _patch, hookimpl
+from syncfree._discovery import discover
 from syncfree.adapting import Binding, Form
 
 from . import spawned
@@ -271,8 +271,8 @@ def test_a_module_that_was_under_way_when_it_was_to_be_watched_is_bound_by_the_n
 def test_a_binding_that_spans_modules_is_bound_when_the_last_of_them_is_there(
     made_up: MadeUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from syncfree._fingerprint import fingerprint
-    from syncfree._releases import Releases, write_releases
+    from syncfree.fingerprints._fingerprint import fingerprint
+    from syncfree.fingerprints._releases import Releases, write_releases
 
     spawned.register()
     monkeypatch.setenv("SYNCFREE_PLUGINS", "first")
@@ -396,14 +396,14 @@ def test_a_load_ends_while_another_thread_switches_all_the_time(two: MadeUp, mon
             syncfree.use(dp_all_reduce="second")
             switched.set()
 
-    make_sites = _bind.make_sites
+    make_patches = _patch.make_patches
 
     def slow(*arguments: Any) -> Any:
         switched.clear()
         switched.wait(0.5)  # another switch comes first, unless it waits for this load
-        return make_sites(*arguments)
+        return make_patches(*arguments)
 
-    monkeypatch.setattr(_bind, "make_sites", slow)
+    monkeypatch.setattr(_patch, "make_patches", slow)
     thread = threading.Thread(target=switching)
     thread.start()
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from syncfree._imports import PostImportFinder
+from syncfree._import_hook import PostImportFinder
 
 
 def test_both_callbacks_run_and_neither_finder_asks_the_other_for_ever(

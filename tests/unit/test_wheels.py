@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from syncfree import SelectionError
-from syncfree._wheels import FetchError, Index, Sources, cache_folder, open_wheel, public
+from syncfree.fingerprints._wheels import FetchError, Index, Sources, cache_folder, open_wheel, public
 
 from .made_up_wheels import make_wheel, use_index
 

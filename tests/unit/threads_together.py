@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import syncfree
-from syncfree._fingerprint import fingerprint
-from syncfree._releases import Releases, write_releases
 from syncfree._runtime import RUNTIME
 from syncfree.adapting import Binding, Form
+from syncfree.fingerprints._fingerprint import fingerprint
+from syncfree.fingerprints._releases import Releases, write_releases
 
 from . import spawned
 from .made_up import SLOW, MadeUp, compose_reduce

@@ -94,7 +94,7 @@ def report_of_the_parent() -> None:
 if "PROBE_FIRST_WORKER" in os.environ:
     give_one_worker_other_variables()
 if "PROBE_FOLDER" in os.environ:
-    from syncfree._imports import PostImportFinder
+    from syncfree._import_hook import PostImportFinder
 
     PostImportFinder().watch(DENOISING, watch_denoising)
     note_the_ways_in()

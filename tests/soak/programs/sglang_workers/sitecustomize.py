@@ -44,6 +44,6 @@ def watch(module: ModuleType, imported: frozenset[str]) -> None:
 
 if "SOAK_FOLDER" in os.environ and os.environ.get("SYNCFREE") != "off":
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    from syncfree._imports import PostImportFinder
+    from syncfree._import_hook import PostImportFinder
 
     PostImportFinder().watch(DENOISING, watch)

@@ -9,12 +9,12 @@ from typing import Any
 
 def sigmas_on_the_device(upload: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
     """Compose the method: upstream's, while ``self.sigmas`` is a copy where the sample is."""
-    from syncfree.adapters.host_twins import notes_on, stream_of
+    from syncfree.adapters.host_copies import cache_for, stream_of
 
     @functools.wraps(upstream)
     def convert_model_output(self: Any, model_output: Any, *args: Any, sample: Any = None, **kwargs: Any) -> Any:
         sigmas = self.sigmas
-        notes = notes_on(sigmas)
+        notes = cache_for(sigmas)
         if args or kwargs or sample is None or notes is None or sample.device == sigmas.device:
             return upstream(self, model_output, *args, sample=sample, **kwargs)
         key = sample.device, stream_of(sample)

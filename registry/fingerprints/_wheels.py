@@ -19,7 +19,7 @@ from pathlib import Path
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from ._errors import SelectionError, SyncfreeError
+from .._errors import SelectionError, SyncfreeError
 
 
 class FetchError(SyncfreeError):

@@ -23,8 +23,8 @@ from typing import Any
 from ._compiled import compiled, functions, same_code
 from ._decorators import decorators
 from ._errors import BindingError
-from ._fingerprint import SourceUnreadable
 from ._namespace import ABSENT, class_name, globals_of, held_by, is_class, is_module, member, namespace, packages
+from .fingerprints._fingerprint import SourceUnreadable
 
 METHODS = (staticmethod, classmethod)
 

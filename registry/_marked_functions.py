@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ._errors import PluginError, blamed, nearest, one_line
+from ._errors import PluginError, attributed_to, nearest, one_line
 from ._hook import PROJECT, Hook
 from ._signatures import misfit
 
@@ -30,10 +30,10 @@ def marked_by(plugin: object, hooks: Iterable[str], who: str) -> dict[str, Calla
     """
     known = tuple(hooks)
     found: dict[str, Callable[..., Any]] = {}
-    with blamed(f"plugin {who}: its attributes cannot be listed"):
+    with attributed_to(f"plugin {who}: its attributes cannot be listed"):
         names = [name for name in dir(plugin) if type(name) is str]
     for name in names:
-        with blamed(f"plugin {who}: its attribute {name!r} cannot be read"):
+        with attributed_to(f"plugin {who}: its attribute {name!r} cannot be read"):
             function, options = _with_options(plugin, name)
         if options is None:
             continue
@@ -54,11 +54,11 @@ def marked_by(plugin: object, hooks: Iterable[str], who: str) -> dict[str, Calla
 
 def check_signature(hook: Hook, function: Callable[..., Any], who: str) -> None:
     """Raise `PluginError` unless a plain call with the contract's parameters, in order, by position, runs the function."""
-    with blamed(f"plugin {who}: {hook.name} cannot be inspected"):
+    with attributed_to(f"plugin {who}: {hook.name} cannot be inspected"):
         for kind, is_kind in _NOT_PLAIN.items():
             if is_kind(function) or is_kind(getattr(type(function), "__call__", None)):  # noqa: B004 - what a call runs
                 raise PluginError(f"plugin {who}: {hook.name} is {kind}: a call of it returns no result")
-    with blamed(f"plugin {who}: {hook.name} has no signature that can be read"):
+    with attributed_to(f"plugin {who}: {hook.name} has no signature that can be read"):
         parameters = list(inspect.signature(function).parameters.values())
         shown = ", ".join(map(str, parameters))
     contract = list(inspect.signature(hook.spec).parameters.values())
@@ -66,7 +66,7 @@ def check_signature(hook: Hook, function: Callable[..., Any], who: str) -> None:
     positional = all(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
     if [p.name for p in parameters] != [p.name for p in contract] or not positional:
         raise PluginError(f"plugin {who}: {hook.name}({one_line(shown)}) is not the contract {written}")
-    with blamed(f"plugin {who}: {hook.name} cannot be inspected"):
+    with attributed_to(f"plugin {who}: {hook.name} cannot be inspected"):
         problem = misfit(function, contract)
     if problem:
         raise PluginError(f"plugin {who}: {hook.name} does not take a call of its contract {written}: {problem}")

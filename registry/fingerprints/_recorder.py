@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ._errors import SyncfreeError
+from .._errors import SyncfreeError
+from .._frameworks import find_installed
+from ..adapting import Adapter
 from ._fingerprint import FunctionRecord, SourceUnreadable, fingerprint
-from ._frameworks import find_installed
 from ._releases import Releases, hash_of, load_releases
 from ._releases import folder_of as _folder_of
 from ._wheels import Sources, public
-from .adapting import Adapter
 
 WATCHED = "watched.txt"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from . import _face
+from . import _api
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def compare(
         raise ValueError(f"pairs={pairs} and runs_per_block={runs_per_block}: at least 2 and 1 are needed")
 
     def block(choice: str) -> float:
-        with _face.use(all_ranks=all_ranks, **dict.fromkeys(hooks, choice)):
+        with _api.use(all_ranks=all_ranks, **dict.fromkeys(hooks, choice)):
             start = clock()
             for _ in range(runs_per_block):
                 run()

@@ -21,11 +21,11 @@ from typing import Any
 
 from hypothesis import given, settings
 
-from ._errors import SelectionError, blamed, nearest
-from ._hook import Hook, declaration_of
-from ._plugins import Implementation, check_signature, describe
-from ._sameness import Mover, copied, difference
-from .hooks import HOOKS
+from .._errors import SelectionError, attributed_to, nearest
+from .._hook import Hook, declaration_of
+from .._plugins import Implementation, check_signature, describe
+from ..hooks import HOOKS
+from ._equality import Mover, copied, difference
 
 __all__ = ["check_implementation"]
 
@@ -83,7 +83,7 @@ def _find(hook: Hook, wanted: str | Callable[..., Any]) -> Implementation:
         return Implementation(hook, name, None, declaration_of(wanted), wanted)
     if ":" in wanted:
         return _find(hook, _imported(wanted))
-    from ._runtime import RUNTIME
+    from .._runtime import RUNTIME
 
     plugins = RUNTIME.plugins().implementations.get(hook.name, {})
     if wanted not in plugins:
@@ -93,7 +93,7 @@ def _find(hook: Hook, wanted: str | Callable[..., Any]) -> Implementation:
 
 def _imported(path: str) -> Any:
     module, _, name = path.partition(":")
-    with blamed(f"{path!r} cannot be imported"):
+    with attributed_to(f"{path!r} cannot be imported"):
         value: Any = importlib.import_module(module)
         for part in name.split("."):
             value = getattr(value, part)
@@ -102,7 +102,7 @@ def _imported(path: str) -> Any:
 
 def _check(found: Implementation, examples: int, audited_calls: int | None) -> None:
     """Compare on the CPU; on the simulated device within a budget of syncs per call when ``audited_calls`` is given."""
-    from .audit import SyncBudgetExceeded, allow, audit
+    from ..audit import SyncBudgetExceeded, allow, audit
 
     hook, function = found.hook, found.function()
     check_signature(hook, function, describe(found.plugin, found.distribution))
@@ -204,7 +204,7 @@ def _group_of_one() -> Iterator[None]:
 
 def _check_audited(found: Implementation, examples: int) -> None:
     """Do `check_audited_here` in a process of its own, because the simulated device is process-wide and stays."""
-    from .audit import AuditError
+    from ..audit import AuditError
 
     path = found.declaration.implementation or f"{found.marked.__module__}:{found.marked.__qualname__}"
     if "<locals>" in path or path.startswith("__main__:"):
@@ -232,8 +232,8 @@ def _check_audited(found: Implementation, examples: int) -> None:
 
 def _serve() -> None:
     """The program of that process; its last word stands between two NUL characters."""
-    from ._hook import Declaration
-    from .audit import AuditError, simulated
+    from .._hook import Declaration
+    from ..audit import AuditError, simulated
 
     hook, path, plugin, distribution, exact, host_syncs, examples = json.loads(sys.argv[1])
     try:

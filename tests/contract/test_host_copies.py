@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from syncfree.adapters.host_twins import Uploads, notes_on, remember, twin_of
+from syncfree.adapters.host_copies import Uploads, cache_for, host_copy_of, remember
 from syncfree.audit import Report
 from syncfree.hooks.host_timestep import position
 from syncfree.plugins.sync_free.host_timestep import host_timestep
@@ -65,9 +65,9 @@ def test_a_schedule_that_is_changed_while_it_is_made_is_not_known(change: str) -
 def test_a_schedule_that_was_changed_has_no_twin(change: str) -> None:
     there, here = uploaded()
     remember(there, here)
-    assert twin_of(there) is here
+    assert host_copy_of(there) is here
     CHANGES[change](there)
-    assert twin_of(there) is None
+    assert host_copy_of(there) is None
 
 
 def test_what_is_computed_from_an_upload_is_known() -> None:
@@ -133,15 +133,15 @@ def test_a_timestep_is_found_in_no_schedule_that_it_is_not_of() -> None:
 
 def test_notes_are_kept_of_plain_floats_only() -> None:
     values = torch.tensor(VALUES)
-    notes = notes_on(values)
+    notes = cache_for(values)
     assert notes == {}
-    assert notes_on(values) is notes
+    assert cache_for(values) is notes
     values[0] = 5.0
-    assert notes_on(values) is not notes
+    assert cache_for(values) is not notes
     with torch.inference_mode():
         made_there = torch.tensor(VALUES)
     odd = (values.half(), values.long(), values.clone().requires_grad_(), values.to("meta"), made_there, VALUES)
-    assert [notes_on(one) for one in odd] == [None] * len(odd)
+    assert [cache_for(one) for one in odd] == [None] * len(odd)
 
 
 @pytest.fixture

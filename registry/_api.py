@@ -1,19 +1,17 @@
-"""The functions of ``import syncfree``: thin, documented doors to the runtime of this process."""
+"""The public functions of ``import syncfree``; they act on the runtime of this process."""
 
 from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ._errors import SelectionError, SyncfreeError
 from ._log import log_of
 from ._plan import Plan
 from ._plugins import describe
-from ._rank import rank_count, tell, whereabouts
 from ._runtime import RUNTIME
 from ._select import is_off
 from ._slot import Counts
@@ -21,8 +19,6 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-    from ._compare import Comparison
 
 
 def load(framework: str) -> Plan:
@@ -58,27 +54,6 @@ def load(framework: str) -> Plan:
         for broken in found.broken:
             log.error("syncfree left out %s", broken)
     return found
-
-
-def compare_plans(framework: str) -> None:
-    """Compare the plans of all ranks of the default process group; see `syncfree._lockstep.compare_plans`."""
-    from ._lockstep import compare_plans as _compare_plans
-
-    log = log_of(RUNTIME.adapters().get(framework).logger)
-    try:
-        _compare_plans(plan(), log)
-    except SyncfreeError as error:
-        log.error("%s", error)
-        raise
-
-
-def plans_told(question: str) -> list[dict[str, Any]]:
-    """See `syncfree.adapting.plans_told`."""
-    mine = {**plan().as_dict(), **whereabouts(), "question": question}
-    if rank_count() == 1:
-        return [mine]
-    answers = tell("syncfree/answer", mine).read().values()
-    return [answer for answer in answers if answer["question"] == question]
 
 
 def plan() -> Plan:
@@ -157,9 +132,9 @@ def holders(target: str) -> list[str]:
     Raises:
         LookupError: nothing is bound at this target.
     """
-    site = RUNTIME.site(target)
-    original = site.slot.upstream
-    own = (site, site.slot, *site.slot.prepared())
+    patch = RUNTIME.patch(target)
+    original = patch.slot.upstream
+    own = (patch, patch.slot, *patch.slot.prepared())
     found = []
     for holder in gc.get_referrers(original):
         if any(holder is part for part in own) or getattr(holder, "__name__", None) == "holders":
@@ -170,10 +145,3 @@ def holders(target: str) -> list[str]:
             continue
         found.append(f"{describe(type(holder).__name__, None)} {str(holder)[:120]}")
     return found
-
-
-def compare(run: Callable[[], Any], *, a: str = "upstream", b: str, hooks: tuple[str, ...], **options: Any) -> Comparison:
-    """Measure one choice against another on the same work, in alternating blocks; see `syncfree._compare.compare`."""
-    from ._compare import compare as _compare
-
-    return _compare(run, a=a, b=b, hooks=hooks, **options)

@@ -7,23 +7,23 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from . import _bind
-from ._errors import BindingError, SyncfreeError, told
+from . import _patch
+from ._displacement import Displaced
+from ._errors import BindingError, SyncfreeError, describe_error
 from ._frameworks import Installed
 from ._judge import Judgement, judge
 from ._log import Log, log_of
 from ._modules import fully_imported, is_stand_in
 from ._plan import Entry, State
 from ._plugins import Implementation
-from ._releases import ReleaseDataError, load_releases
 from ._select import ALLOW_UNKNOWN, UPSTREAM, Choice, Selection
-from ._standing import Displaced
 from .adapting import Adapter, Binding
+from .fingerprints._releases import ReleaseDataError, load_releases
 from .hooks import HOOKS
 
 
 @dataclass
-class Place:
+class BindingState:
     """One binding of one adapter in this process."""
 
     adapter: Adapter
@@ -31,12 +31,12 @@ class Place:
     binding: Binding
     judgement: Judgement
     allowed_unknown: bool
-    state: State = "not bound"
+    status: State = "not bound"
     trouble: str | None = None
-    sites: list[_bind.Site] = field(default_factory=list)
+    patches: list[_patch.Patch] = field(default_factory=list)
 
     @classmethod
-    def judge(cls, adapter: Adapter, installed: Installed | None, binding: Binding, selection: Selection) -> Place:
+    def judge(cls, adapter: Adapter, installed: Installed | None, binding: Binding, selection: Selection) -> BindingState:
         """Judge a binding against what is installed."""
         if installed is None:
             judgement = Judgement("absent", f"{adapter.framework} is not installed")
@@ -46,11 +46,11 @@ class Place:
             except ReleaseDataError as error:
                 judgement = Judgement("unknown", str(error))
             except Exception as error:  # noqa: BLE001 - one binding must not keep the others from being judged; doctor says it
-                judgement = Judgement("unknown", f"it could not be judged: {told(error)}")
-        place = cls(adapter, installed, binding, judgement, binding.hook in selection.allow_unknown)
-        if place.refused:
-            place.refuse(place.refusal)
-        return place
+                judgement = Judgement("unknown", f"it could not be judged: {describe_error(error)}")
+        state = cls(adapter, installed, binding, judgement, binding.hook in selection.allow_unknown)
+        if state.refused:
+            state.refuse(state.refusal)
+        return state
 
     @property
     def log(self) -> Log:
@@ -76,7 +76,7 @@ class Place:
     @property
     def open(self) -> bool:
         """Not bound, and nothing says that it never can be: a target that somebody replaced may be free again later."""
-        return self.state in ("not bound", "waiting") or (self.state == "refused" and not self.refused)
+        return self.status in ("not bound", "waiting") or (self.status == "refused" and not self.refused)
 
     @property
     def refusal(self) -> str:
@@ -97,7 +97,7 @@ class Place:
             if not is_executed(module) and not (module in executed and module in sys.modules)
         ]
 
-    def sites_for(self, implementation: Implementation) -> list[_bind.Site]:
+    def patches_for(self, implementation: Implementation) -> list[_patch.Patch]:
         """Make slots for all targets, switched to an implementation; nothing is put in place.
 
         Raises:
@@ -107,16 +107,16 @@ class Place:
         form = self.judgement.form
         assert form is not None
         with self._whose_failure():
-            sites = _bind.make_sites(self.binding, form, lambda target: sys.modules[target.split(":")[0]])
-            for site in sites:
-                site.slot.prepare(implementation)()
-        return sites
+            patches = _patch.make_patches(self.binding, form, lambda target: sys.modules[target.split(":")[0]])
+            for patch in patches:
+                patch.slot.prepare(implementation)()
+        return patches
 
-    def put(self, sites: list[_bind.Site]) -> None:
+    def put(self, patches: list[_patch.Patch]) -> None:
         """Put slots in the place of all targets; only assigns."""
-        _bind.put(sites)
-        self.sites = sites
-        self.state = "bound"
+        _patch.put(patches)
+        self.patches = patches
+        self.status = "bound"
         self.trouble = None
 
     def switches(self, implementation: Implementation | None) -> list[Callable[[], None]]:
@@ -127,7 +127,7 @@ class Place:
             PluginError: the implementation cannot be imported.
         """
         with self._whose_failure():
-            return [site.slot.prepare(implementation) for site in self.sites]
+            return [patch.slot.prepare(implementation) for patch in self.patches]
 
     @contextmanager
     def _whose_failure(self) -> Iterator[None]:
@@ -136,26 +136,26 @@ class Place:
         except (KeyboardInterrupt, SyncfreeError):
             raise
         except BaseException as error:  # the adapter's compose function failed: that is its author's error
-            raise BindingError(f"{self.binding.label}: the adapter failed: {told(error)}") from error
+            raise BindingError(f"{self.binding.label}: the adapter failed: {describe_error(error)}") from error
 
     def refuse(self, reason: str) -> None:
         """Note that this binding will not be made, and why."""
-        self.state = "refused"
+        self.status = "refused"
         self.trouble = reason
 
     def restored(self) -> None:
         """Note that the originals are back."""
-        if self.state in ("bound", "waiting"):
-            self.state = "restored"
+        if self.status in ("bound", "waiting"):
+            self.status = "restored"
 
     def displaced(self) -> Displaced | None:
         """What became of the targets since they were bound; None while the slots are in place. Reads source files, and logs."""
-        return _bind.observe(self.sites, self.log) if self.state == "bound" else None
+        return _patch.observe(self.patches, self.log) if self.status == "bound" else None
 
     def entry(self, choice: Choice, implementation: Implementation | None, gone: Displaced | None = None) -> Entry:
         """This place's line in the plan; ``gone`` is what `displaced` found."""
         hook = HOOKS[self.binding.hook]
-        state: State = self.state if gone is None else gone.state
+        state: State = self.status if gone is None else gone.state
         active = state in ("bound", "waiting", "replaced") and implementation is not None
         name = implementation.plugin if active and implementation is not None else UPSTREAM
         return Entry(
@@ -170,7 +170,7 @@ class Place:
             state=state,
             lockstep=hook.lockstep or (active and implementation is not None and implementation.lockstep),
             note=self.binding.note,
-            counts={site.target: site.slot.counts() for site in self.sites},
+            counts={patch.target: patch.slot.counts() for patch in self.patches},
         )
 
 

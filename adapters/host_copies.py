@@ -22,7 +22,7 @@ _EXACT = frozenset({torch.float32, torch.float64})
 """Autocast leaves float64 alone and makes float32 of what is smaller, so these are the same under it."""
 Written = tuple[int, int]
 """A tensor's version and address: what changes when it is written to, or given other memory."""
-_twins: dict[int, tuple[weakref.ref[torch.Tensor], Written, torch.Tensor]] = {}
+_copies: dict[int, tuple[weakref.ref[torch.Tensor], Written, torch.Tensor]] = {}
 _MOST_NOTES = 4096
 _notes: dict[int, tuple[weakref.ref[torch.Tensor], Written, dict[Any, Any]]] = {}
 _originals: dict[int, tuple[weakref.ref[torch.Tensor], weakref.ref[torch.Tensor]]] = {}
@@ -48,7 +48,7 @@ def remember(schedule: torch.Tensor, host: torch.Tensor) -> None:
     if schedule.is_inference():
         return  # handed in by the caller of set_timesteps
     key, host_key = id(schedule), id(host)
-    _twins[key] = (weakref.ref(schedule, functools.partial(_forget, key, _twins)), _written(schedule), host)
+    _copies[key] = (weakref.ref(schedule, functools.partial(_forget, key, _copies)), _written(schedule), host)
     reference = weakref.ref(host, functools.partial(_forget, host_key, _originals))
     _originals[host_key] = (reference, weakref.ref(schedule))
 
@@ -62,13 +62,13 @@ def _forget(key: int, kept: dict[int, Any], reference: object) -> None:
     kept.pop(key, None)
 
 
-def twin_of(schedule: Any) -> torch.Tensor | None:
+def host_copy_of(schedule: Any) -> torch.Tensor | None:
     """The schedule's values on the host; itself when it is there; None when they are not known."""
     if not isinstance(schedule, torch.Tensor):
         return None
     if schedule.is_cpu:  # a property of its own: `device.type` makes a string each time
         return schedule
-    found = _twins.get(id(schedule))
+    found = _copies.get(id(schedule))
     if found is None or found[0]() is not schedule or found[1] != _written(schedule):
         return None
     return found[2]
@@ -80,7 +80,7 @@ def original_of(host: torch.Tensor) -> torch.Tensor | None:
     return found[1]() if found is not None and found[0]() is host else None
 
 
-def notes_on(tensor: Any) -> dict[Any, Any] | None:
+def cache_for(tensor: Any) -> dict[Any, Any] | None:
     """What is kept for a tensor of floats for as long as nobody writes to it.
 
     A write through numpy is not noticed, so values of the host that something is computed from belong into its key; and the

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any
 
-from ._culprit import described
+from ._displacement import Displaced, displaced
 from ._errors import BindingError
-from ._live import METHODS, Source, find
+from ._live_function import METHODS, Source, find
 from ._log import Log
 from ._namespace import class_name, globals_of, is_module, namespace
+from ._patch_owner import described
 from ._slot import Slot, behind, slot_of
-from ._standing import Displaced, displaced
 from .adapting import Binding, Compose, Form
 
 
 @dataclass
-class Site:
+class Patch:
     """One target in a loaded module, with a slot in its place.
 
     Attributes:
@@ -49,7 +49,7 @@ class Site:
         return gone is not None and gone.state != "replaced"
 
 
-def make_sites(binding: Binding, form: Form, module_of: Callable[[str], ModuleType]) -> list[Site]:
+def make_patches(binding: Binding, form: Form, module_of: Callable[[str], ModuleType]) -> list[Patch]:
     """Check every live target of a binding and make its slot; nothing is put in place yet, and nothing has changed.
 
     Raises:
@@ -59,72 +59,72 @@ def make_sites(binding: Binding, form: Form, module_of: Callable[[str], ModuleTy
     if form.compose is None:
         raise BindingError(f"{binding.label}: the adapter has no replacement for {form.releases}")
     sources: dict[str, Source] = {}
-    sites = []
+    patches = []
     try:
         for target, compose in zip(binding.targets, form.compose, strict=True):
             name = target.split(":")[0]
             if name not in sources:
                 sources[name] = Source.of(module_of(target), name)
-            sites.append(_make_site(target, compose, sources[name], binding))
+            patches.append(_make_patch(target, compose, sources[name], binding))
     except BindingError as error:
         raise BindingError(f"{binding.label}: {error}") from error
-    return sites
+    return patches
 
 
-def put(sites: Iterable[Site]) -> None:
+def put(patches: Iterable[Patch]) -> None:
     """Put every site's bound function in its target's place."""
-    for site in sites:
-        setattr(site.owner, site.name, site.placed)
+    for patch in patches:
+        setattr(patch.owner, patch.name, patch.placed)
 
 
-def propagate(sites: Iterable[Site], modules: Iterable[str]) -> None:
+def propagate(patches: Iterable[Patch], modules: Iterable[str]) -> None:
     """Replace copies of the originals that ``from x import y`` made, in one walk over these modules.
 
     Only module globals are reached; what holds a copy elsewhere (dictionaries, partials, default arguments, bound
     methods kept on instances) is listed per target by ``syncfree.holders``.
     """
-    of_modules = [site for site in sites if site.owner is site.module]
-    by_original = {id(value): site for site in of_modules for value in (site.original, *site.stale)}
+    of_modules = [patch for patch in patches if patch.owner is patch.module]
+    by_original = {id(value): patch for patch in of_modules for value in (patch.original, *patch.stale)}
     if not by_original:
         return
     for module, name, value in _globals(modules):
-        site = by_original.get(id(value))
-        if site is not None and not (module is site.owner and name == site.name):
-            globals_of(module)[name] = site.placed
-            site.copies.append((module, name))
+        patch = by_original.get(id(value))
+        if patch is not None and not (module is patch.owner and name == patch.name):
+            globals_of(module)[name] = patch.placed
+            patch.copies.append((module, name))
 
 
-def take_out(sites: Iterable[Site]) -> list[str]:
+def take_out(patches: Iterable[Patch]) -> list[str]:
     """Put every original back, everywhere; return what could not be restored because somebody patched over it."""
-    sites = list(sites)
+    patches = list(patches)
     left = []
-    for site in sites:
-        there = namespace(site.owner).get(site.name)
-        if there is site.placed:
-            setattr(site.owner, site.name, site.original)
+    for patch in patches:
+        there = namespace(patch.owner).get(patch.name)
+        if there is patch.placed:
+            setattr(patch.owner, patch.name, patch.original)
         elif (earlier := behind(there)[-1]) is not there:
-            setattr(site.owner, site.name, earlier)
-        elif (gone := displaced(site)) is not None and gone.state == "replaced":
+            setattr(patch.owner, patch.name, earlier)
+        elif (gone := displaced(patch)) is not None and gone.state == "replaced":
             left.append(gone.why)
-        site.slot.retire()  # whoever still holds the bound function gets upstream
-    by_placed = {id(site.placed): site for site in sites}
+        patch.slot.retire()  # whoever still holds the bound function gets upstream
+    by_placed = {id(patch.placed): patch for patch in patches}
     for module, name, value in _globals(tuple(sys.modules)):
-        site_of_copy = by_placed.get(id(value))
-        if site_of_copy is not None:
-            globals_of(module)[name] = site_of_copy.original
+        patch_of_copy = by_placed.get(id(value))
+        if patch_of_copy is not None:
+            globals_of(module)[name] = patch_of_copy.original
     return left
 
 
-def observe(sites: Iterable[Site], log: Log) -> Displaced | None:
+def observe(patches: Iterable[Patch], log: Log) -> Displaced | None:
     """What became of these sites together, None while all are in place; each change is logged once, as a warning."""
     found = []
-    for site in sites:
-        gone = displaced(site)
+    for patch in patches:
+        gone = displaced(patch)
         if gone is not None:
             found.append(gone)
-            if site.noticed != gone:
+            if patch.noticed != gone:
                 log.warning("syncfree: %s", gone.why)
-        site.noticed = gone
+        patch.noticed = gone
     return Displaced(found[0].state, "; ".join(gone.why for gone in found)) if found else None
 
 
@@ -141,7 +141,7 @@ def _globals(modules: Iterable[str]) -> Iterable[tuple[ModuleType, str, Any]]:
             yield from ((module, name, value) for name, value in list(globals_of(module).items()))
 
 
-def _make_site(target: str, compose: Compose, source: Source, binding: Binding) -> Site:
+def _make_patch(target: str, compose: Compose, source: Source, binding: Binding) -> Patch:
     owner, name, raw = find(source.module, target)
     *stale, original = behind(raw)
     if slot_of(original) is not None:
@@ -162,4 +162,4 @@ def _make_site(target: str, compose: Compose, source: Source, binding: Binding) 
     if type(original) in METHODS:
         placed = type(original)(slot.bound)
         vars(placed).update(vars(original))
-    return Site(target, source.module, owner, name, original, placed, slot, tuple(stale))
+    return Patch(target, source.module, owner, name, original, placed, slot, tuple(stale))

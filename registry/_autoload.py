@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from packaging.version import Version
 
-from ._errors import SelectionError, told
-from ._face import load
+from ._api import load
+from ._errors import SelectionError, describe_error
 from ._frameworks import find_installed
 from ._log import log_of
 from ._runtime import RUNTIME
@@ -46,7 +46,7 @@ def load_unless_broken(framework: str) -> None:
     except SelectionError:
         raise
     except Exception as error:  # noqa: BLE001 - a fault of ours must not end the framework; it is logged
-        _log.error("syncfree: nothing of %s is bound: %s", framework, told(error))
+        _log.error("syncfree: nothing of %s is bound: %s", framework, describe_error(error))
         _log.debug("syncfree: the traceback of that", exc_info=error)
 
 

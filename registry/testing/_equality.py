@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from ._hook import Tolerance
+from .._hook import Tolerance
 
 
 def copied(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -131,10 +131,10 @@ def _tensor_difference(mine: torch.Tensor, theirs: torch.Tensor, tolerance: Tole
         equal = equal | (mine.isnan() & theirs.isnan())
     if bool(equal.all()):
         return None
-    place = tuple((~equal).nonzero()[0].tolist())
+    state = tuple((~equal).nonzero()[0].tolist())
     count = int((~equal).sum())
     how = "bit for bit" if tolerance is None else f"within rtol={tolerance.rtol}, atol={tolerance.atol}"
-    element = f"element {list(place)} is {mine[place].item()!r}, not {theirs[place].item()!r}"
+    element = f"element {list(state)} is {mine[state].item()!r}, not {theirs[state].item()!r}"
     return f"{count} of {equal.numel()} elements of {where} differ ({how}): {element}"
 
 

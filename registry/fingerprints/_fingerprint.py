@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from token import COMMENT, DEDENT, ENDMARKER, INDENT, NEWLINE, NL, OP
 
-from ._errors import SyncfreeError
+from .._errors import SyncfreeError
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

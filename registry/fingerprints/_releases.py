@@ -19,7 +19,7 @@ from typing import Any
 
 from packaging.version import Version
 
-from ._errors import SyncfreeError, one_line, told
+from .._errors import SyncfreeError, describe_error, one_line
 from ._fingerprint import FunctionRecord
 
 FORMAT = 1
@@ -82,7 +82,7 @@ def folder_of(home: str) -> Path:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise ReleaseDataError(f"{home} is not a package that can be found: {told(error)}") from error
+        raise ReleaseDataError(f"{home} is not a package that can be found: {describe_error(error)}") from error
     if not folders:
         raise ReleaseDataError(f"{home} is not a package, so there is no {FILE_NAME} beside it")
     return Path(folders[0])
@@ -118,7 +118,7 @@ def read_releases(path: Path) -> Releases:
             Version(release)
         return Releases(data["framework"], tuple(data["releases"]), _unpack(data["targets"]), dict(data.get("files", {})))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ReleaseDataError(f"{path} is not of format {FORMAT}: {told(error)}; {again}") from error
+        raise ReleaseDataError(f"{path} is not of format {FORMAT}: {describe_error(error)}; {again}") from error
 
 
 def write_releases(path: Path, releases: Releases) -> None:

@@ -40,12 +40,12 @@ def rank_count() -> int:
     return 1 if rank is None else rank.size
 
 
-def whereabouts() -> dict[str, Any]:
+def process_identity() -> dict[str, Any]:
     """Which process of which machine this is."""
     return {"host": os.uname().nodename, "pid": os.getpid()}
 
 
-class Told:
+class Published:
     """What each rank of the default process group wrote under one name; ``rank`` is this process's."""
 
     def __init__(self, name: str, store: Any, rank: Rank) -> None:
@@ -76,7 +76,7 @@ class Told:
         return {index: json.loads(self._store.get(key)) for index, key in enumerate(self._keys) if self._store.check([key])}
 
 
-def tell(name: str, what: Mapping[str, Any], *, in_rounds: bool = False) -> Told:
+def publish(name: str, what: Mapping[str, Any], *, in_rounds: bool = False) -> Published:
     """Write something JSON-serializable under a name; does not wait.
 
     Args:
@@ -96,4 +96,4 @@ def tell(name: str, what: Mapping[str, Any], *, in_rounds: bool = False) -> Told
     if in_rounds:
         name = f"{name}/{store.add(f'{name}/rounds/{rank.index}', 1)}"
     store.set(f"{name}/{rank.index}", json.dumps(what))
-    return Told(name, store, rank)
+    return Published(name, store, rank)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ._discovered import Discovered
+from ._binding_state import BindingState
+from ._discovery import Discovered
 from ._layers import Layers
-from ._place import Place
 from ._plugins import Implementation
-from ._rank import rank_count
+from ._process_group import rank_count
 from ._select import DEFAULT, UPSTREAM, Choice
 
 
@@ -25,29 +25,29 @@ class Choices:
         choice = self.layers.choice(hook)
         return self.found.selection.choice(hook) if choice is None or choice.name == DEFAULT else choice
 
-    def at(self, place: Place) -> tuple[Choice, Implementation | None]:
+    def at(self, state: BindingState) -> tuple[Choice, Implementation | None]:
         """What is chosen at a place: the choice, and the implementation to use (None: upstream)."""
-        hook = place.binding.hook
+        hook = state.binding.hook
         choice = self.of_hook(hook)
         if choice.name == UPSTREAM:
             return choice, None
         if choice.explicit:
-            return choice, self.found.plugins.implementations[hook][choice.name] if place.bindable else None
-        if place.stalls and place.bindable:
+            return choice, self.found.plugins.implementations[hook][choice.name] if state.bindable else None
+        if state.stalls and state.bindable:
             for candidate in self.found.plugins.candidates(hook):
                 if candidate.declaration.exact and not candidate.missing():
                     return choice, candidate
         return choice, None
 
-    def problems(self, places: Iterable[Place]) -> list[str]:
+    def problems(self, states: Iterable[BindingState]) -> list[str]:
         """Why explicit choices cannot be met at these places; empty when they can."""
-        by_hook: dict[tuple[str, str], list[Place]] = {}
-        for place in places:
-            if place.installed is not None:
-                by_hook.setdefault((place.adapter.framework, place.binding.hook), []).append(place)
+        by_hook: dict[tuple[str, str], list[BindingState]] = {}
+        for state in states:
+            if state.installed is not None:
+                by_hook.setdefault((state.adapter.framework, state.binding.hook), []).append(state)
         return [problem for (_, hook), group in by_hook.items() for problem in self._problems(hook, group)]
 
-    def _problems(self, hook: str, group: list[Place]) -> list[str]:
+    def _problems(self, hook: str, group: list[BindingState]) -> list[str]:
         choice = self.of_hook(hook)
         if not choice.explicit or choice.name == UPSTREAM:
             return []
@@ -60,10 +60,10 @@ class Choices:
                 f"{prefix}it needs {', '.join(missing)}, which this process does not have; "
                 f"provide that, or choose {' or '.join([*others, UPSTREAM])}"
             )
-        refused = [place for place in group if place.refused]
-        problems += [f"{prefix}{place.refusal}" for place in refused]
-        if not refused and not any(place.bindable for place in group):
-            verdicts = (f"{place.installed}: {place.judgement.verdict}, {place.judgement.reason}" for place in group)
+        refused = [state for state in group if state.refused]
+        problems += [f"{prefix}{state.refusal}" for state in refused]
+        if not refused and not any(state.bindable for state in group):
+            verdicts = (f"{state.installed}: {state.judgement.verdict}, {state.judgement.reason}" for state in group)
             problems.append(prefix + "; ".join(verdicts))
         return problems
 
@@ -72,13 +72,13 @@ class Choices:
 class Switch:
     """What hooks in lockstep change at these places from one set of choices to another."""
 
-    places: tuple[Place, ...]
+    states: tuple[BindingState, ...]
     now: Choices
     then: Choices
 
     def alone(self) -> list[str]:
         """Why one rank must not make this change by itself."""
-        hooks = sorted({place.binding.hook for place in self.places if self._in_lockstep(place, unchanged=False)})
+        hooks = sorted({state.binding.hook for state in self.states if self._in_lockstep(state, unchanged=False)})
         if not hooks or rank_count() == 1:
             return []
         message = (
@@ -87,12 +87,12 @@ class Switch:
         )
         return [message]
 
-    def told(self) -> dict[str, str]:
+    def to_agree_on(self) -> dict[str, str]:
         """What the other ranks must choose, too: the program's choices for the hooks in lockstep, now or then."""
-        hooks = {place.binding.hook for place in self.places if self._in_lockstep(place, unchanged=True)}
+        hooks = {state.binding.hook for state in self.states if self._in_lockstep(state, unchanged=True)}
         return {hook: choice.name if (choice := self.then.layers.choice(hook)) else DEFAULT for hook in hooks}
 
-    def _in_lockstep(self, place: Place, *, unchanged: bool) -> bool:
-        now, then = self.now.at(place)[1], self.then.at(place)[1]
+    def _in_lockstep(self, state: BindingState, *, unchanged: bool) -> bool:
+        now, then = self.now.at(state)[1], self.then.at(state)[1]
         differ = (now and now.plugin) != (then and then.plugin)
         return (unchanged or differ) and any(i is not None and i.lockstep for i in (now, then))

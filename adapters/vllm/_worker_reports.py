@@ -1,11 +1,11 @@
-"""What the workers told, checked: every field that is used is there and of its type. A server may answer anything."""
+"""The answers of the workers, checked: every field that is used is there and of its type. A server may answer anything."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from ._exchange import Answer
+from ._http import Answer
 
 _ANY = "any name"
 _LONGEST = 10_000
@@ -35,8 +35,8 @@ class WrongShape(ValueError):
     """An answer that is not one of our workers; the message says where."""
 
 
-def told(by_server: Answer) -> list[dict[str, Any]]:
-    """What all workers told in an answer of vLLM's ``/collective_rpc``; one at least.
+def worker_plans(by_server: Answer) -> list[dict[str, Any]]:
+    """Return the plans of all workers from an answer of vLLM's ``/collective_rpc``; one at least.
 
     Raises:
         WrongShape: the answer is something else.
@@ -50,7 +50,7 @@ def told(by_server: Answer) -> list[dict[str, Any]]:
     _check(answer, {"results": [[_WORKER]]}, "it")
     found = [one for of_worker in answer["results"] for one in of_worker]
     if not found or not all(answer["results"]):
-        raise WrongShape("a worker, or every one, told nothing")
+        raise WrongShape("a worker, or every one, answered nothing")
     for one in found:
         if one["rank"] is not None and one["rank"]["index"] >= one["rank"]["size"]:
             raise WrongShape(f"rank {one['rank']['index']} is not one of {one['rank']['size']}")

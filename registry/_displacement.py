@@ -1,0 +1,64 @@
+"""Is what was put in a target's place still there? Asked when a plan is read or a choice changes, never per call."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from ._errors import BindingError
+from ._live_function import METHODS, Source, find
+from ._namespace import class_name, globals_of, is_module
+from ._patch_owner import described
+from ._slot import behind
+
+if TYPE_CHECKING:
+    from ._patch import Patch
+
+AGAIN = "syncfree.restore() and syncfree.load() bind it anew"
+
+
+class Displaced(NamedTuple):
+    """What became of a bound target: the plan's state for it, and a sentence."""
+
+    state: Literal["replaced", "reloaded", "unloaded", "restored"]
+    why: str
+
+
+def displaced(patch: Patch) -> Displaced | None:
+    """Compare what is at a site's target now with what was put there; None when nothing has changed."""
+    name = patch.target.split(":")[0]
+    module = sys.modules.get(name)
+    if module is None:
+        return Displaced("unloaded", f"{name} left sys.modules after syncfree bound {patch.target}; {AGAIN}")
+    if module is not patch.module:
+        return _instead(module, name, patch)
+    try:
+        owner, _, raw = find(module, patch.target)
+    except BindingError as error:
+        return Displaced("replaced", f"{error}, since syncfree bound it")
+    bound = patch.slot.bound
+    if raw is patch.placed and bound.__code__ is patch.slot.code:
+        return None
+    if raw is patch.original:
+        return Displaced("restored", f"{patch.target}: somebody put the original back after syncfree bound it")
+    if behind(raw)[-1] is not raw:
+        return Displaced("restored", f"{patch.target}: somebody put back what an earlier binding had left, which is upstream's")
+    if raw is not patch.placed and _is_sources(raw, owner, patch):
+        return Displaced("reloaded", f"{name} was reloaded after syncfree bound {patch.target}; {AGAIN}")
+    who = described(raw.__func__ if type(raw) in METHODS else raw, module)
+    return Displaced("replaced", f"{patch.target} was replaced by {who} after syncfree bound it")
+
+
+def _instead(other: object, name: str, patch: Patch) -> Displaced:
+    """What an object in sys.modules, which is not the module that was bound, makes of the binding."""
+    if is_module(other) and globals_of(other).get("__file__") == globals_of(patch.module).get("__file__"):
+        return Displaced("reloaded", f"{name} was imported anew after syncfree bound {patch.target}; {AGAIN}")
+    return Displaced("replaced", f"{name} was replaced by a {class_name(type(other))} after syncfree bound {patch.target}")
+
+
+def _is_sources(raw: object, owner: object, patch: Patch) -> bool:
+    try:
+        source = Source.of(patch.module, patch.target.split(":")[0])
+        return source.function_in(raw, owner, patch.target.split(":")[1]) is not None
+    except BindingError:
+        return False  # its source is gone: what is there cannot be told from a patch
