@@ -11,25 +11,17 @@ from itertools import groupby
 
 from packaging.specifiers import SpecifierSet
 
-from syncfree._hook import Hook
+from syncfree._entry_points import ORIGIN, Point
+from syncfree._hook import PROJECT, Hook
+from syncfree._own_entry_points import PLUGINS
 from syncfree._plugins import Plugins
 from syncfree.adapters import diffusers, sglang, vllm
 from syncfree.adapting import Adapter, Binding
 from syncfree.fingerprints._releases import Releases, load_releases
 from syncfree.hooks import HOOKS
-from syncfree.plugins.coefficient_table import plugin as coefficient_table
-from syncfree.plugins.packed_all_to_all import plugin as packed_all_to_all
-from syncfree.plugins.shm_mailbox import plugin as shm_mailbox
-from syncfree.plugins.sync_free import plugin as sync_free
 
 NAMES = {"vllm": "vLLM", "sglang": "SGLang", "diffusers": "diffusers"}
 ADAPTERS = (vllm.ADAPTER, sglang.ADAPTER, diffusers.ADAPTER)
-PLUGINS = {
-    "sync_free": sync_free,
-    "coefficient_table": coefficient_table,
-    "packed_all_to_all": packed_all_to_all,
-    "shm_mailbox": shm_mailbox,
-}
 
 HEAD = """# Hooks
 
@@ -94,8 +86,8 @@ def short_table() -> str:
 def plugins() -> Plugins:
     """The plugins of this distribution alone, whatever else is installed."""
     found = Plugins(HOOKS)
-    for name, module in PLUGINS.items():
-        found.register(module, name)
+    for name, path in PLUGINS.items():
+        found.register(Point(PROJECT, name, path, ORIGIN, ours=True).load(), name)
     return found
 
 

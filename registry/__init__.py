@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ._api import Use, counters, holders, load, plan, register, restore, use
     from ._errors import BindingError, PluginError, SelectionError, SyncfreeError
     from ._hook import Hook, Tolerance, hookimpl, hookspec
+    from ._implementations import Implementations, implementations
     from ._plan import Entry, Plan
     from ._slot import Counts
 
@@ -24,6 +25,7 @@ _HOME = {
     "Counts": "_slot",
     "Entry": "_plan",
     "Hook": "_hook",
+    "Implementations": "_implementations",
     "Plan": "_plan",
     "PluginError": "_errors",
     "SelectionError": "_errors",
@@ -35,6 +37,7 @@ _HOME = {
     "holders": "_api",
     "hookimpl": "_hook",
     "hookspec": "_hook",
+    "implementations": "_implementations",
     "load": "_api",
     "plan": "_api",
     "register": "_api",
@@ -48,6 +51,7 @@ __all__ = [
     "Counts",
     "Entry",
     "Hook",
+    "Implementations",
     "Plan",
     "PluginError",
     "SelectionError",
@@ -60,6 +64,7 @@ __all__ = [
     "holders",
     "hookimpl",
     "hookspec",
+    "implementations",
     "load",
     "plan",
     "register",

@@ -110,11 +110,12 @@ def restore() -> tuple[str, ...]:
 
 
 def register(plugin: object, name: str | None = None) -> None:
-    """Take in a plugin that the program brings: a module or object with `hookimpl`-marked functions.
+    """Take in a plugin that the program brings: a module or object with `hookimpl`-marked functions, or `implementations`.
 
     Args:
         plugin: it.
-        name: the name to choose it by; by default the last part of a module's name, or the class name in lower case.
+        name: the name to choose it by; by default the last part of a module's name, or of the package that `implementations`
+            was given, or the class name in lower case.
 
     Raises:
         PluginError: an unknown hook, a signature that is not the contract's, a name that is taken.

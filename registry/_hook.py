@@ -123,7 +123,8 @@ def hookimpl(
         lockstep: all ranks must choose it together.
         needs: any of `NEEDS`; an implementation whose needs are not met is not chosen by default.
         implementation: ``"package.module:function"``, imported only when it is chosen; the marked function then only
-            declares the signature. Use it when the real module is heavy or touches a device when imported.
+            declares the signature. Use it when the real module is heavy or touches a device when imported; `implementations`
+            declares many of them without writing the signatures.
         specname: the hook's name, when the function is called otherwise.
 
     Raises:

@@ -1,13 +1,14 @@
 """Discovery and validation of plugins.
 
-A plugin is a module or object whose `hookimpl`-marked functions implement hooks. It comes from the entry point group
-``syncfree`` or from `syncfree.register`. One that cannot be loaded or validated, whatever it raises, is reported with its
-distribution and left out; the others load.
+A plugin is a module or object whose `hookimpl`-marked functions implement hooks, or a table that `implementations` made. It
+comes from the entry point group ``syncfree`` or from `syncfree.register`. One that cannot be loaded or validated, whatever it
+raises, is reported with its distribution and left out; the others load.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -18,6 +19,7 @@ import pluggy
 from ._entry_points import Point, find
 from ._errors import LONGEST, PluginError, attributed_to, one_line
 from ._hook import PROJECT, Declaration, Hook, declaration_of
+from ._implementations import Implementations
 from ._import_guard import guarded
 from ._marked_functions import check_signature, marked_by
 from ._needs import NEED_CHECKS
@@ -168,10 +170,7 @@ class Plugins:
         who = describe(name, distribution)
         marked = marked_by(plugin, self.hooks, who)
         if not marked:
-            raise PluginError(
-                f"plugin {who} implements no hook: mark its functions with @syncfree.hookimpl and name them after a hook "
-                f"({', '.join(self.hooks)})"
-            )
+            raise PluginError(f"plugin {who} implements no hook: {_what_to_do(plugin, self.hooks)}")
         # pluggy sees a module of ours, never the plugin: it compares plugins with each other and reads their attributes.
         stand_in = ModuleType(name)
         vars(stand_in).update(marked)
@@ -199,6 +198,14 @@ class Plugins:
 def entry_points() -> list[tuple[str, str | None, Point]]:
     """The installed plugins as (name, "distribution version", entry point); ours first, so that nobody takes its name."""
     return [(point.name, point.distribution, point) for point in find(PROJECT).points]
+
+
+def _what_to_do(plugin: object, hooks: Iterable[str]) -> str:
+    """What makes a plugin of something that marks no function; its attributes have been read before."""
+    for name in dir(plugin):
+        if isinstance(inspect.getattr_static(plugin, name, None), Implementations):
+            return f"its {name} is a plugin by itself: name 'module:{name}' as the entry point, or register that"
+    return f"mark its functions with @syncfree.hookimpl and name them after a hook ({', '.join(hooks)})"
 
 
 def describe(name: str, distribution: str | None) -> str:

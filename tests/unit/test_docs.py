@@ -116,8 +116,20 @@ def test_the_lazy_example_declares_without_importing(runtime: Runtime) -> None:
     exec(source, namespace)
     syncfree.register(type("AcmeFrames", (), {"postprocess": staticmethod(namespace["postprocess"])}))
     found = runtime.plugins().implementations["postprocess"]["AcmeFrames"]
-    with pytest.raises(syncfree.PluginError, match=r"acme_frames\.kernels:postprocess"):
+    with pytest.raises(syncfree.PluginError, match=r"acme_frames\.kernels:scaled_frames"):
         found.function()
+
+
+def test_the_tables_of_the_example_are_plugins(runtime: Runtime) -> None:
+    namespace: dict[str, Any] = {}
+    tables = [example for example in examples("docs/plugins.md") if "PLUGIN = " in example]
+    assert len(tables) == 2
+    for number, source in enumerate(tables):
+        exec(source, namespace)
+        syncfree.register(namespace["PLUGIN"], f"acme_{number}")
+        for hook in ("postprocess", "qk_norm"):
+            declared = runtime.plugins().implementations[hook][f"acme_{number}"].declaration
+            assert declared.implementation == f"acme_frames.{hook}:{hook}"
 
 
 def test_the_adapter_example_is_an_adapter() -> None:
