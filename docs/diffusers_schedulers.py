@@ -26,7 +26,7 @@ row all samples were equal to upstream's, bit for bit, in float32, bfloat16 and 
 
 
 def count(release: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.contract.schedulers_on_a_simulated_gpu", release]
+    command = [sys.executable, "-m", "tests.contract.support.schedulers_on_a_simulated_gpu", release]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     finished = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
     return dict(json.loads(finished.stdout.splitlines()[-1]))

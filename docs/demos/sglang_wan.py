@@ -20,8 +20,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from syncfree._ab import Comparison
-from tests.contract.gloo_ranks import gloo_ranks
-from tests.contract.usp_on_ranks import time_exchange
+from tests.contract.support.gloo_ranks import gloo_ranks
+from tests.contract.support.usp_on_ranks import time_exchange
 from tests.engines.sglang.engine import EXCHANGE, RANKS, Run, generate
 from tests.environments import unpacked
 

@@ -28,7 +28,7 @@ from rich.table import Table
 from syncfree._ab import Comparison, summarize
 from syncfree.adapters.vllm.sampler_logprob_gather import BINDING
 from syncfree.plugins.sync_free.sampler_logprob_gather import sampler_logprob_gather
-from tests.contract.vllm_releases import form_of, sampler
+from tests.contract.support.vllm_releases import form_of, sampler
 from tests.engines.vllm import run
 
 from ._children import failures_in_words, printed_by

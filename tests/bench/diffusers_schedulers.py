@@ -26,7 +26,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from syncfree._ab import Comparison, summarize
-from tests.contract.schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound, coefficient_table
+from tests.contract.support.schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound, coefficient_table
 
 from .bars import OURS, THEIRS
 

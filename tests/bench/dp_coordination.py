@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import quantiles
 
-from tests.contract.gloo_ranks import GlooRanks, gloo_ranks
-from tests.contract.mailbox_on_ranks import processor_seconds_of_waiting
+from tests.contract.support.gloo_ranks import GlooRanks, gloo_ranks
+from tests.contract.support.mailbox_on_ranks import processor_seconds_of_waiting
 
 from .bars import draw
 from .dp_coordination_on_ranks import PLUGIN, RELEASE, block

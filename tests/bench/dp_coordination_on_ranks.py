@@ -9,7 +9,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-from tests.contract.vllm_on_ranks import both_v1, both_v2, v1_config, v2_functions
+from tests.contract.support.vllm_on_ranks import both_v1, both_v2, v1_config, v2_functions
 
 RELEASE = "0.32.0"
 PLUGIN = "shm_mailbox"

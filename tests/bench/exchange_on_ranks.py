@@ -13,8 +13,8 @@ import torch.distributed as dist
 from syncfree.adapters.sglang._qkv import gather
 from syncfree.plugins.packed_all_to_all.sequence_parallel_all_to_all import sequence_parallel_all_to_all as packed
 from syncfree.plugins.sync_free.sequence_parallel_all_to_all import sequence_parallel_all_to_all as sync_free
-from tests.contract.attention_on_ranks import paths_agree
-from tests.contract.usp_on_ranks import define_usp
+from tests.contract.support.attention_on_ranks import paths_agree
+from tests.contract.support.usp_on_ranks import define_usp
 
 SIDES = ("functional", "direct", "overlapped", "packed")
 """SGLang 0.5.11's exchange and 0.5.12.post1's, three times; `sync_free` and `packed_all_to_all`, one call for three."""

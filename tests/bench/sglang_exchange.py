@@ -18,7 +18,7 @@ import torch
 
 from syncfree._ab import Comparison, summarize
 from tests.bench.exchange_on_ranks import SIDES, Shape, collectives, seconds_per_attention
-from tests.contract.gloo_ranks import GlooRanks, gloo_ranks
+from tests.contract.support.gloo_ranks import GlooRanks, gloo_ranks
 from tests.environments import unpacked
 
 from .bars import draw

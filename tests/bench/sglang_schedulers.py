@@ -26,8 +26,8 @@ from syncfree.adapting import Binding
 from syncfree.plugins.coefficient_table import _tables
 from syncfree.plugins.coefficient_table.scheduler_step import scheduler_step as coefficient_table
 from syncfree.plugins.sync_free.scheduler_step import scheduler_step as sync_free
-from tests.contract.bound_class import bound
-from tests.contract.upstream_packages import sglang_scheduler
+from tests.contract.support.bound_class import bound
+from tests.contract.support.upstream_packages import sglang_scheduler
 
 from .bars import draw
 

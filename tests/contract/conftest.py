@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.gloo_ranks import GlooRanks, gloo_ranks
+from tests.contract.support.gloo_ranks import GlooRanks, gloo_ranks
 
 
 @pytest.fixture(scope="session", params=[2, 4], ids=["2 ranks", "4 ranks"])

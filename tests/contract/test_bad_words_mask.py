@@ -14,8 +14,8 @@ from syncfree.audit import Report, allow
 from syncfree.hooks.bad_words_mask import inputs, reference
 from syncfree.plugins.sync_free.bad_words_mask import bad_words_mask
 
-from .outcome import outcome, same
-from .vllm_releases import RELEASES, define, form_of
+from .support.outcome import outcome, same
+from .support.vllm_releases import RELEASES, define, form_of
 
 TOKEN = st.integers(0, 4)
 WORDS = st.lists(st.lists(TOKEN, min_size=1, max_size=3), max_size=5)

@@ -17,7 +17,7 @@ from syncfree.audit import Report, allow
 from syncfree.hooks.conv_metadata import inputs, reference
 from syncfree.plugins.sync_free.conv_metadata import conv_metadata
 
-from .vllm_releases import define, form_of
+from .support.vllm_releases import define, form_of
 
 RELEASES = ("0.20.2", "0.21.0")
 PAD = -1

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from syncfree.adapters.vllm.dp_all_reduce import BINDING
 from syncfree.audit import Report
 
-from .gloo_ranks import GlooRanks, gloo_ranks
-from .vllm_on_ranks import PLUGINS, Batch, batches, both_v1, exchange, run_ar, synchronize
-from .vllm_releases import RELEASES, SWEPT, form_of
+from .support.gloo_ranks import GlooRanks, gloo_ranks
+from .support.vllm_on_ranks import PLUGINS, Batch, batches, both_v1, exchange, run_ar, synchronize
+from .support.vllm_releases import RELEASES, SWEPT, form_of
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 TOKENS = st.integers(0, 40)

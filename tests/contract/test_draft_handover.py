@@ -17,8 +17,8 @@ from syncfree.audit import Report, allow
 from syncfree.hooks.draft_handover import inputs, reference
 from syncfree.plugins.sync_free.draft_handover import draft_handover
 
-from .outcome import outcome, same
-from .vllm_releases import NEWEST, define, form_of
+from .support.outcome import outcome, same
+from .support.vllm_releases import NEWEST, define, form_of
 
 ROWS, WIDTH = 6, 2
 

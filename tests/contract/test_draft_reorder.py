@@ -17,8 +17,8 @@ from syncfree.audit import Report, allow
 from syncfree.hooks.draft_reorder import inputs, reference
 from syncfree.plugins.sync_free.draft_reorder import draft_reorder
 
-from .outcome import outcome, same
-from .vllm_releases import RELEASES, define, form_of
+from .support.outcome import outcome, same
+from .support.vllm_releases import RELEASES, define, form_of, upload
 
 ROWS, WIDTH = 6, 5
 FUNCTION = "update_ngram_gpu_tensors_incremental"
@@ -27,11 +27,6 @@ FUNCTION = "update_ngram_gpu_tensors_incremental"
 @pytest.fixture(scope="module", params=RELEASES)
 def release(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-def upload(data: list[int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """What vLLM's own `async_tensor_h2d` does, whose parameters change from release to release."""
-    return torch.tensor(data, dtype=dtype, pin_memory=device.type == "cuda").to(device, non_blocking=True)
 
 
 def both(release: str) -> tuple[Any, Any]:

@@ -15,8 +15,8 @@ from syncfree.audit import Report, allow
 from syncfree.hooks.fast_prefill_padding import inputs, reference
 from syncfree.plugins.sync_free.fast_prefill_padding import fast_prefill_padding
 
-from .outcome import outcome, same
-from .vllm_releases import RELEASES, define, form_of
+from .support.outcome import outcome, same
+from .support.vllm_releases import RELEASES, define, form_of
 
 METHOD = "_prepare_kv_sharing_fast_prefill"
 

@@ -15,7 +15,7 @@ from syncfree.hooks.schedule_upload import reference
 from syncfree.testing import check_implementation
 from syncfree.testing._equality import copied, difference
 
-from . import faulty
+from .support import faulty
 
 HOOK = "schedule_upload"
 
@@ -47,14 +47,14 @@ def test_every_implementation_of_ours_passes_on_the_cpu(hook: str, plugin: str) 
 )
 def test_what_is_wrong_is_named(implementation: Callable[..., Any], problem: str) -> None:
     with pytest.raises(
-        AssertionError, match=f"{HOOK} of plugin 'tests.contract.faulty:{implementation.__name__}': .*{problem}"
+        AssertionError, match=f"{HOOK} of plugin 'tests.contract.support.faulty:{implementation.__name__}': .*{problem}"
     ):
         check_implementation(HOOK, implementation, audited=False)
 
 
 def test_the_message_holds_the_arguments_and_both_results() -> None:
     with pytest.raises(AssertionError) as caught:
-        check_implementation(HOOK, "tests.contract.faulty:wrong")
+        check_implementation(HOOK, "tests.contract.support.faulty:wrong")
     for part in ("values = tensor(", "dtype = torch.", "implementation returned tensor(", "reference returned tensor("):
         assert part in str(caught.value)
 
@@ -100,13 +100,13 @@ def test_wrong_names_suggest_the_nearest() -> None:
         check_implementation("schedule_uplod", "sync_free")
     with pytest.raises(SelectionError, match="'sync_fre' does not implement schedule_upload; did you mean 'sync_free'"):
         check_implementation(HOOK, "sync_fre")
-    with pytest.raises(PluginError, match=r"'tests.contract.faulty:rong' cannot be imported"):
-        check_implementation(HOOK, "tests.contract.faulty:rong")
+    with pytest.raises(PluginError, match=r"'tests.contract.support.faulty:rong' cannot be imported"):
+        check_implementation(HOOK, "tests.contract.support.faulty:rong")
 
 
 def test_a_wrong_signature_is_refused() -> None:
     with pytest.raises(PluginError, match="is not the contract"):
-        check_implementation(HOOK, "tests.contract.faulty:leaving_one_row")
+        check_implementation(HOOK, "tests.contract.support.faulty:leaving_one_row")
 
 
 def test_nan_equals_nan_and_the_sign_of_zero_counts_for_exact_ones() -> None:

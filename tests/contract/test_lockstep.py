@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.bound_usp_on_ranks import (
+from tests.contract.support.bound_usp_on_ranks import (
     exchange,
     import_usp,
     patch_away,
@@ -17,7 +17,7 @@ from tests.contract.bound_usp_on_ranks import (
     use,
     use_alone,
 )
-from tests.contract.gloo_ranks import GlooRanks, gloo_ranks
+from tests.contract.support.gloo_ranks import GlooRanks, gloo_ranks
 from tests.environments import unpacked
 
 SIZE = 2

@@ -15,9 +15,8 @@ from syncfree.audit import Report, allow
 from syncfree.hooks.lora_indices import inputs, reference
 from syncfree.plugins.sync_free.lora_indices import lora_indices
 
-from .outcome import same
-from .test_draft_reorder import upload
-from .vllm_releases import RELEASES, define, form_of
+from .support.outcome import same
+from .support.vllm_releases import RELEASES, define, form_of, upload
 
 SLOTS = [11, None, 7, 9, 1 << 40]
 LORA_IDS = st.lists(st.sampled_from([-3, 0, 7, 9, 11, 1 << 40]), min_size=1, max_size=50).map(tuple)

@@ -18,9 +18,8 @@ from syncfree.audit import Report, allow
 from syncfree.hooks.lora_mapping import inputs, reference
 from syncfree.plugins.sync_free.lora_mapping import lora_mapping
 
-from .outcome import outcome, same
-from .test_draft_reorder import upload
-from .vllm_releases import RELEASES, define, form_of
+from .support.outcome import outcome, same
+from .support.vllm_releases import RELEASES, define, form_of, upload
 
 SLOTS = [11, None, 7, 9]
 """Adapter 11 is in slot 0, 7 in slot 2, 9 in slot 3; slot 1 is free."""

@@ -17,7 +17,7 @@ EXAMPLE = ROOT / "tests" / "third_party" / "omni" / "omni_syncfree" / "__init__.
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.contract.omni_on_a_simulated_gpu"]
+    command = [sys.executable, "-m", "tests.contract.support.omni_on_a_simulated_gpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=600)
     assert finished.returncode == 0, finished.stderr

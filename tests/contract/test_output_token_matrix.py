@@ -19,8 +19,8 @@ from syncfree.audit import Report, allow
 from syncfree.hooks.output_token_matrix import inputs, reference
 from syncfree.plugins.sync_free.output_token_matrix import _THREAD, output_token_matrix
 
-from .outcome import outcome, same
-from .vllm_releases import RELEASES, define, form_of
+from .support.outcome import outcome, same
+from .support.vllm_releases import RELEASES, define, form_of
 
 CPU = torch.device("cpu")
 VOCABULARY = 50

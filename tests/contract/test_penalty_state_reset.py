@@ -14,8 +14,8 @@ from syncfree.audit import Report, allow
 from syncfree.hooks.penalty_state_reset import inputs, reference
 from syncfree.plugins.sync_free.penalty_state_reset import penalty_state_reset
 
-from .outcome import outcome, same
-from .vllm_releases import RELEASES, define, form_of
+from .support.outcome import outcome, same
+from .support.vllm_releases import RELEASES, define, form_of
 
 VOCABULARY = 40
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from .gloo_ranks import GlooRanks, gloo_ranks
-from .plans_on_ranks import GATHER, REDUCE, answers, compared
+from .support.gloo_ranks import GlooRanks, gloo_ranks
+from .support.plans_on_ranks import GATHER, REDUCE, answers, compared
 
 SIZE = 2
 OURS = {REDUCE: "sync_free", GATHER: "sync_free"}

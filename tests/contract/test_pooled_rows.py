@@ -14,8 +14,8 @@ from syncfree.audit import Report, allow
 from syncfree.hooks.pooled_rows import inputs, reference
 from syncfree.plugins.sync_free.pooled_rows import pooled_rows
 
-from .outcome import outcome, same
-from .vllm_releases import RELEASES, define, form_of
+from .support.outcome import outcome, same
+from .support.vllm_releases import RELEASES, define, form_of
 
 
 @pytest.fixture(scope="module", params=RELEASES)

@@ -15,8 +15,8 @@ from syncfree.audit import Report, allow
 from syncfree.hooks.pooling_token_types import inputs, reference
 from syncfree.plugins.sync_free.pooling_token_types import pooling_token_types
 
-from .outcome import outcome, same
-from .vllm_releases import RELEASES, define, form_of
+from .support.outcome import outcome, same
+from .support.vllm_releases import RELEASES, define, form_of
 
 METHOD = "_init_model_kwargs"
 

@@ -18,7 +18,7 @@ from syncfree.adapters.sglang import progress_bar
 from syncfree.adapting import Binding
 from syncfree.hooks.progress_reporting import HOOK
 from syncfree.plugins.sync_free.progress_reporting import progress_reporting
-from tests.contract.upstream_source import functions
+from tests.contract.support.upstream_source import functions
 from tests.environments import unpacked
 
 PER_STAGE = ("0.5.9", "0.5.11", "0.5.12.post1")

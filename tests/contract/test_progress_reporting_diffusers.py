@@ -12,7 +12,7 @@ from torch import distributed
 
 from syncfree.adapters.diffusers.progress_bar import BINDING
 from syncfree.plugins.sync_free.progress_reporting import progress_reporting
-from tests.contract.upstream_source import functions
+from tests.contract.support.upstream_source import functions
 from tests.environments import unpacked
 
 

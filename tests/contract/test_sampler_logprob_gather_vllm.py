@@ -14,7 +14,7 @@ from syncfree.audit import Report, allow
 from syncfree.hooks.sampler_logprob_gather import inputs
 from syncfree.plugins.sync_free.sampler_logprob_gather import sampler_logprob_gather
 
-from .vllm_releases import RELEASES, form_of, sampler
+from .support.vllm_releases import RELEASES, form_of, sampler
 
 SAMPLER = SimpleNamespace(pin_memory=False)
 

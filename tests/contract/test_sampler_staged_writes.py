@@ -15,7 +15,7 @@ from syncfree.adapters.vllm.sampler_staged_writes import BINDING
 from syncfree.hooks.sampler_staged_writes import inputs, reference
 from syncfree.plugins.sync_free.sampler_staged_writes import sampler_staged_writes
 
-from .vllm_releases import RELEASES, define, form_of
+from .support.vllm_releases import RELEASES, define, form_of
 
 METHODS = ("add_request", "apply_staged_writes")
 STATES = ("sampling_states", "penalties_state", "logit_bias_state", "bad_words_state", "logprob_token_ids_state")

@@ -25,7 +25,7 @@ WITHOUT_A_SYNC = (
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, dict[str, dict[str, Any]]]:
-    command = [sys.executable, "-m", "tests.contract.schedule_situations", "0.42.1"]
+    command = [sys.executable, "-m", "tests.contract.support.schedule_situations", "0.42.1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=900)
     assert finished.returncode == 0, finished.stderr

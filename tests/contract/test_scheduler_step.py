@@ -20,8 +20,8 @@ from syncfree.hooks import scheduler_step as contract
 from syncfree.plugins.coefficient_table.scheduler_step import scheduler_step as coefficient_table
 from syncfree.plugins.sync_free.scheduler_step import scheduler_step as sync_free
 
-from .bound_class import bound, calls_and_declines
-from .upstream_packages import diffusers, sglang_scheduler
+from .support.bound_class import bound, calls_and_declines
+from .support.upstream_packages import diffusers, sglang_scheduler
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # diffusers 0.35 with numpy 2

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module", params=["0.37.0", "0.42.1"])
 def found(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
-    command = [sys.executable, "-m", "tests.contract.schedulers_on_a_simulated_gpu", request.param]
+    command = [sys.executable, "-m", "tests.contract.support.schedulers_on_a_simulated_gpu", request.param]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=1500)
     assert finished.returncode == 0, finished.stderr

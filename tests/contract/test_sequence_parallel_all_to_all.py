@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from syncfree.adapters.sglang import usp
 from syncfree.hooks.sequence_parallel_all_to_all import HOOK
-from tests.contract.gloo_ranks import GlooRanks
-from tests.contract.upstream_source import functions
-from tests.contract.usp_on_ranks import (
+from tests.contract.support.gloo_ranks import GlooRanks
+from tests.contract.support.upstream_source import functions
+from tests.contract.support.usp_on_ranks import (
     EXCHANGES,
     Case,
     compiled_agrees,

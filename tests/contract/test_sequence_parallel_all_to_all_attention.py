@@ -10,9 +10,9 @@ from hypothesis import given, settings
 
 from syncfree.hooks.sequence_parallel_all_to_all import HOOK
 from syncfree.plugins.packed_all_to_all.sequence_parallel_all_to_all import sequence_parallel_all_to_all as packed
-from tests.contract.attention_on_ranks import overlapped_agrees, paths, paths_agree
-from tests.contract.gloo_ranks import GlooRanks
-from tests.contract.usp_on_ranks import packed_and_reference
+from tests.contract.support.attention_on_ranks import overlapped_agrees, paths, paths_agree
+from tests.contract.support.gloo_ranks import GlooRanks
+from tests.contract.support.usp_on_ranks import packed_and_reference
 from tests.environments import unpacked
 
 CHOICES = ("sync_free", "packed_all_to_all")

@@ -27,8 +27,8 @@ Examined = tuple[str, list[dict[str, Any]]]
 
 
 def run_apart(program: str, *arguments: str) -> Any:
-    """Run a program of this package in a process of its own; returns what it prints."""
-    command = [sys.executable, "-m", f"tests.contract.{program}", *arguments]
+    """Run a program of `support` in a process of its own; returns what it prints."""
+    command = [sys.executable, "-m", f"tests.contract.support.{program}", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=3000)
     assert finished.returncode == 0, finished.stderr

@@ -15,8 +15,8 @@ from syncfree.plugins.shm_mailbox._mailbox import BIAS, MOST, WORDS, Mailbox, pa
 from syncfree.plugins.shm_mailbox._segment import HEADER_BYTES, Reason, Segment, SegmentError
 from syncfree.plugins.shm_mailbox.dp_all_reduce import dp_all_reduce
 
-from . import mailbox_on_ranks as on_ranks
-from .gloo_ranks import GlooRanks, gloo_ranks
+from .support import mailbox_on_ranks as on_ranks
+from .support.gloo_ranks import GlooRanks, gloo_ranks
 
 LOST_S = 1.0
 """A rank that ends is told to the others within this time."""

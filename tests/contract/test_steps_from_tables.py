@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from syncfree.adapters.host_copies import cache_for
 from tests.environments import unpacked
 
-from .schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound
+from .support.schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound
 
 RELEASE = "0.42.1"
 SHAPE = (2, 4, 4, 4)
@@ -252,3 +253,16 @@ def test_wrong_calls_raise_what_upstream_raises(diffusers: Any, wrong: Callable[
     expected = message()
     with all_bound(diffusers.DDIMScheduler, RELEASE, FUNCTIONS):
         assert message() == expected
+
+
+def test_notes_are_kept_of_plain_floats_only() -> None:
+    values = torch.tensor([900.0, 1.0])
+    notes = cache_for(values)
+    assert notes == {}
+    assert cache_for(values) is notes
+    values[0] = 5.0
+    assert cache_for(values) is not notes
+    with torch.inference_mode():
+        made_in_inference_mode = torch.tensor([900.0, 1.0])
+    odd = (values.half(), values.long(), values.clone().requires_grad_(), values.to("meta"), made_in_inference_mode, [900.0, 1.0])
+    assert [cache_for(one) for one in odd] == [None] * len(odd)

@@ -15,8 +15,8 @@ from syncfree.hooks.stop_token_mask import inputs, reference
 from syncfree.plugins.sync_free.stop_token_mask import stop_token_mask
 from syncfree.testing._equality import difference
 
-from .outcome import outcome
-from .vllm_releases import NEWEST, define, form_of
+from .support.outcome import outcome
+from .support.vllm_releases import NEWEST, define, form_of
 
 
 def both() -> tuple[Any, Any]:

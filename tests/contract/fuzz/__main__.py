@@ -20,7 +20,7 @@ import torch
 from syncfree.audit import audit
 from syncfree.plugins.coefficient_table.scheduler_step import scheduler_step as coefficient_table
 
-from ..schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound, bindings_of, classes
+from ..support.schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound, bindings_of, classes
 from .actions import ACTIONS
 from .observed import outcome
 from .worlds import World

@@ -19,8 +19,8 @@ from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any, TypeVar
 
-ROOT = Path(__file__).parents[2]
-MODULE = "tests.contract.gloo_ranks"
+ROOT = Path(__file__).parents[3]
+MODULE = "tests.contract.support.gloo_ranks"
 TIMEOUT_S = 120
 
 T = TypeVar("T")

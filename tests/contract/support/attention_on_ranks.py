@@ -15,9 +15,9 @@ from packaging.version import Version
 from syncfree.adapters.sglang import turbo
 from syncfree.plugins.packed_all_to_all.sequence_parallel_all_to_all import sequence_parallel_all_to_all as packed
 from syncfree.plugins.sync_free.sequence_parallel_all_to_all import sequence_parallel_all_to_all as sync_free
-from tests.contract.ulysses_layer import LAYERS, Layer
-from tests.contract.upstream_source import functions
-from tests.contract.usp_on_ranks import identical
+from tests.contract.support.ulysses_layer import LAYERS, Layer
+from tests.contract.support.upstream_source import functions
+from tests.contract.support.usp_on_ranks import identical
 
 EXCHANGES = {"sync_free": sync_free, "packed_all_to_all": packed}
 TOKENS, REPLICATED, WIDTH = 3, 2, 8

@@ -1,6 +1,6 @@
 """What users do with schedules, on a simulated GPU: upstream against ours after each.
 
-``python -m tests.contract.schedule_situations RELEASE`` prints a JSON object by situation and scheduler.
+``python -m tests.contract.support.schedule_situations RELEASE`` prints a JSON object by situation and scheduler.
 """
 
 from __future__ import annotations

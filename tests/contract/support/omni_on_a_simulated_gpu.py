@@ -1,6 +1,6 @@
 """vLLM-Omni's FlowUniPC through an adapter of somebody else's, on a simulated GPU: upstream against ours.
 
-``python -m tests.contract.omni_on_a_simulated_gpu`` prints a JSON object. vLLM-Omni's wheel is read, not installed: its
+``python -m tests.contract.support.omni_on_a_simulated_gpu`` prints a JSON object. vLLM-Omni's wheel is read, not installed: its
 ``__init__`` needs all of vLLM, so the packages above the scheduler's module are entered without running theirs.
 """
 
@@ -63,7 +63,7 @@ def main() -> dict[str, Any]:
         pass  # from here on there is a GPU
     wheel = unpacked("vllm-omni", RELEASE)
     enter(wheel)
-    sys.path.insert(0, str(Path(__file__).parents[1] / "third_party" / "omni"))
+    sys.path.insert(0, str(Path(__file__).parents[2] / "third_party" / "omni"))
     adapter = importlib.import_module("omni_syncfree").ADAPTER
     RUNTIME.adapters().add(adapter, "omni-syncfree")  # an installed distribution is found by its entry point
     syncfree.load("vllm-omni")

@@ -17,7 +17,7 @@ from syncfree.adapters.sglang import usp
 from syncfree.hooks.sequence_parallel_all_to_all import reference
 from syncfree.plugins.packed_all_to_all.sequence_parallel_all_to_all import sequence_parallel_all_to_all as packed
 from syncfree.plugins.sync_free.sequence_parallel_all_to_all import sequence_parallel_all_to_all
-from tests.contract.upstream_source import functions
+from tests.contract.support.upstream_source import functions
 
 _PRESENT_IN_SOME = (
     "_maybe_wait",

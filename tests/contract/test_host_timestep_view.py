@@ -14,7 +14,7 @@ import torch
 from syncfree.adapters.host_view import uses_own_methods, view_of
 from syncfree.audit import Report
 
-from .schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound, classes
+from .support.schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound, classes
 
 RELEASE = "0.42.1"
 CUSTOM = [900, 600, 300, 1]

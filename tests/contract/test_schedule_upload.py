@@ -1,4 +1,4 @@
-"""What the host knows of a schedule on the device: right for as long as it is known, and never of what was written to."""
+"""`schedule_upload`: what the host knows of an upload is right for as long as it is known, and never of what was written to."""
 
 from __future__ import annotations
 
@@ -8,20 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from syncfree.adapters.host_copies import Uploads, cache_for, host_copy_of, remember
-from syncfree.audit import Report
-from syncfree.hooks.host_timestep import position
-from syncfree.plugins.sync_free.host_timestep import host_timestep
+from syncfree.adapters.host_copies import Uploads, host_copy_of, remember
 from syncfree.plugins.sync_free.schedule_upload import schedule_upload
 
-from .schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound, classes
-
-RELEASE = "0.42.1"
 VALUES = [900.0, 600.0, 300.0, 1.0]
-pytestmark = [
-    pytest.mark.usefixtures("sync_audit"),  # a simulated GPU
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # diffusers with numpy 2
-]
+pytestmark = pytest.mark.usefixtures("sync_audit")  # a simulated GPU
 
 
 def uploaded(work: Callable[[torch.Tensor], Any] = lambda there: there) -> tuple[Any, Any]:
@@ -118,61 +109,3 @@ def test_other_devices_than_cuda_are_upstream_s() -> None:
     with Uploads(schedule_upload) as uploads:
         there = torch.tensor(VALUES).to("meta")
     assert uploads.shadow(there) is there
-
-
-def test_a_timestep_is_found_in_no_schedule_that_it_is_not_of() -> None:
-    schedule = torch.tensor(VALUES).to("cuda")
-    here = torch.tensor(VALUES)
-    assert [position(one, schedule) for one in schedule] == [0, 1, 2, 3]
-    assert position(schedule[0].expand(4)[1], schedule[:1].expand(4)) is None
-    assert position(schedule[3], schedule[::2]) is None
-    assert position(schedule[0], schedule[:0]) is None
-    for odd in (schedule[0].as_subclass(Subclass), here[0].to_sparse(), here[0].to("meta")):
-        assert host_timestep(odd, schedule, here) is NotImplemented
-
-
-def test_notes_are_kept_of_plain_floats_only() -> None:
-    values = torch.tensor(VALUES)
-    notes = cache_for(values)
-    assert notes == {}
-    assert cache_for(values) is notes
-    values[0] = 5.0
-    assert cache_for(values) is not notes
-    with torch.inference_mode():
-        made_there = torch.tensor(VALUES)
-    odd = (values.half(), values.long(), values.clone().requires_grad_(), values.to("meta"), made_there, VALUES)
-    assert [cache_for(one) for one in odd] == [None] * len(odd)
-
-
-@pytest.fixture
-def sasolver() -> Any:
-    (owner,) = (one for one in classes(RELEASE) if one.__name__ == "SASolverScheduler")
-    return owner
-
-
-def steps(scheduler: Any) -> None:
-    scheduler.set_timesteps(6, device="cuda")
-    for number, timestep in enumerate(scheduler.timesteps):
-        draw = torch.randn(1, 4, 2, 2, generator=torch.Generator().manual_seed(number))
-        scheduler.step(draw.to("cuda"), timestep, draw.to("cuda"))
-
-
-def test_the_timesteps_that_sasolver_keeps_stay_on_the_device(sasolver: Any, sync_audit: Report) -> None:
-    with all_bound(sasolver, RELEASE, FUNCTIONS) as totals:
-        scheduler = sasolver()
-        steps(scheduler)
-        assert totals()[1] == 0
-    assert not any("scheduling_sasolver" in frame.file for sync in sync_audit.hard for frame in sync.stack)
-    assert {one.device.type for one in scheduler.timestep_list} == {"cuda"}
-
-
-def test_a_users_own_tau_of_sasolver_gets_the_devices_timestep(sasolver: Any) -> None:
-    got: list[torch.Tensor] = []
-
-    def tau(timestep: torch.Tensor) -> int:
-        got.append(timestep)
-        return 0
-
-    with all_bound(sasolver, RELEASE, FUNCTIONS):
-        steps(sasolver(tau_func=tau))
-    assert {one.device.type for one in got} == {"cuda"}

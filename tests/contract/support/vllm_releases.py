@@ -48,6 +48,11 @@ def form_of(binding: Binding, release: str) -> Form:
     return form
 
 
+def upload(data: list[int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """What vLLM's own `async_tensor_h2d` does, whose parameters change from release to release."""
+    return torch.tensor(data, dtype=dtype, pin_memory=device.type == "cuda").to(device, non_blocking=True)
+
+
 def sampler(release: str) -> dict[str, Any]:
     """`gather_specific_token_logprobs` of a release with all that it calls.
 

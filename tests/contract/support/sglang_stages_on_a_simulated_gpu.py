@@ -1,6 +1,6 @@
 """Stages of SGLang around its schedulers, of one release, on a simulated GPU: upstream against ours.
 
-``python -m tests.contract.sglang_stages_on_a_simulated_gpu RELEASE`` prints a JSON object by stage. The stages' functions are
+``python -m tests.contract.support.sglang_stages_on_a_simulated_gpu RELEASE`` prints a JSON object by stage. The stages' functions are
 those of the release, taken out of its source. It is a process of its own, because a simulated GPU is installed for good.
 """
 

@@ -17,7 +17,7 @@ import torch.distributed as dist
 import syncfree
 from syncfree import _runtime
 from syncfree._lockstep import agree
-from tests.contract.usp_on_ranks import SequenceParallelGroup
+from tests.contract.support.usp_on_ranks import SequenceParallelGroup
 
 HOOK = "sequence_parallel_all_to_all"
 RUNTIME = "sglang.multimodal_gen.runtime"

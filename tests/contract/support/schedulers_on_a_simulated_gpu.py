@@ -1,6 +1,6 @@
 """Every bound scheduler of a diffusers release on a simulated GPU: upstream against ours, bit for bit, syncs counted.
 
-``python -m tests.contract.schedulers_on_a_simulated_gpu RELEASE`` prints a JSON object by class. It is a process of its
+``python -m tests.contract.support.schedulers_on_a_simulated_gpu RELEASE`` prints a JSON object by class. It is a process of its
 own, because a simulated GPU is installed for good.
 """
 

@@ -1,6 +1,6 @@
 """SGLang's UniPC, FlowUniPC, Helios and DPM++ of one release on a simulated GPU: upstream against ours, bit for bit.
 
-``python -m tests.contract.sglang_schedulers_on_a_simulated_gpu RELEASE [EVERY]`` prints a JSON list, one object per
+``python -m tests.contract.support.sglang_schedulers_on_a_simulated_gpu RELEASE [EVERY]`` prints a JSON list, one object per
 combination of options; with EVERY, one of so many combinations is run. It is a process of its own, because a simulated GPU
 is installed for good.
 """

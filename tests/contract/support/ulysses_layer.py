@@ -17,8 +17,8 @@ from packaging.specifiers import SpecifierSet
 from syncfree._runtime import RUNTIME
 from syncfree._slot import Slot
 from syncfree.adapters.sglang import ADAPTER
-from tests.contract.upstream_source import functions
-from tests.contract.usp_on_ranks import define_usp
+from tests.contract.support.upstream_source import functions
+from tests.contract.support.usp_on_ranks import define_usp
 
 LAYERS = "sglang/multimodal_gen/runtime/layers"
 HOOK = "sequence_parallel_all_to_all"
