@@ -53,7 +53,7 @@ VALUES: tuple[Callable[[torch.Tensor], torch.Tensor], ...] = (
     lambda sigmas: sigmas[None],
     lambda sigmas: sigmas[:, None],
     lambda sigmas: sigmas.double(),
-    lambda sigmas: sigmas.view(torch.float64) if len(sigmas) % 2 == 0 else sigmas.half(),
+    lambda sigmas: sigmas.flatten().contiguous().view(torch.float64) if sigmas.nbytes % 8 == 0 else sigmas.half(),
     lambda sigmas: sigmas * 0.9,
     lambda sigmas: sigmas * 1e-40,
     lambda sigmas: sigmas * 1e-37,
