@@ -58,8 +58,9 @@ def _adapter(adapter: Adapter) -> Iterator[str]:
     yield from _tuple("attachments", adapter.attachments, _is(Attachment), "Attachment")
     if not isinstance(adapter.logger, str):
         yield f"logger is {_shown(adapter.logger)}, not the name of a logger"
-    if adapter.loads_plugins_since is not None and not _is_version(adapter.loads_plugins_since):
-        yield f"loads_plugins_since is {_shown(adapter.loads_plugins_since)}, not a release or None"
+    for name, release in (("loads_plugins_since", adapter.loads_plugins_since), ("reviewed", adapter.reviewed)):
+        if release is not None and not _is_version(release):
+            yield f"{name} is {_shown(release)}, not a release or None"
 
 
 def _home(home: object) -> Iterator[str]:

@@ -2,31 +2,35 @@
 
 In this order, and the first rung that fails decides:
 
-1. **version**: the installed release lies in the range of one of the binding's forms;
+1. **version**: the installed release lies in the range of one of the binding's forms (`_form_ranges`: an open range ends at
+   the newest recorded release);
 2. **presence**: every target exists in the source;
 3. **signature**: the target's parameters are the recorded ones;
 4. **fingerprint**: the target's code is the code that was read when the form was written, for some release of its range.
 
 Verdicts: ``needed`` (this release stalls here), ``upstreamed`` (it has the fix), ``absent`` (the target is not there),
 ``unknown`` (not seen before).
+
+`judge` reads the functions of what is installed; `judge_records` decides, from records alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
-from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from ._form_ranges import FormRange, covering, form_ranges
 from ._frameworks import Installed
-from .adapting import Binding, Form
+from .adapting import Adapter, Binding, Form
 from .fingerprints._fingerprint import FunctionRecord, SourceUnreadable, fingerprint
 from .fingerprints._releases import Releases
 
 Verdict = Literal["needed", "upstreamed", "absent", "unknown"]
+Records = Mapping[str, FunctionRecord | None]
+"""Target, then what it looks like; None when it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +43,55 @@ class Judgement:
 
 
 def judge(binding: Binding, installed: Installed, releases: Releases) -> Judgement:
-    """Judge one binding against an installed framework."""
+    """Judge one binding against an installed framework; reads source files."""
     try:
         found = _records(binding, installed, releases)
     except SourceUnreadable as error:
+        # Nothing is known of the code then, whatever the version says.
         return Judgement("unknown", f"its source cannot be read: {error}")
+    return judge_records(installed.adapter, binding, installed.version, found, releases)
+
+
+def judge_records(
+    adapter: Adapter, binding: Binding, version: Version | None, found: Records, releases: Releases
+) -> Judgement:
+    """Judge one binding of an adapter against what its functions look like in a release. Reads nothing.
+
+    Args:
+        adapter: the binding's adapter.
+        binding: what to judge.
+        version: that of the release; None when nothing says it.
+        found: each of the binding's ``targets`` and ``depends``.
+        releases: the framework's recorded releases.
+    """
+    release = f"{adapter.framework} {version or 'of unknown version'}"
+    ranges = form_ranges(adapter, binding, releases)
+    fits = covering(ranges, version)
     missing = [target for target in binding.targets if found[target] is None]
-    form = _form_of(binding, installed.version)
     if missing:
-        unexpected = [target for target in missing if not _known_without(target, installed.version, releases)]
-        if unexpected and form is not None and form.status == "needed" and _recorded(unexpected[0], form, releases):
-            return Judgement("unknown", f"{unexpected[0]} is gone, although {form.releases} had it")
-        return Judgement("absent", f"{installed} has no {missing[0]}")
+        unexpected = [target for target in missing if not _known_without(target, version, releases)]
+        if unexpected and fits is not None and fits.form.status == "needed" and fits.known(unexpected[0]):
+            # A release that is known to stall here, with other code than was recorded of it: somebody changed it.
+            return Judgement("unknown", f"{unexpected[0]} is gone, although {fits.form.releases} had it")
+        # Nothing to replace. No reason to warn: it was recorded so, no form expects it, or upstream's fix stays anyway.
+        return Judgement("absent", f"{release} has no {missing[0]}")
     present = {target: record for target, record in found.items() if record is not None}
-    if form is None:
-        return _outside(binding, installed, present, releases)
+    if fits is None:
+        # Whatever the code is, the adapter says nothing of this release: rung 1.
+        return _outside(binding, ranges, release, present)
     for target in (*binding.targets, *binding.depends):
-        if target not in present and _known_without(target, installed.version, releases):
+        if target not in present and _known_without(target, version, releases):
+            # Only `depends` get here: this release was read without it, so its form was written for that.
             continue
-        problem = _difference(target, present.get(target), form, releases)
+        problem = _difference(target, present.get(target), fits)
         if problem:
-            if target in present and _same_body(binding, target, present[target], releases, "upstreamed"):
-                return Judgement("upstreamed", f"{installed} carries the code of a release that has the fix", None)
-            fits = _signatures_fit(binding, form, present, releases)
-            return Judgement("unknown", problem, form if fits else None)
-    return Judgement(form.status, form.why, form)
+            if target in present and _with_code_of(ranges, "upstreamed", target, present[target]):
+                # A backport of the fix into a release that stalled: nothing to do, and nothing to bind by.
+                return Judgement("upstreamed", f"{release} carries the code of a release that has the fix", None)
+            # With the recorded parameters the replacement can be called: the user may insist, and is told how.
+            return Judgement("unknown", problem, fits.form if _signatures_fit(fits, binding, present) else None)
+    # All rungs hold: this is the code that the form was written for.
+    return Judgement(fits.form.status, fits.form.why, fits.form)
 
 
 def _records(binding: Binding, installed: Installed, releases: Releases) -> dict[str, FunctionRecord | None]:
@@ -93,27 +121,6 @@ def _by_module(targets: Iterable[str]) -> dict[str, list[str]]:
     return modules
 
 
-def _form_of(binding: Binding, version: Version | None) -> Form | None:
-    if version is None:
-        return None
-    return next((form for form in binding.forms if _covers(form, version)), None)
-
-
-def _covers(form: Form, version: Version) -> bool:
-    return SpecifierSet(form.releases).contains(version, prereleases=True)
-
-
-@lru_cache
-def _within(form_releases: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    specifier = SpecifierSet(form_releases)
-    return tuple(name for name in names if specifier.contains(Version(name), prereleases=True))
-
-
-def _recorded(target: str, form: Form, releases: Releases) -> list[FunctionRecord]:
-    versions = _within(form.releases, releases.releases())
-    return [record for release in versions if (record := releases.record(target, release)) is not None]
-
-
 def _known_without(target: str, version: Version | None, releases: Releases) -> bool:
     """This very release was read, and does not have the target."""
     if version is None:
@@ -122,12 +129,13 @@ def _known_without(target: str, version: Version | None, releases: Releases) -> 
     return bool(same) and releases.record(target, same[0]) is None
 
 
-def _difference(target: str, found: FunctionRecord | None, form: Form, releases: Releases) -> str | None:
-    known = _recorded(target, form, releases)
+def _difference(target: str, found: FunctionRecord | None, fits: FormRange) -> str | None:
+    """How a function differs from those that a form fits, rungs 3 and 4; None when it does not."""
+    known = fits.known(target)
     if found is None:
         return None if not known else f"{target}, which the replacement relies on, is gone"
     if not known:
-        return f"{target} was never recorded for {form.releases}"
+        return f"{target} was never recorded for {fits.form.releases}"
     signatures = sorted({record.signature for record in known})
     if found.signature not in signatures:
         return f"the signature of {target} changed: expected {' or '.join(signatures)}, found {found.signature}"
@@ -137,31 +145,34 @@ def _difference(target: str, found: FunctionRecord | None, form: Form, releases:
     return None
 
 
-def _same_body(binding: Binding, target: str, found: FunctionRecord, releases: Releases, status: str) -> str | None:
-    """The range of a form of this status that had exactly this code; None when there is none."""
-    for form in binding.forms:
-        if form.status == status and any(r.fingerprint == found.fingerprint for r in _recorded(target, form, releases)):
-            return form.releases
-    return None
+def _with_code_of(ranges: Iterable[FormRange], status: str, target: str, found: FunctionRecord) -> FormRange | None:
+    """The first form of this status that fits exactly this code; None when none does."""
+    alike = (one for one in ranges if one.form.status == status)
+    return next((one for one in alike if any(known.fingerprint == found.fingerprint for known in one.known(target))), None)
 
 
-def _outside(binding: Binding, installed: Installed, present: dict[str, FunctionRecord], releases: Releases) -> Judgement:
-    ranges = " or ".join(form.releases for form in binding.forms)
+def _outside(
+    binding: Binding, ranges: tuple[FormRange, ...], release: str, present: Mapping[str, FunctionRecord]
+) -> Judgement:
+    """Judge a release that no form covers, by whether its code is known from another one."""
+    seen = " or ".join(one.form.releases for one in ranges)
     for status in ("upstreamed", "needed"):
-        same = [_same_body(binding, target, present[target], releases, status) for target in present]
-        if all(same):
+        same = [_with_code_of(ranges, status, target, present[target]) for target in present]
+        first = same[0] if all(same) else None
+        if first is not None:
             if status == "upstreamed":
-                return Judgement("upstreamed", f"not seen before, but its code is that of {same[0]}")
-            form = next(form for form in binding.forms if form.releases == same[0])
-            return Judgement(
-                "unknown", f"{installed} was not seen before (seen: {ranges}); its code is that of {same[0]}", form
-            )
-    fits = (form for form in reversed(binding.forms) if _signatures_fit(binding, form, present, releases))
-    return Judgement("unknown", f"{installed} was not seen before (seen: {ranges}), and its code is new", next(fits, None))
+                # Replacing nothing is safe in a release that nobody read, so the good news may be told.
+                return Judgement("upstreamed", f"not seen before, but its code is that of {first.form.releases}")
+            # It stalls, but what is called around these functions may have changed: the user decides.
+            why = f"{release} was not seen before (seen: {seen}); its code is that of {first.form.releases}"
+            return Judgement("unknown", why, first.form)
+    # New code. The newest form whose replacement can be called at all is offered to a user who insists.
+    fitting = (one.form for one in reversed(ranges) if _signatures_fit(one, binding, present))
+    return Judgement("unknown", f"{release} was not seen before (seen: {seen}), and its code is new", next(fitting, None))
 
 
-def _signatures_fit(binding: Binding, form: Form, present: dict[str, FunctionRecord], releases: Releases) -> bool:
+def _signatures_fit(fits: FormRange, binding: Binding, present: Mapping[str, FunctionRecord]) -> bool:
+    """Whether a form's replacements take the parameters that the targets have."""
     return all(
-        present[target].signature in {record.signature for record in _recorded(target, form, releases)}
-        for target in binding.targets
+        present[target].signature in {record.signature for record in fits.known(target)} for target in binding.targets
     )

@@ -15,7 +15,9 @@ class Form:
     """One form that upstream's code took over a range of releases.
 
     Attributes:
-        releases: a version specifier, closed at the newest release whose code was read: ``">=0.20.0,<0.22"``.
+        releases: a version specifier. Closed where the code changed so that this form no longer fits: ``">=0.20.0,<0.22"``;
+            open otherwise: ``">=0.22.0"``, which ends at the newest release that ``releases.json`` has, and there fits the
+            code of the releases up to `Adapter.reviewed` (of the first in the range, where that is a later one).
         status: ``needed`` where this form stalls (bound by default), ``upstreamed`` where it does not (bound only when
             the user names an implementation).
         why: what it costs, or which change fixed it.
@@ -86,6 +88,9 @@ class Adapter:
         distributions: names the package is distributed under; the installed one gives the version.
         bindings: what is bound.
         home: the package that holds ``releases.json`` (usually ``__name__``).
+        reviewed: the newest release in which every change of the recorded functions was read, so that the open forms are
+            known to fit its code. Only a release that changes something moves it. None: open forms fit the code of the
+            first release in their range alone.
         logger: the logger whose handlers reach the framework's own log.
         loads_plugins_since: the release from which the framework itself loads our plugin in every process; older ones are
             entered through ``syncfree.pth``. None: always through ``syncfree.pth``.
@@ -100,3 +105,4 @@ class Adapter:
     logger: str = "syncfree"
     loads_plugins_since: str | None = None
     attachments: tuple[Attachment, ...] = ()
+    reviewed: str | None = None

@@ -15,4 +15,5 @@ ADAPTER = Adapter(
     distributions=("diffusers",),
     bindings=(unipc.BINDING, helios.BINDING, progress_bar.BINDING, *schedules.BINDINGS),
     home=__name__,
+    reviewed="0.42.1",
 )

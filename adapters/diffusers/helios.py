@@ -10,7 +10,7 @@ from syncfree.adapting import Binding, Form
 
 _SCHEDULER = "diffusers.schedulers.scheduling_helios:HeliosScheduler"
 _FORM = UniPCForm(
-    ">=0.37.0,<=0.42.1", "sigmas", "12 host syncs per step at order 2: lists of device scalars", flow="clamped_flow"
+    ">=0.37.0", "sigmas", "12 host syncs per step at order 2: lists of device scalars", flow="clamped_flow"
 )
 
 

@@ -31,6 +31,6 @@ BINDING = Binding(
     targets=("diffusers.pipelines.pipeline_utils:DiffusionPipeline.progress_bar",),
     forms=(
         Form(">=0.35.0,<0.37", "needed", "one bar per process", (_compose,)),
-        Form(">=0.37.0,<=0.42.1", "upstreamed", "hidden off rank 0 by diffusers itself", None),
+        Form(">=0.37.0", "upstreamed", "hidden off rank 0 by diffusers itself", None),
     ),
 )

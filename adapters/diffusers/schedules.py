@@ -20,8 +20,6 @@ from .lcm import scalings_from_a_table
 from .ltx_euler_ancestral import sigmas_answer_on_the_host
 from .sasolver import tau_of_host_timesteps
 
-NEWEST = "0.42.1"
-
 
 class Scheduler(NamedTuple):
     """One scheduler class.
@@ -43,7 +41,7 @@ class Scheduler(NamedTuple):
     @property
     def releases(self) -> str:
         """The version specifier."""
-        return f">={self.since},<={NEWEST}"
+        return f">={self.since}"
 
 
 _INDEX: dict[str, Compose] = {"index_for_timestep": index_on_the_host}

@@ -1,4 +1,4 @@
-"""SGLang diffusion (``sglang.multimodal_gen``), 0.5.9 to 0.5.23.
+"""SGLang diffusion (``sglang.multimodal_gen``), from 0.5.9.
 
 From 0.5.21 SGLang runs the entry point group ``sglang.multimodal_gen.plugins`` in every process. The
 processes of older releases that denoise load no plugins; ``syncfree.pth`` is the way into them.
@@ -64,6 +64,7 @@ ADAPTER = Adapter(
         progress_bar.ALL_STAGES,
     ),
     home=__name__,
+    reviewed="0.5.23",
     logger=early_logger("sglang.multimodal_gen.syncfree", None, _LAYOUT),
     loads_plugins_since="0.5.21",
     attachments=(

@@ -162,7 +162,7 @@ BINDING = Binding(
             "wrapped for breakable graphs; upstream overlaps where a model asks for it",
             None,
         ),
-        Form(">=0.5.18,<=0.5.23", "upstreamed", "exchanges Q, K and V through one function", None),
+        Form(">=0.5.18", "upstreamed", "exchanges Q, K and V through one function", None),
     ),
     compiled=True,
     note="compiled regions keep the choice that they were traced with",

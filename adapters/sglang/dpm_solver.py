@@ -15,7 +15,7 @@ from syncfree.adapting import Binding, Form
 from .schedules import schedule_upload
 
 _SCHEDULER = "sglang.multimodal_gen.runtime.models.schedulers.scheduling_dpm_solver_multistep:DPMSolverMultistepScheduler"
-_RELEASES = ">=0.5.10,<=0.5.23"
+_RELEASES = ">=0.5.10"
 
 
 def _step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ _SCHEDULERS = "sglang.multimodal_gen.runtime.models.schedulers"
 BINDING = unipc_binding(
     f"{_SCHEDULERS}.scheduling_flow_unipc_multistep:FlowUniPCMultistepScheduler",
     UniPCForm(
-        ">=0.5.9,<=0.5.23",
+        ">=0.5.9",
         "sigmas",
         "no host sync at order 2 (2 per step at order 3), about 100 launches per step",
         status="upstreamed",

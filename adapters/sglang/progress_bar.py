@@ -104,7 +104,7 @@ ALL_STAGES = Binding(
             compose=(_compose_for_all_stages,),
         ),
         Form(
-            releases=">=0.5.14,<=0.5.23",
+            releases=">=0.5.14",
             status="upstreamed",
             why="SGLang #27041",
             compose=(_compose_hidden_in_warmup,),

@@ -162,7 +162,7 @@ PREFIX = Binding(
         Form(">=0.5.16,<0.5.18", "needed", THREE, (_compose_prefix_grouped,)),
         Form(">=0.5.18,<0.5.20", "needed", THREE, (_compose_prefix_beside,)),
         Form(">=0.5.20,<0.5.22", "needed", THREE, (_compose_prefix_masked,)),
-        Form(">=0.5.22,<=0.5.23", "upstreamed", "exchanges Q, K and V through one function", None),
+        Form(">=0.5.22", "upstreamed", "exchanges Q, K and V through one function", None),
     ),
     compiled=True,
     note=_NOTE,
@@ -174,7 +174,7 @@ SUFFIX = Binding(
     forms=(
         Form(">=0.5.10,<0.5.18", "upstreamed", "turns the suffix into a prefix, and takes that path", None),
         Form(">=0.5.18,<0.5.22", "needed", THREE, (_compose_suffix,)),
-        Form(">=0.5.22,<=0.5.23", "upstreamed", "exchanges Q, K and V through one function", None),
+        Form(">=0.5.22", "upstreamed", "exchanges Q, K and V through one function", None),
     ),
     compiled=True,
     note=_NOTE,

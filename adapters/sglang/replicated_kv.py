@@ -82,7 +82,7 @@ BINDING = Binding(
     forms=(
         Form(">=0.5.13,<0.5.18", "upstreamed", "SGLang #27143: overlapped on CUDA", (_compose,)),
         Form(">=0.5.18,<0.5.22", "upstreamed", "SGLang #27143: overlapped on CUDA", (_compose_beside,)),
-        Form(">=0.5.22,<=0.5.23", "upstreamed", "SGLang #27143: overlapped on CUDA", (_compose_beside_pipeline,)),
+        Form(">=0.5.22", "upstreamed", "SGLang #27143: overlapped on CUDA", (_compose_beside_pipeline,)),
     ),
     compiled=True,
     note="compiled regions keep the choice that they were traced with",

@@ -23,7 +23,7 @@ def _compose(rotate: Callable[..., Any], upstream: Callable[..., Any]) -> Callab
 BINDING = Binding(
     hook="rotary_embedding",
     targets=("sglang.multimodal_gen.runtime.layers.rotary_embedding.mrope:qwen3_apply_rotary_pos_emb",),
-    forms=(Form(">=0.5.13,<=0.5.23", "upstreamed", "SGLang #27041; the tables are sliced twice", (_compose,)),),
+    forms=(Form(">=0.5.13", "upstreamed", "SGLang #27041; the tables are sliced twice", (_compose,)),),
     compiled=True,
     note="compiled regions keep the choice that they were traced with",
 )

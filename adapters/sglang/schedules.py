@@ -13,7 +13,7 @@ from __future__ import annotations
 from syncfree.adapters.host_timesteps import index_on_the_host, schedule_made_on_the_host
 from syncfree.adapting import Binding, Form
 
-RELEASES = ">=0.5.9,<=0.5.23"
+RELEASES = ">=0.5.9"
 _SCHEDULERS = "sglang.multimodal_gen.runtime.models.schedulers"
 _CLASSES = (
     f"{_SCHEDULERS}.scheduling_flow_unipc_multistep:FlowUniPCMultistepScheduler",
@@ -43,5 +43,5 @@ def schedule_upload(scheduler: str, releases: str = RELEASES) -> Binding:
 BINDINGS = (
     *(make(scheduler) for scheduler in _CLASSES for make in (schedule_upload, _host_timestep)),
     schedule_upload(f"{_SCHEDULERS}.scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler"),
-    schedule_upload(f"{_SCHEDULERS}.scheduling_helios:HeliosScheduler", ">=0.5.10,<=0.5.23"),
+    schedule_upload(f"{_SCHEDULERS}.scheduling_helios:HeliosScheduler", ">=0.5.10"),
 )

@@ -41,7 +41,7 @@ def _compose(exchange: Exchange, upstream: Method) -> Method:
 BINDING = Binding(
     hook="sequence_parallel_all_to_all",
     targets=("sglang.multimodal_gen.runtime.layers.attention.turbo_layer:async_a2a_communicate",),
-    forms=(Form(">=0.5.9,<=0.5.23", "upstreamed", "overlapped on a side stream", (_compose,)),),
+    forms=(Form(">=0.5.9", "upstreamed", "overlapped on a side stream", (_compose,)),),
     compiled=True,
     note="compiled regions keep the choice that they were traced with",
 )

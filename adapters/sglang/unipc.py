@@ -12,6 +12,6 @@ _SCHEDULERS = "sglang.multimodal_gen.runtime.models.schedulers"
 BINDING = unipc_binding(
     f"{_SCHEDULERS}.scheduling_unipc_multistep:UniPCMultistepScheduler",
     UniPCForm(">=0.5.9,<0.5.13", "sigmas", "6 host syncs per step at order 2: scalar lists, [0.5] and linalg.solve"),
-    UniPCForm(">=0.5.13,<=0.5.23", "sigmas", "2 host syncs per step at order 2: [0.5] and linalg.solve"),
+    UniPCForm(">=0.5.13", "sigmas", "2 host syncs per step at order 2: [0.5] and linalg.solve"),
     depends=(f"{_SCHEDULERS}.unipc:compute_unipc_bh_coefficients",),
 )

@@ -82,7 +82,7 @@ BINDING = Binding(
             compose=(_compose_with_role,),
         ),
         Form(
-            releases=">=0.5.22,<=0.5.23",
+            releases=">=0.5.22",
             status="upstreamed",
             why="SGLang #24366, with transports of its own that stay upstream's",
             compose=(_compose_beside_transports,),

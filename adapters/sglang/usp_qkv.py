@@ -62,7 +62,7 @@ BINDING = Binding(
     depends=(f"{USP}:_usp_input_all_to_all", f"{USP}:_can_use_packed_qkv_a2a_4d"),
     forms=(
         Form(">=0.5.18,<0.5.22", "upstreamed", _WHY, (_compose,)),
-        Form(">=0.5.22,<=0.5.23", "upstreamed", _WHY, (_compose_beside_transports,)),
+        Form(">=0.5.22", "upstreamed", _WHY, (_compose_beside_transports,)),
     ),
     compiled=True,
     note="compiled regions keep the choice that they were traced with",

@@ -58,11 +58,11 @@ DECODE = Binding(
     targets=("sglang.multimodal_gen.runtime.models.vaes.wanvae:AutoencoderKLWan.decode",),
     forms=(
         Form(">=0.5.9,<0.5.13", "needed", "the clip is copied again for every chunk", (_compose_decode,)),
-        Form(">=0.5.13,<=0.5.23", "upstreamed", "SGLang #27041", None),
+        Form(">=0.5.13", "upstreamed", "SGLang #27041", None),
     ),
 )
 POSTPROCESS = Binding(
     hook="postprocess",
     targets=(f"{_STAGES}.model_specific_stages.cosmos3:Cosmos3DecodingStage._postprocess_tensor",),
-    forms=(Form(">=0.5.13,<=0.5.23", "upstreamed", "SGLang #27041", (_compose_postprocess,)),),
+    forms=(Form(">=0.5.13", "upstreamed", "SGLang #27041", (_compose_postprocess,)),),
 )

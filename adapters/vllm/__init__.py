@@ -59,6 +59,7 @@ ADAPTER = Adapter(
         draft_handover.BINDING,
     ),
     home=__name__,
+    reviewed="0.33.0",
     logger=early_logger("vllm.syncfree", "vllm", _LAYOUT, os.environ.get("VLLM_LOGGING_LEVEL", "INFO").upper()),
     attachments=(workers.COMPARISON, workers.REPORT),
 )

@@ -45,7 +45,7 @@ BINDING = Binding(
             compose=(_compose, _compose_with_drafts),
         ),
         Form(
-            releases=">=0.22.0,<=0.33.0",
+            releases=">=0.22.0",
             status="upstreamed",
             why="vLLM #41429 fills; still one kernel per matching word",
             compose=(_compose, _compose_with_drafts),

@@ -122,6 +122,6 @@ BINDING = Binding(
     forms=(
         Form(">=0.19.0,<0.20", "needed", _STALLS, (_compose_0_19,)),
         Form(">=0.20.0,<0.22", "needed", _STALLS, (_compose,)),
-        Form(">=0.22.0,<=0.33.0", "upstreamed", "vLLM #41429 passes the step's metadata on", None),
+        Form(">=0.22.0", "upstreamed", "vLLM #41429 passes the step's metadata on", None),
     ),
 )

@@ -88,7 +88,7 @@ BINDING = Binding(
             compose=(_compose_exchange, _compose_conclusion),
         ),
         Form(
-            releases=">=0.22.0,<=0.33.0",
+            releases=">=0.22.0",
             status="upstreamed",
             why="vLLM #41429 fills the tensor on the host (in pinned memory from 0.30)",
             compose=(_compose_exchange, _compose_conclusion),

@@ -203,7 +203,7 @@ BINDING = Binding(
         Form(">=0.28.0,<0.29", "upstreamed", _WHY, (_compose_from_0_28,)),
         Form(">=0.29.0,<0.30", "upstreamed", _WHY, (_compose_from_0_29,)),
         Form(">=0.30.0,<0.33", "upstreamed", _WHY, (_compose_from_0_30,)),
-        Form(">=0.33.0,<=0.33.0", "upstreamed", "a cheaper exchange over Gloo; " + _WHY, (_compose_from_0_33,)),
+        Form(">=0.33.0", "upstreamed", "a cheaper exchange over Gloo; " + _WHY, (_compose_from_0_33,)),
     ),
     note="Model Runner V2 only",
 )

@@ -61,7 +61,7 @@ BINDING = Binding(
     forms=(
         Form(">=0.18.1,<0.22", "needed", _BLOCKS, (_compose_two_rows,)),
         Form(">=0.22.0,<0.29", "needed", _LOOPS, (_compose_two_rows,)),
-        Form(">=0.29.0,<=0.33.0", "needed", _LOOPS, (_compose,)),
+        Form(">=0.29.0", "needed", _LOOPS, (_compose,)),
     ),
     note="an adapter that is in no slot is left to vLLM, which raises",
 )

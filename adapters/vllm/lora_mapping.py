@@ -69,7 +69,7 @@ BINDING = Binding(
     depends=(f"{_META}.prepare_tensors", f"{_META}._reset", "vllm.lora.punica_wrapper.utils:convert_mapping"),
     forms=(
         Form(
-            releases=">=0.18.1,<=0.33.0",
+            releases=">=0.18.1",
             status="needed",
             why="the mapping, which the host knows, is sorted and counted on the device and read back, twice per change",
             compose=(_compose,),

@@ -22,7 +22,7 @@ BINDING = Binding(
     depends=(f"{_TORCH_UTILS}:make_tensor_with_pad", f"{_TORCH_UTILS}:make_ndarray_with_pad"),
     forms=(
         Form(
-            releases=">=0.18.1,<=0.33.0",
+            releases=">=0.18.1",
             status="needed",
             why="every step converts and uploads all tokens that all requests ever generated",
             compose=(_compose,),

@@ -53,7 +53,7 @@ BINDING = Binding(
             compose=(_compose,),
         ),
         Form(
-            releases=">=0.22.0,<=0.33.0",
+            releases=">=0.22.0",
             status="upstreamed",
             why="vLLM #41429 fills instead",
             compose=(_compose,),

@@ -32,7 +32,7 @@ BINDING = Binding(
     targets=("vllm.v1.worker.gpu_model_runner:_copy_pooler_output_to_cpu",),
     forms=(
         Form(
-            releases=">=0.18.1,<=0.33.0",
+            releases=">=0.18.1",
             status="needed",
             why="where a part of the batch is finished, a blocking upload waits for the whole forward pass",
             compose=(_compose,),

@@ -67,7 +67,7 @@ BINDING = Binding(
         Form(">=0.18.1,<0.19", "needed", _STALLS, (_compose_from(_lengths_of_buffer),)),
         Form(">=0.19.0,<0.22", "needed", _STALLS, (_compose_from(_lengths),)),
         Form(">=0.22.0,<0.30", "upstreamed", "vLLM #41429 uses lengths on the host", (_compose_from(_lengths),)),
-        Form(">=0.30.0,<=0.33.0", "upstreamed", "vLLM #41429 uses lengths on the host", (_compose_with_lookback,)),
+        Form(">=0.30.0", "upstreamed", "vLLM #41429 uses lengths on the host", (_compose_with_lookback,)),
     ),
     note="Model Runner V1 only",
 )

@@ -66,7 +66,7 @@ BINDING = Binding(
             compose=(_compose_logits,),
         ),
         Form(
-            releases=">=0.22.0,<=0.33.0",
+            releases=">=0.22.0",
             status="upstreamed",
             why="vLLM #41429 builds the matrices in pinned memory",
             compose=(_compose_logprobs,),

@@ -20,7 +20,7 @@ BINDING = Binding(
     targets=("vllm.v1.sample.logits_processor.builtin:MinTokensLogitsProcessor._mask_stop_token_logits",),
     forms=(
         Form(
-            releases=">=0.29.0,<=0.33.0",
+            releases=">=0.29.0",
             status="needed",
             why="every step with min_tokens and structured output waits for the sizes of four selections",
             compose=(_compose,),

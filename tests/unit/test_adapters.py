@@ -89,6 +89,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "home module": ({"home": "json.decoder"}, "home: json.decoder is not a package"),
     "logger": ({"logger": None}, "logger is None, not the name of a logger"),
     "release": ({"loads_plugins_since": "soon"}, "loads_plugins_since is 'soon', not a release or None"),
+    "reviewed": ({"reviewed": "all"}, "reviewed is 'all', not a release or None"),
     "release number": ({"loads_plugins_since": 1.2}, "loads_plugins_since is 1.2, not a release or None"),
     "bindings none": ({"bindings": None}, "bindings is None, not a tuple of Binding"),
     "bindings list": ({"bindings": [BINDING]}, "bindings is [Binding(hook='postprocess'"),

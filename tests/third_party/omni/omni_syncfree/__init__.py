@@ -11,7 +11,7 @@ from syncfree.adapting import Adapter, Binding, Form
 
 from .sigmas import sigmas_on_the_device
 
-RELEASES = ">=0.30.0,<=0.30.0"
+RELEASES = ">=0.30.0"
 SCHEDULER = "vllm_omni.diffusion.models.schedulers.scheduling_flow_unipc_multistep:FlowUniPCMultistepScheduler"
 
 ADAPTER = Adapter(
