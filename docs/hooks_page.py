@@ -1,6 +1,7 @@
 """The table of hooks, from the contracts, the plugins, the adapters' forms and their recorded releases.
 
-A verdict for a recorded release is what `syncfree doctor` says where that release is installed unchanged.
+A verdict for a recorded release is what `syncfree doctor` says where that release is installed unchanged: both ask
+`judge_records`, doctor with what it read in the installed files, this page with what was recorded of the release.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from syncfree._entry_points import ORIGIN, Point
+from syncfree._form_ranges import covering, form_ranges
 from syncfree._hook import PROJECT, Hook
+from syncfree._judge import judge_records
 from syncfree._own_entry_points import PLUGINS
 from syncfree._plugins import Plugins
 from syncfree.adapters import diffusers, sglang, vllm
@@ -32,8 +35,8 @@ each release in `releases.json` beside the adapter, and the form of the adapter 
 * **upstreamed**: the release has the change. Bound only when you name an implementation; *stays upstream's* where it
   cannot be replaced.
 * **absent**: the release does not have the function.
-* **unknown**: it has the function, but no form covers it. Refused, unless `SYNCFREE_ALLOW_UNKNOWN` names the hook and
-  the parameters are known.
+* **unknown**: it has the function, but no form covers it, or none fits its code. Refused, unless
+  `SYNCFREE_ALLOW_UNKNOWN` names the hook and the parameters are known.
 
 A release that is not in the list is `unknown`, unless it lies in the range of a form and its code is the recorded one,
 or its code is that of a release that has the fix. `syncfree doctor` says what holds for what is installed;
@@ -91,9 +94,9 @@ def plugins() -> Plugins:
     return found
 
 
-def stretches(binding: Binding, recorded: Releases) -> list[Stretch]:
+def stretches(adapter: Adapter, binding: Binding, recorded: Releases) -> list[Stretch]:
     """The verdicts on a binding over the recorded releases, in order."""
-    judged = [(name, *verdict(binding, name, recorded)) for name in recorded.names]
+    judged = [(name, *verdict(adapter, binding, name, recorded)) for name in recorded.names]
     found: list[Stretch] = []
     for (said, why, replaceable), group in groupby(judged, key=lambda one: one[1:]):
         names = [name for name, *_ in group]
@@ -101,14 +104,18 @@ def stretches(binding: Binding, recorded: Releases) -> list[Stretch]:
     return found
 
 
-def verdict(binding: Binding, release: str, recorded: Releases) -> tuple[str, str, bool]:
-    """Verdict on a recorded release, its reason, and whether there is a replacement there; see ``registry/_judge.py``."""
-    if any(recorded.record(target, release) is None for target in binding.targets):
+def verdict(adapter: Adapter, binding: Binding, release: str, recorded: Releases) -> tuple[str, str, bool]:
+    """Verdict on a recorded release, its reason, and whether there is a replacement that is bound without an override."""
+    version = Version(release)
+    found = {target: recorded.record(target, release) for target in (*binding.targets, *binding.depends)}
+    judged = judge_records(adapter, binding, version, found, recorded)
+    # Where doctor's sentence names the one release that is installed, a row of the page is about several.
+    if judged.verdict == "absent":
         return "absent", "", False
-    for form in binding.forms:
-        if SpecifierSet(form.releases).contains(release, prereleases=True):
-            return form.status, form.why, form.compose is not None
-    return "unknown", "no form of the adapter covers it", False
+    if judged.verdict == "unknown":
+        covered = covering(form_ranges(adapter, binding, recorded), version) is not None
+        return "unknown", judged.reason if covered else "no form of the adapter covers it", False
+    return judged.verdict, judged.reason, judged.form is not None and judged.form.compose is not None
 
 
 def _section(hook: Hook, found: Plugins) -> str:
@@ -137,7 +144,7 @@ def _rows(adapter: Adapter, hook: str) -> Iterator[str]:
     recorded = load_releases(adapter.home)
     alike: dict[tuple[Stretch, ...], list[Binding]] = {}
     for binding in _bindings(adapter, hook):
-        alike.setdefault(tuple(stretches(binding, recorded)), []).append(binding)
+        alike.setdefault(tuple(stretches(adapter, binding, recorded)), []).append(binding)
     for verdicts, bindings in alike.items():
         targets = ", ".join(f"`{target.split(':')[1]}`" for binding in bindings for target in binding.targets)
         notes = dict.fromkeys(binding.note for binding in bindings if binding.note)
@@ -155,7 +162,7 @@ def _bound_somewhere(adapter: Adapter, hook: str) -> tuple[list[str], list[str]]
     verdicts: dict[str, set[str]] = {name: set() for name in recorded.names}
     for binding in _bindings(adapter, hook):
         for name in recorded.names:
-            judged, _, replaceable = verdict(binding, name, recorded)
+            judged, _, replaceable = verdict(adapter, binding, name, recorded)
             if replaceable:
                 verdicts[name].add(judged)
     needed = [name for name in recorded.names if "needed" in verdicts[name]]

@@ -8,17 +8,17 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from packaging.version import Version
 
 import syncfree
 from docs import hooks_page
 from docs.__main__ import stale
-from syncfree import _judge, _select
-from syncfree._frameworks import Installed
+from syncfree import _select
 from syncfree._runtime import Runtime
-from syncfree.adapting import Adapter
+from syncfree.adapting import Adapter, Form
 from syncfree.fingerprints._releases import load_releases
 from syncfree.hooks import HOOKS
+
+from .made_up import REDUCE, SLOW, MadeUp, compose_reduce, reduce_binding
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = ("README.md", "CHANGELOG.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md")))
@@ -44,22 +44,31 @@ def test_generated_pages_are_current() -> None:
     assert stale(["README.md", "docs/hooks.md"]) == [], "run `make docs`"
 
 
-@pytest.mark.parametrize("adapter", hooks_page.ADAPTERS, ids=lambda adapter: adapter.framework)
-def test_a_verdict_in_the_table_is_that_of_doctor(adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded = load_releases(adapter.home)
-    for release in recorded.names:
-        installed = Installed(adapter, Version(release), adapter.package, ROOT)
-        # Instead of reading the release's source: what was recorded of it.
-        for binding in adapter.bindings:
-            functions = (*binding.targets, *binding.depends)
-            records = {target: recorded.record(target, release) for target in functions}
-            monkeypatch.setattr(_judge, "_records", lambda *_, records=records: records)
-            judged = _judge.judge(binding, installed, recorded)
-            verdict, why, replaceable = hooks_page.verdict(binding, release, recorded)
-            assert verdict == judged.verdict, f"{binding.label}, {release}"
-            if judged.verdict in ("needed", "upstreamed"):
-                assert judged.form is not None
-                assert (why, replaceable) == (judged.reason, judged.form.compose is not None)
+JUDGED = {
+    "0.9": ("unknown", "no form of the adapter covers it", False),
+    "1.0": ("needed", "it stalls", True),
+    "2.0": ("absent", "", False),
+    "3.0": ("upstreamed", "it is done there", False),
+    "3.1": ("unknown", f"the code of {REDUCE} changed: expected ", False),
+}
+
+
+@pytest.mark.parametrize("release", JUDGED)
+def test_a_verdict_in_the_table_is_that_of_doctor(made_up: MadeUp, release: str) -> None:
+    """The page asks with recorded functions what doctor asks with those in the installed files."""
+    fast = SLOW.replace('["upstream", ', '["fast", ')
+    for version, source in zip(JUDGED, (SLOW, SLOW, "", fast, fast.replace("list(local)", "local")), strict=True):
+        made_up.release(version, source)
+    made_up.record(REDUCE)
+    needed = Form(">=1.0,<3", "needed", "it stalls", (compose_reduce,))
+    adapter = made_up.adapter(reduce_binding(needed, Form(">=3.0", "upstreamed", "it is done there", None)))
+    made_up.install(release)
+    entry = syncfree.load("made_up").entry("dp_all_reduce")
+    found = hooks_page.verdict(adapter, adapter.bindings[0], release, load_releases(adapter.home))
+    expected, why, replaceable = JUDGED[release]
+    assert (found[0], found[2]) == (entry.verdict, replaceable) == (expected, replaceable)
+    assert found[1].startswith(why)
+    assert found[1] in entry.reason or why == JUDGED["0.9"][1]
 
 
 @pytest.mark.parametrize("hook", HOOKS)
