@@ -61,6 +61,8 @@ def _adapter(adapter: Adapter) -> Iterator[str]:
     for name, release in (("loads_plugins_since", adapter.loads_plugins_since), ("reviewed", adapter.reviewed)):
         if release is not None and not _is_version(release):
             yield f"{name} is {_shown(release)}, not a release or None"
+    if adapter.server_plans is not None and not callable(adapter.server_plans):
+        yield f"server_plans is {_shown(adapter.server_plans)}, not a function or None"
 
 
 def _home(home: object) -> Iterator[str]:

@@ -17,16 +17,19 @@ GROUP = "syncfree.adapters"
 
 
 class Adapters:
-    """Adapters by framework; one that cannot be loaded, whatever it raises, is reported in ``broken`` and left out.
-
-    Raises:
-        KeyboardInterrupt: the only thing of what an adapter raises that is passed on.
-    """
+    """Adapters by framework; ``broken`` says which of the installed ones were left out, and why."""
 
     def __init__(self) -> None:
         self._found: dict[str, Adapter] = {}
         self._origin: dict[str, str] = {}
         self.broken: list[str] = []
+
+    def discover(self) -> Adapters:
+        """Load every adapter of the entry point group; report what cannot be loaded, whatever it raises. Returns itself.
+
+        Raises:
+            KeyboardInterrupt: the only thing of what an adapter raises that is passed on.
+        """
         for point in find(GROUP).points:
             try:
                 with attributed_to(f"adapter of {point.distribution}"):
@@ -35,6 +38,7 @@ class Adapters:
             except PluginError as error:
                 reason = one_line(error, 2 * LONGEST).removeprefix(f"adapter of {point.distribution}: ")
                 self.broken.append(f"adapter {point.name!r} of {point.distribution}: {reason}")
+        return self
 
     def add(self, adapter: object, origin: str = "the program", *, checked: bool = False) -> None:
         """Take an adapter in; ``checked``: what is in it is known to be right.

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import gc
-import os
-from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ._errors import SelectionError, SyncfreeError
+from ._errors import SyncfreeError
 from ._log import log_of
 from ._plan import Plan
 from ._plugins import describe
 from ._runtime import RUNTIME
-from ._select import is_off
 from ._slot import Counts
 from ._version import __version__
 
@@ -34,11 +31,10 @@ def load(framework: str) -> Plan:
         SelectionError: a wrong name in the environment or the configuration file, an explicit choice that cannot be met,
             or a framework that is not installed. It is logged at ERROR, and nothing is bound.
     """
-    with suppress(SelectionError):  # raised again below, where it is logged
-        if is_off(os.environ):
-            return plan()
     log = log_of()
     try:
+        if not RUNTIME.enabled:
+            return plan()
         adapter_log = log_of(RUNTIME.adapters().get(framework).logger)
         log = adapter_log
         fresh = RUNTIME.load(framework)

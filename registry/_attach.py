@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from ._errors import BindingError, describe_error
-from ._namespace import ABSENT, is_class, namespace
+from ._namespace import ABSENT
 from ._patch_owner import described
+from ._placement import Placement, look_up
+from ._target import parse
 from .adapting import Attachment
 
 _left_behind: dict[tuple[str, int], Attached] = {}
 """Attachments that could not be taken out because somebody had patched over them, by target and identity of what was placed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attached:
-    """An attachment in its place; ``original`` is what the owner had under that name, `ABSENT` for nothing."""
+class _Switch:
+    """What an attached function calls: what the adapter made, or upstream's once the attachment has been undone."""
 
-    target: str
-    module: ModuleType
-    owner: Any
-    name: str
-    original: Any
-    placed: Any
+    __slots__ = ("function",)
 
-    def take_out(self) -> str | None:
-        """Put back what was there; say so when somebody has replaced it since."""
-        there = namespace(self.owner).get(self.name, ABSENT)
-        if there is not self.placed:
-            _left_behind[self.target, id(self.placed)] = self
-            by = "deleted" if there is ABSENT else f"replaced by {described(there, self.module)}"
-            return f"{self.target} was {by} after syncfree attached to it"
-        if self.original is ABSENT:
-            delattr(self.owner, self.name)
-        else:
-            setattr(self.owner, self.name, self.original)
-        return None
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+
+@dataclass
+class Attached(Placement):
+    """An attachment in its place."""
+
+    switch: _Switch
+
+    def undo(self) -> str | None:
+        """Put back what was there; return a sentence when somebody has replaced it since.
+
+        Who still calls the attached function, such as a patch over it, reaches upstream's from now on.
+        """
+        if self.original is not ABSENT:
+            self.switch.function = self.original
+        if self.take_out():
+            return None
+        _left_behind[str(self.target), id(self.placed)] = self
+        by = "deleted" if self.current is ABSENT else f"replaced by {described(self.current, self.module)}"
+        return f"{self.target} was {by} after syncfree attached to it"
 
 
 def attach(attachment: Attachment, module: ModuleType) -> Attached:
@@ -46,27 +54,35 @@ def attach(attachment: Attachment, module: ModuleType) -> Attached:
     Raises:
         BindingError: the place is not there, the name is taken although the attachment adds one, or `Attachment.make` raises.
     """
-    owner: Any = module
-    *path, name = attachment.target.split(":")[1].split(".")
-    for part in path:
-        owner = namespace(owner).get(part)
-        if not is_class(owner):
-            raise BindingError(
-                f"{attachment.target}: there is no {part} in the loaded module, so {attachment.purpose} is missing"
-            )
-    original = namespace(owner).get(name, ABSENT)
+    target, missing = parse(attachment.target), f"so {attachment.purpose} is missing"
+    try:
+        owner, original = look_up(module, target)
+    except BindingError as error:
+        raise BindingError(f"{error}, {missing}") from error
     while (ours := _left_behind.get((attachment.target, id(original)))) is not None:
         original = ours.original  # whoever had patched over it has taken that patch out since
     if (original is ABSENT) is not attachment.adds:
-        there = "is not there" if original is ABSENT else "is there already"
-        raise BindingError(f"{attachment.target} {there}, so {attachment.purpose} is missing")
+        state = "is not there" if original is ABSENT else "is there already"
+        raise BindingError(f"{target} {state}, {missing}")
     try:
-        placed = attachment.make(None if attachment.adds else original)
-        setattr(owner, name, placed)
+        made = attachment.make(None if attachment.adds else original)
+        switch = _Switch(made)
+        attached = Attached(target, module, owner, original, _calling(switch), switch)
+        attached.put()
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise BindingError(
-            f"{attachment.target}: the adapter failed, so {attachment.purpose} is missing: {describe_error(error)}"
-        ) from error
-    return Attached(attachment.target, module, owner, name, original, placed)
+        raise BindingError(f"{target}: the adapter failed, {missing}: {describe_error(error)}") from error
+    return attached
+
+
+def _calling(switch: _Switch) -> Any:
+    """Return a function that calls what the switch has; what is no plain function is returned itself."""
+    if type(switch.function) is not FunctionType:
+        return switch.function
+
+    @functools.wraps(switch.function)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return switch.function(*args, **kwargs)
+
+    return function

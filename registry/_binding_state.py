@@ -17,6 +17,7 @@ from ._modules import fully_imported, is_stand_in
 from ._plan import Entry, State
 from ._plugins import Implementation
 from ._select import ALLOW_UNKNOWN, UPSTREAM, Choice, Selection
+from ._target import parse
 from .adapting import Adapter, Binding
 from .fingerprints._releases import ReleaseDataError, load_releases
 from .hooks import HOOKS
@@ -87,7 +88,7 @@ class BindingState:
     @property
     def modules(self) -> tuple[str, ...]:
         """The modules that hold the targets."""
-        return tuple(dict.fromkeys(target.split(":")[0] for target in self.binding.targets))
+        return tuple(dict.fromkeys(parse(target).module for target in self.binding.targets))
 
     def modules_to_import(self, executed: Collection[str] = ()) -> list[str]:
         """The modules of the targets that have not been executed, other than those in ``executed``."""
@@ -107,7 +108,7 @@ class BindingState:
         form = self.judgement.form
         assert form is not None
         with self._whose_failure():
-            patches = _patch.make_patches(self.binding, form, lambda target: sys.modules[target.split(":")[0]])
+            patches = _patch.make_patches(self.binding, form)
             for patch in patches:
                 patch.slot.prepare(implementation)()
         return patches
@@ -170,7 +171,7 @@ class BindingState:
             state=state,
             lockstep=hook.lockstep or (active and implementation is not None and implementation.lockstep),
             note=self.binding.note,
-            counts={patch.target: patch.slot.counts() for patch in self.patches},
+            counts={str(patch.target): patch.slot.counts() for patch in self.patches},
         )
 
 

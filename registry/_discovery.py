@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ._plugins import Plugins
@@ -20,16 +19,17 @@ class Discovered:
     names: frozenset[str]
 
 
-def discover(registered: Sequence[tuple[object, str]]) -> Discovered:
+def discover(environ: Mapping[str, str], registered: Sequence[tuple[object, str]] = ()) -> Discovered:
     """Read the user's selection; load and validate the plugins that it permits.
 
     Args:
+        environ: the environment variables.
         registered: plugins that the program brings, with their names.
 
     Raises:
         SelectionError: the environment or the configuration file names something that does not exist.
     """
-    selection = read_selection(os.environ, HOOKS)
+    selection = read_selection(environ, HOOKS)
     plugins = _permitted(selection, registered)
     names = frozenset([*plugins.installed, *(name for _, name in registered)])
     check_plugin_names(selection, names, plugins.implementations)

@@ -26,14 +26,14 @@ class Displaced(NamedTuple):
 
 def displaced(patch: Patch) -> Displaced | None:
     """Compare what is at a site's target now with what was put there; None when nothing has changed."""
-    name = patch.target.split(":")[0]
+    name = patch.target.module
     module = sys.modules.get(name)
     if module is None:
         return Displaced("unloaded", f"{name} left sys.modules after syncfree bound {patch.target}; {AGAIN}")
     if module is not patch.module:
         return _instead(module, name, patch)
     try:
-        owner, _, raw = find(module, patch.target)
+        owner, raw = find(module, patch.target)
     except BindingError as error:
         return Displaced("replaced", f"{error}, since syncfree bound it")
     bound = patch.slot.bound
@@ -58,7 +58,7 @@ def _instead(other: object, name: str, patch: Patch) -> Displaced:
 
 def _is_sources(raw: object, owner: object, patch: Patch) -> bool:
     try:
-        source = Source.of(patch.module, patch.target.split(":")[0])
-        return source.function_in(raw, owner, patch.target.split(":")[1]) is not None
+        source = Source.of(patch.module, patch.target.module)
+        return source.function_in(raw, owner, patch.target.qualname) is not None
     except BindingError:
         return False  # its source is gone: what is there cannot be told from a patch

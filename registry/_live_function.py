@@ -23,7 +23,9 @@ from typing import Any
 from ._compiled import compiled, functions, same_code
 from ._decorators import decorators
 from ._errors import BindingError
-from ._namespace import ABSENT, class_name, globals_of, held_by, is_class, is_module, member, namespace, packages
+from ._namespace import ABSENT, class_name, globals_of, held_by, is_module, member, namespace, packages
+from ._placement import look_up
+from ._target import Target
 from .fingerprints._fingerprint import SourceUnreadable
 
 METHODS = (staticmethod, classmethod)
@@ -103,25 +105,18 @@ class Source:
         return ABSENT
 
 
-def find(module: ModuleType, target: str) -> tuple[Any, str, Any]:
-    """Return the owner of a target, its name there, and the raw attribute.
+def find(module: ModuleType, target: Target) -> tuple[Any, Any]:
+    """Return the owner of a target, and the raw attribute.
 
     Raises:
         BindingError: there is no such attribute, or it cannot be replaced by assignment.
     """
-    owner: Any = module
-    *path, name = target.split(":")[1].split(".")
-    for part in path:
-        owner = namespace(owner).get(part)
-        if not is_class(owner):
-            raise BindingError(f"{target} is not in the loaded module: there is no class {part}")
-    raw = namespace(owner).get(name, ABSENT)
+    owner, raw = look_up(module, target)
     if raw is ABSENT:
-        where = f": {'.'.join(path)} is now {class_name(owner)}, which does not define it" if path else ""
+        path = ".".join(target.classes)
+        where = f": {path} is now {class_name(owner)}, which does not define it" if path else ""
         raise BindingError(f"{target} is not in the loaded module{where}")
-    if member(type(owner), "__setattr__") not in (member(type, "__setattr__"), member(ModuleType, "__setattr__")):
-        raise BindingError(f"{target}: {class_name(type(owner))} has its own way of setting attributes")
-    return owner, name, raw
+    return owner, raw
 
 
 def _made_by(layer: object, decorator: object) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any
@@ -12,32 +12,25 @@ from ._displacement import Displaced, displaced
 from ._errors import BindingError
 from ._live_function import METHODS, Source, find
 from ._log import Log
-from ._namespace import class_name, globals_of, is_module, namespace
+from ._namespace import class_name, globals_of, is_module
 from ._patch_owner import described
+from ._placement import Placement
 from ._slot import Slot, behind, slot_of
+from ._target import Target, parse
 from .adapting import Binding, Compose, Form
 
 
 @dataclass
-class Patch:
+class Patch(Placement):
     """One target in a loaded module, with a slot in its place.
 
     Attributes:
-        module: the module that was loaded when the site was made.
-        owner: the class or module that holds the target.
-        original: the raw attribute, as found in the owner's ``__dict__`` (a staticmethod or classmethod object, too).
-        placed: the raw attribute that was put there.
+        slot: what the bound function calls.
         stale: what earlier bindings had put there and could not take out, because somebody had patched over it.
         copies: modules and names where ``from x import y`` had put the original, now holding the bound function.
         noticed: what had become of it when it was last looked at.
     """
 
-    target: str
-    module: ModuleType
-    owner: Any
-    name: str
-    original: Any
-    placed: Any
     slot: Slot
     stale: tuple[Any, ...] = ()
     copies: list[tuple[ModuleType, str]] = field(default_factory=list)
@@ -49,7 +42,7 @@ class Patch:
         return gone is not None and gone.state != "replaced"
 
 
-def make_patches(binding: Binding, form: Form, module_of: Callable[[str], ModuleType]) -> list[Patch]:
+def make_patches(binding: Binding, form: Form) -> list[Patch]:
     """Check every live target of a binding and make its slot; nothing is put in place yet, and nothing has changed.
 
     Raises:
@@ -62,10 +55,10 @@ def make_patches(binding: Binding, form: Form, module_of: Callable[[str], Module
     patches = []
     try:
         for target, compose in zip(binding.targets, form.compose, strict=True):
-            name = target.split(":")[0]
-            if name not in sources:
-                sources[name] = Source.of(module_of(target), name)
-            patches.append(_make_patch(target, compose, sources[name], binding))
+            parsed = parse(target)
+            if parsed.module not in sources:
+                sources[parsed.module] = Source.of(sys.modules[parsed.module], parsed.module)
+            patches.append(_make_patch(parsed, compose, sources[parsed.module], binding))
     except BindingError as error:
         raise BindingError(f"{binding.label}: {error}") from error
     return patches
@@ -74,7 +67,7 @@ def make_patches(binding: Binding, form: Form, module_of: Callable[[str], Module
 def put(patches: Iterable[Patch]) -> None:
     """Put every site's bound function in its target's place."""
     for patch in patches:
-        setattr(patch.owner, patch.name, patch.placed)
+        patch.put()
 
 
 def propagate(patches: Iterable[Patch], modules: Iterable[str]) -> None:
@@ -89,7 +82,7 @@ def propagate(patches: Iterable[Patch], modules: Iterable[str]) -> None:
         return
     for module, name, value in _globals(modules):
         patch = by_original.get(id(value))
-        if patch is not None and not (module is patch.owner and name == patch.name):
+        if patch is not None and not (module is patch.owner and name == patch.target.name):
             globals_of(module)[name] = patch.placed
             patch.copies.append((module, name))
 
@@ -99,11 +92,10 @@ def take_out(patches: Iterable[Patch]) -> list[str]:
     patches = list(patches)
     left = []
     for patch in patches:
-        there = namespace(patch.owner).get(patch.name)
-        if there is patch.placed:
-            setattr(patch.owner, patch.name, patch.original)
-        elif (earlier := behind(there)[-1]) is not there:
-            setattr(patch.owner, patch.name, earlier)
+        if patch.take_out():
+            pass
+        elif (earlier := behind(patch.current)[-1]) is not patch.current:
+            patch.put_back(earlier)
         elif (gone := displaced(patch)) is not None and gone.state == "replaced":
             left.append(gone.why)
         patch.slot.retire()  # whoever still holds the bound function gets upstream
@@ -141,13 +133,13 @@ def _globals(modules: Iterable[str]) -> Iterable[tuple[ModuleType, str, Any]]:
             yield from ((module, name, value) for name, value in list(globals_of(module).items()))
 
 
-def _make_patch(target: str, compose: Compose, source: Source, binding: Binding) -> Patch:
-    owner, name, raw = find(source.module, target)
+def _make_patch(target: Target, compose: Compose, source: Source, binding: Binding) -> Patch:
+    owner, raw = find(source.module, target)
     *stale, original = behind(raw)
     if slot_of(original) is not None:
         raise BindingError(f"{target} is already bound by syncfree")
     function = original.__func__ if type(original) in METHODS else original
-    inside = source.function_in(original, owner, target.split(":")[1])
+    inside = source.function_in(original, owner, target.qualname)
     if inside is None:
         raise BindingError(
             f"{target} was already replaced by {described(function, source.module)}; two patches of one target are refused. "
@@ -162,4 +154,4 @@ def _make_patch(target: str, compose: Compose, source: Source, binding: Binding)
     if type(original) in METHODS:
         placed = type(original)(slot.bound)
         vars(placed).update(vars(original))
-    return Patch(target, source.module, owner, name, original, placed, slot, tuple(stale))
+    return Patch(target, source.module, owner, original, placed, slot, tuple(stale))

@@ -39,7 +39,15 @@ PROGRAM = "the program"
 class Runtime:
     """One per process; `syncfree`'s functions are its methods."""
 
-    def __init__(self) -> None:
+    def __init__(self, adapters: Adapters | None = None, environ: Mapping[str, str] = os.environ) -> None:
+        """Make a registry that has loaded nothing.
+
+        Args:
+            adapters: the adapters; by default those that are installed, discovered on first use.
+            environ: the environment variables that the user's choices are read from.
+        """
+        self._environ = environ
+        self._adapters = adapters
         self._locks = Locks()
         self._nested = Nesting()
         self._finder = PostImportFinder()
@@ -52,7 +60,6 @@ class Runtime:
         self._loaded: dict[str, Adapter] = {}
         self._registered: tuple[tuple[object, str], ...] = ()
         self._discovered: Discovered | None = None
-        self._adapters: Adapters | None = None
 
     # What is there
 
@@ -60,7 +67,7 @@ class Runtime:
         """The adapters, discovered on first use."""
         while (found := self._adapters) is None:
             with self._nested.entered() as outermost:
-                made = Adapters()
+                made = Adapters().discover()
             if not outermost:
                 return made
             with self._locks.state:
@@ -76,7 +83,7 @@ class Runtime:
         while (found := self._discovered) is None:
             registered = self._registered
             with self._nested.entered() as outermost:
-                made = discover(registered)
+                made = discover(self._environ, registered)
             if not outermost:
                 return made
             with self._locks.state:
@@ -91,6 +98,15 @@ class Runtime:
     def selection(self) -> Selection:
         """The user's choices; see `discovered`."""
         return self.discovered().selection
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything may be bound: neither ``SYNCFREE`` nor the configuration file switches everything off.
+
+        Raises:
+            SelectionError: see `discovered`, which is not asked where the variable switches everything off.
+        """
+        return not is_off(self._environ) and self.selection().enabled
 
     def register(self, plugin: object, name: str) -> None:
         """Take in a plugin that the program brings.
@@ -120,6 +136,12 @@ class Runtime:
 
     # Loading and binding
 
+    def forget_selection(self) -> None:
+        """Have the user's choices read again by the next load, because nothing is bound by these."""
+        with self._locks.state:
+            if not self._loaded:
+                self._discovered = None
+
     def load(self, framework: str) -> bool:
         """Judge and bind one framework's bindings: now where their modules are loaded, otherwise on import.
 
@@ -130,7 +152,7 @@ class Runtime:
             SelectionError: the framework is not installed or has no adapter, or an explicit choice cannot be met. Nothing
                 is bound then, and the next call tries again.
         """
-        if is_off(os.environ) or not self.selection().enabled:
+        if not self.enabled:
             return False
         adapter = self.adapters().get(framework)
         installed = find_installed(adapter)
@@ -155,11 +177,11 @@ class Runtime:
         try:
             change = self._change(prepared, made)
         except SelectionError:
-            self._forget_selection()
+            self.forget_selection()
             raise
         if change is None:
             return False
-        self._watch(attachment.target.partition(":")[0] for attachment in adapter.attachments)
+        self._watch(attachment.module for attachment in adapter.attachments)
         self._attach_executed()
         return True
 
@@ -192,7 +214,7 @@ class Runtime:
             SelectionError: a wrong name, a choice that cannot be met, or a lockstep hook that the ranks do not switch
                 together. Nothing is switched then. While syncfree is switched off, nothing is looked at and nothing raised.
         """
-        problems = [] if is_off(os.environ) else self._wrong_names(choices)
+        problems = self._wrong_names(choices) if self.enabled else []
         layer = Layer({} if problems else {hook: Choice(name, PROGRAM) for hook, name in choices.items()}, owner)
         self._switch(lambda layers: layers.with_layer(layer), all_ranks, frozenset(choices), problems)
         return layer
@@ -222,7 +244,7 @@ class Runtime:
             _patch.take_out(self._patched_over)  # whoever patched over these may be gone; it was reported before
             left = _patch.take_out(patches)
             self._patched_over = [patch for patch in (*self._patched_over, *patches) if not patch.is_out()]
-            left += [message for attached in self._attached if (message := attached.take_out()) is not None]
+            left += [message for attached in self._attached if (message := attached.undo()) is not None]
             for state in self._states:
                 state.restored()
             self._attached, self._to_attach = (), []
@@ -236,7 +258,7 @@ class Runtime:
 
     def plan(self) -> Plan:
         """What this process does with each binding of the loaded frameworks."""
-        if is_off(os.environ):
+        if not self.enabled:
             return Plan(os.getpid(), False, (), (), ())
         found = self.discovered()
         self._bind_missed()
@@ -255,7 +277,7 @@ class Runtime:
                         break
         finally:
             self._locks.prepared()
-        return Plan(os.getpid(), found.selection.enabled, loaded, tuple(entries), broken, current_rank())
+        return Plan(os.getpid(), True, loaded, tuple(entries), broken, current_rank())
 
     def patch(self, target: str) -> _patch.Patch:
         """The bound site of a target.
@@ -265,17 +287,11 @@ class Runtime:
         """
         for state in self._states:
             for patch in state.patches:
-                if patch.target == target and state.status == "bound":
+                if str(patch.target) == target and state.status == "bound":
                     return patch
         raise LookupError(f"nothing is bound at {target!r}")
 
     # How
-
-    def _forget_selection(self) -> None:
-        """Have the user's choices read again by the next load, because nothing is bound by these."""
-        with self._locks.state:
-            if not self._loaded:
-                self._discovered = None
 
     def _judged(self, adapter: Adapter, installed: Installed | None) -> list[BindingState]:
         return [BindingState.judge(adapter, installed, binding, self.selection()) for binding in adapter.bindings]
@@ -400,7 +416,7 @@ class Runtime:
                 if adapter.framework in self._loaded:
                     self._attached += (attached,)
                     continue
-            attached.take_out()  # restored meanwhile
+            attached.undo()  # restored meanwhile
 
     def _is_executed(self, module: str) -> bool:
         return is_executed(module) or (module in self._executed_modules and module in sys.modules)
@@ -414,7 +430,7 @@ class Runtime:
         """
         together = all_ranks and rank_count() > 1
         given = list(problems)
-        if is_off(os.environ) or not self.selection().enabled:
+        if not self.enabled:
             if together:
                 agree({}, ["switched off"])
             log_of().warning(

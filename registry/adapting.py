@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ._target import parse
+
 Compose = Callable[[Callable[..., Any], Callable[..., Any]], Callable[..., Any]]
 """``compose(implementation, upstream)`` returns the replacement: a function that takes every call of the target."""
 
@@ -75,7 +77,7 @@ class Attachment:
     @property
     def module(self) -> str:
         """The module that holds the target."""
-        return self.target.partition(":")[0]
+        return parse(self.target).module
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class Adapter:
         logger: the logger whose handlers reach the framework's own log.
         loads_plugins_since: the release from which the framework itself loads our plugin in every process; older ones are
             entered through ``syncfree.pth``. None: always through ``syncfree.pth``.
+        server_plans: given the address of a running server, returns the plan of each of its workers as a dictionary, as
+            ``syncfree doctor --server`` shows it; raises a `SyncfreeError` that says why it cannot. None: it cannot be asked.
         attachments: what is put beside or around functions of the framework that are no targets of hooks.
     """
 
@@ -106,3 +110,4 @@ class Adapter:
     loads_plugins_since: str | None = None
     attachments: tuple[Attachment, ...] = ()
     reviewed: str | None = None
+    server_plans: Callable[[str], list[dict[str, Any]]] | None = None

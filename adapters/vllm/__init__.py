@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+from typing import Any
 
 from syncfree.activation import load_from_plugin
 from syncfree.adapting import Adapter
@@ -36,6 +37,13 @@ from .ray_workers import copy_our_variables
 _LAYOUT = logging.Formatter("%(levelname)s %(asctime)s [%(filename)s:%(lineno)d] %(message)s", "%m-%d %H:%M:%S")
 """vLLM's own. From 0.31 the main process of an engine loads plug-ins before vLLM's logger has a handler."""
 
+
+def _server_plans(address: str) -> list[dict[str, Any]]:
+    from .server import plans  # only where it is asked for: every process of an engine imports this package
+
+    return plans(address)
+
+
 ADAPTER = Adapter(
     framework="vllm",
     package="vllm",
@@ -62,6 +70,7 @@ ADAPTER = Adapter(
     reviewed="0.33.0",
     logger=early_logger("vllm.syncfree", "vllm", _LAYOUT, os.environ.get("VLLM_LOGGING_LEVEL", "INFO").upper()),
     attachments=(workers.COMPARISON, workers.REPORT),
+    server_plans=_server_plans,
 )
 
 

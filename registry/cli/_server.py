@@ -8,6 +8,8 @@ from typing import Any
 
 import typer
 
+from .._errors import SelectionError
+from .._runtime import RUNTIME
 from ._output import print_json, print_line, print_table
 
 _SHOWN = 8
@@ -19,11 +21,9 @@ def show(address: str, as_json: bool) -> None:
     Ends with status 1 when the plans are not all there or differ, or when nothing is loaded in a worker.
 
     Raises:
-        ServerError: the server cannot be asked.
+        SyncfreeError: the server cannot be asked.
     """
-    from syncfree.adapters.vllm.server import plans
-
-    processes = plans(address)
+    processes = _plans(address)
     problems = _problems(processes)
     if as_json:
         print_json({"server": address, "processes": processes, "problems": problems})
@@ -34,6 +34,14 @@ def show(address: str, as_json: bool) -> None:
             print_line(problem, "bold red")
     if problems:
         raise typer.Exit(1)
+
+
+def _plans(address: str) -> list[dict[str, Any]]:
+    for adapter in RUNTIME.adapters():
+        if adapter.server_plans is not None:
+            return adapter.server_plans(address)
+    why = "; ".join(RUNTIME.adapters().broken) or "no installed adapter can"
+    raise SelectionError(f"syncfree: {address} cannot be asked: {why}")
 
 
 def _problems(processes: list[dict[str, Any]]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import sys
 from dataclasses import asdict, dataclass
@@ -13,7 +12,8 @@ import typer
 from .._binding_state import BindingState
 from .._plan import Entry
 from .._runtime import RUNTIME
-from .._select import UPSTREAM, is_off
+from .._select import UPSTREAM
+from .._target import parse
 from .._version import __version__
 from ._output import Cell, Styled, print_json, print_line, print_table
 from ._server import show
@@ -34,7 +34,7 @@ def doctor_command(
     if server is not None:
         show(server, as_json)
         return
-    enabled = not is_off(os.environ) and RUNTIME.selection().enabled
+    enabled = RUNTIME.enabled
     states = RUNTIME.survey()
     problems = RUNTIME.problems(states) if enabled else []
     rows = [_Row.of(state, enabled) for state in states]
@@ -84,7 +84,7 @@ def _print(rows: list[_Row], notes: list[str], problems: list[str], enabled: boo
 
 def _cells(row: _Row) -> tuple[Cell, ...]:
     entry = row.entry
-    targets = [target.split(":")[1] for target in entry.targets]
+    targets = [parse(target).qualname for target in entry.targets]
     verdict = Styled(entry.verdict, _STYLES[entry.verdict])
     return entry.hook, targets, verdict, row.would_use, entry.source, entry.reason
 

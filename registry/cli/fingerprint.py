@@ -12,6 +12,7 @@ from packaging.version import InvalidVersion, Version
 
 from .._errors import SelectionError, nearest
 from .._runtime import RUNTIME
+from .._target import parse
 from ..adapting import Adapter
 from ..fingerprints._recorder import check_installed, differences, folder_of, observe, source_hashes, targets_of
 from ..fingerprints._releases import FILE_NAME, ReleaseDataError, Releases, read_releases, write_releases
@@ -66,7 +67,7 @@ def _write(adapter: Adapter, path: Path, index: Index, wheels: list[Sources], as
     if not names:
         raise SelectionError(f"{path} has no release yet: name some with --release, --from or --wheel")
     seen = {target: dict(recorded.seen.get(target, {})) for target in targets}
-    modules = sorted({target.split(":")[0] for target in targets})
+    modules = sorted({parse(target).module for target in targets})
     files = {module: dict(recorded.files.get(module, {})) for module in modules}
     for name in names:
         # A wheel that was handed over is always read; what pip would fetch again is not.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .._errors import SyncfreeError
 from .._frameworks import find_installed
+from .._target import parse
 from ..adapting import Adapter
 from ._fingerprint import FunctionRecord, SourceUnreadable, fingerprint
 from ._releases import Releases, hash_of, load_releases
@@ -48,8 +49,8 @@ def _watched(adapter: Adapter) -> list[str]:
         target = line.partition("#")[0].strip()
         if not target:
             continue
-        module, _, qualname = target.partition(":")
-        if module.split(".")[0] != adapter.package or not all(part.isidentifier() for part in qualname.split(".")):
+        parsed = parse(target)
+        if parsed.module.split(".")[0] != adapter.package or not all(map(str.isidentifier, parsed.qualname.split("."))):
             raise WatchListError(f"{file}:{number}: {target!r} is not '{adapter.package}.module:Class.function'")
         found.append(target)
     return found
@@ -63,12 +64,12 @@ def observe(sources: Sources, targets: Iterable[str]) -> dict[str, FunctionRecor
     """
     wanted: dict[str, list[str]] = {}
     for target in targets:
-        wanted.setdefault(target.split(":")[0], []).append(target)
+        wanted.setdefault(parse(target).module, []).append(target)
     found = {}
     for module, text in sources.texts(wanted):
         for target in wanted[module]:
             try:
-                record = fingerprint(text, target.split(":")[1])
+                record = fingerprint(text, parse(target).qualname)
             except SourceUnreadable as error:
                 raise SourceUnreadable(f"{module} of {sources.distribution} {sources.release}: {error}") from error
             if record is not None:

@@ -11,6 +11,7 @@ import pytest
 
 import syncfree
 from syncfree import _api, _autoload, ranks
+from syncfree._adapters import Adapters
 from syncfree._runtime import Runtime
 
 from .made_up import MadeUp
@@ -25,10 +26,11 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
+def runtime(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
     """A registry of this test's own; afterwards nothing is patched and nothing is watched."""
     finders, modules = list(sys.meta_path), set(sys.modules)
-    fresh = Runtime()
+    own = {"made_up", "no_adapters"} & set(request.fixturenames)
+    fresh = Runtime(adapters=Adapters() if own else None)
     monkeypatch.setattr(_api, "RUNTIME", fresh)
     monkeypatch.setattr(_autoload, "RUNTIME", fresh)
     monkeypatch.setattr(ranks, "RUNTIME", fresh)

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from syncfree._adapters import Adapters
 from syncfree._runtime import Runtime
 from syncfree.adapting import Adapter, Attachment, Binding, Form
 from syncfree.fingerprints._fingerprint import fingerprint
@@ -108,12 +107,7 @@ class MadeUp:
     def adapter(self, *bindings: Binding, framework: str = "made_up", attachments: tuple[Attachment, ...] = ()) -> Adapter:
         """An adapter of this framework, known to the test's registry."""
         made = Adapter(framework, "made_up", ("made-up",), bindings, home="made_up_adapter", attachments=attachments)
-        if self.runtime._adapters is None:
-            self.runtime._adapters = Adapters.__new__(Adapters)
-            self.runtime._adapters._found = {}
-            self.runtime._adapters._origin = {}
-            self.runtime._adapters.broken = []
-        self.runtime._adapters.add(made, f"the test's {framework}")
+        self.runtime.adapters().add(made, f"the test's {framework}")
         return made
 
     def work(self) -> ModuleType:

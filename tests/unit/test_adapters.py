@@ -43,7 +43,7 @@ class Unshowable:
 
 
 def test_an_adapter_that_holds_together_is_taken_in() -> None:
-    adapters = Adapters()
+    adapters = Adapters().discover()
     adapters.add(ADAPTER, "acme-syncfree 1.0")
     assert adapters.get("acme") is ADAPTER
     assert adapters.broken == []
@@ -57,7 +57,7 @@ def test_a_name_of_a_distribution_is_a_name_of_a_framework(framework: str) -> No
 @pytest.mark.parametrize("framework", sorted(SHIPPED))
 def test_ours_hold_together(framework: str) -> None:
     """They are not checked in every process, because this is."""
-    check_adapter(Adapters().get(framework), "syncfree")
+    check_adapter(Adapters().discover().get(framework), "syncfree")
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -108,7 +108,7 @@ def test_an_adapter_that_says_something_wrong_is_refused_with_whose_and_why(case
 
 def refused(adapter: object, reason: str) -> None:
     """Whose and why, in one printable line, and nothing of it is kept."""
-    adapters = Adapters()
+    adapters = Adapters().discover()
     with pytest.raises(PluginError) as caught:
         adapters.add(adapter, "acme-syncfree 1.0")
     assert reason in str(caught.value)
@@ -244,7 +244,7 @@ def test_an_adapter_without_release_data_is_taken_in(tmp_path: Path, monkeypatch
     (tmp_path / "made_up_home").mkdir()
     (tmp_path / "made_up_home" / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
-    adapters = Adapters()
+    adapters = Adapters().discover()
     adapters.add(replace(ADAPTER, home="made_up_home"), "acme 1.0")
     assert adapters.get("acme").home == "made_up_home"
 
@@ -318,7 +318,7 @@ def test_an_installed_adapter_that_fails_is_left_out_with_one_line_and_the_other
     source, reason = INSTALLED[case]
     neighbours.adapter(source)
     neighbours.adapter(GOOD, "good")
-    adapters = Adapters()
+    adapters = Adapters().discover()
     assert {found.framework for found in adapters} == {*SHIPPED, "good"}
     (broken,) = adapters.broken
     assert broken.startswith("adapter 'acme' of acme 1.0: ")
@@ -332,7 +332,7 @@ def test_an_installed_adapter_that_fails_is_left_out_with_one_line_and_the_other
 def test_an_adapter_that_imports_its_framework_while_that_is_imported_is_given_the_next_step(neighbours: Neighbours) -> None:
     neighbours.adapter("from made_up_framework import Later")
     neighbours.module(
-        "made_up_framework", "from syncfree._adapters import Adapters\nbroken = Adapters().broken\nclass Later: pass\n"
+        "made_up_framework", "from syncfree._adapters import Adapters\nbroken = Adapters().discover().broken\nclass Later: pass\n"
     )
     __import__("made_up_framework")
     (broken,) = sys.modules["made_up_framework"].broken
@@ -344,7 +344,7 @@ def test_damaged_metadata_is_said_once_with_the_plugins(neighbours: Neighbours) 
     plugins = Plugins(HOOKS)
     plugins.discover()
     assert [str(broken).partition(":")[0] for broken in plugins.broken] == ["acme 1.0"]
-    assert Adapters().broken == []
+    assert Adapters().discover().broken == []
 
 
 @pytest.mark.parametrize("imported_first", [False, True])

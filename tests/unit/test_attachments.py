@@ -64,7 +64,7 @@ def test_is_in_place_once_the_module_is_imported_and_restored_by_identity(made_u
     ("attachment", "why"),
     [
         (Attachment("made_up.work:Worker.stop", shout, "shouting"), "Worker.stop is not there, so shouting is missing"),
-        (Attachment("made_up.work:Boss.start", shout, "shouting"), "there is no Boss in the loaded module"),
+        (Attachment("made_up.work:Boss.start", shout, "shouting"), "there is no class Boss, so shouting is missing"),
         (Attachment(START, lambda _: told, "telling", adds=True), "Worker.start is there already, so telling is missing"),
         (Attachment(START, lambda _: sys.exit(3), "shouting"), "the adapter failed, so shouting is missing: SystemExit: 3"),
     ],
@@ -85,6 +85,15 @@ def test_a_place_that_somebody_replaced_since_is_left_alone_and_told(made_up: Ma
     assert left.startswith(f"{START} was replaced by {__name__} ({__file__}:")
     assert left.endswith(" after syncfree attached to it")
     assert worker().start() == "told"
+
+
+def test_an_attachment_under_somebodys_patch_is_inactive_after_a_restore(made_up: MadeUp) -> None:
+    worker = load(made_up, AROUND)
+    attached = worker.start
+    worker.start = lambda self, *args: ["patched", attached(self, *args)]
+    before = worker().start("cpu")
+    assert len(syncfree.restore()) == 1
+    assert worker().start("cpu") == ["patched", ("started", "cpu", 0)] != before
 
 
 @pytest.mark.parametrize(("attachment", "name"), [(AROUND, "start"), (BESIDE, "syncfree_told")])

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import syncfree
-from syncfree import PluginError, SelectionError, hookimpl
+from syncfree import PluginError, SelectionError, _runtime, hookimpl
+from syncfree._adapters import Adapters
 from syncfree.adapting import Binding, Form
 from syncfree.fingerprints._releases import read_releases
 
@@ -149,13 +150,17 @@ def test_a_use_call_in_a_program_that_is_switched_off_says_so(
 def test_a_program_that_is_switched_off_raises_nothing_and_discovers_nothing(
     ready: MadeUp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    def discovering(*_: Any) -> Any:
+        raise AssertionError("something was discovered")
+
+    monkeypatch.setattr(_runtime, "discover", discovering)
+    monkeypatch.setattr(Adapters, "discover", discovering)
     for name, value in {"SYNCFREE": "off", "SYNCFREE_X": "1", "SYNCFREE_CONFIG": "/no/such/file"}.items():
         monkeypatch.setenv(name, value)
     with syncfree.use(dp_all_reduce="nothing", no_such_hook="x"):
         assert "the choice of dp_all_reduce, no_such_hook does nothing" in caplog.text
     assert not syncfree.load("made_up").enabled
     assert syncfree.plan().entries == ()
-    assert (ready.runtime._discovered, ready.runtime._adapters) == (None, None)
 
 
 def test_upstream_chosen_by_the_environment_leaves_the_framework_untouched(
@@ -189,7 +194,7 @@ def test_an_upstreamed_release_is_left_alone_unless_the_user_names_an_implementa
     assert (entry.verdict, entry.state) == ("upstreamed", "not bound")
     syncfree.restore()
     monkeypatch.setenv("SYNCFREE_DP_ALL_REDUCE", "mine")
-    ready.runtime._discovered = None
+    ready.runtime.forget_selection()
     syncfree.load("made_up")
     assert ready.work().reduce(*CALL)[0] == "mine"
 
@@ -285,7 +290,7 @@ def test_a_release_that_was_not_seen_is_refused_and_the_override_binds_it(
     assert "SYNCFREE_ALLOW_UNKNOWN=dp_all_reduce" in entry.reason
     syncfree.restore()
     monkeypatch.setenv("SYNCFREE_ALLOW_UNKNOWN", "dp_all_reduce")
-    ready.runtime._discovered = None
+    ready.runtime.forget_selection()
     syncfree.load("made_up")
     assert ready.work().reduce(*CALL)[0] == "mine"
 

@@ -12,7 +12,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import syncfree
-from syncfree._adapters import Adapters
 from syncfree._runtime import Runtime
 from syncfree.adapting import Form
 from syncfree.cli._app import app
@@ -33,9 +32,7 @@ def of_this_test(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_adapters(runtime: Runtime) -> None:
     """No adapter is installed."""
-    nothing = Adapters.__new__(Adapters)
-    nothing._found, nothing._origin, nothing.broken = {}, {}, []
-    runtime._adapters = nothing
+    assert list(runtime.adapters()) == []
 
 
 def says(*arguments: str, status: int = 0) -> str:

@@ -357,8 +357,10 @@ def test_a_module_whose_file_has_changed_since_it_was_imported_is_refused(framew
 
 @pytest.mark.parametrize("other", [object(), types.SimpleNamespace(reduce=print), None])
 def test_what_is_no_module_is_refused(framework: MadeUp, other: Any) -> None:
-    with pytest.raises(BindingError, match=r"made_up\.work in sys\.modules is not a module"):
-        make_patches(REDUCE_BINDING, REDUCE_BINDING.forms[0], lambda target: other)
+    with pytest.MonkeyPatch.context() as loaded:
+        loaded.setitem(sys.modules, "made_up.work", other)
+        with pytest.raises(BindingError, match=r"made_up\.work in sys\.modules is not a module"):
+            make_patches(REDUCE_BINDING, REDUCE_BINDING.forms[0])
     framework.work()
     sys.modules["made_up.work"] = other
     assert bind(framework, "reduce").state in ("refused", "waiting")
@@ -378,7 +380,7 @@ def test_a_module_that_answers_for_its_attributes_itself_is_asked_past_that(fram
     work.__class__ = Lying
     try:
         with pytest.raises(BindingError, match="was already replaced by"):
-            make_patches(REDUCE_BINDING, REDUCE_BINDING.forms[0], lambda target: work)
+            make_patches(REDUCE_BINDING, REDUCE_BINDING.forms[0])
     finally:
         object.__setattr__(work, "__class__", types.ModuleType)
     assert work.reduce is theirs

@@ -128,7 +128,7 @@ def test_a_thread_that_plans_while_another_imports_torch_sees_none_of_it(tmp_pat
     thread = threading.Thread(target=__import__, args=("torch",))
     thread.start()
     assert meeting.half.wait(60)
-    print(syncfree.plan().rank, [need for need, check in NEED_CHECKS.items() if check()])
+    print(syncfree.plan().rank, [need for need, check in NEED_CHECKS.items() if need != 'triton' and check()])
     meeting.go.set()
     thread.join(60)
     print(syncfree.plan().rank)

@@ -25,7 +25,7 @@ from syncfree.fingerprints._releases import (
     write_releases,
 )
 
-SHIPPED = sorted(Adapters(), key=lambda adapter: adapter.framework)
+SHIPPED = sorted(Adapters().discover(), key=lambda adapter: adapter.framework)
 BINDINGS = [
     pytest.param(adapter, binding, id=f"{adapter.framework}-{binding.label}")
     for adapter in SHIPPED

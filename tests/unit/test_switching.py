@@ -343,12 +343,12 @@ def test_what_is_asked_in_the_middle_of_discovering_plugins_does_not_stand_for_w
     """A plugin or a finder may ask for the plan then, while other plugins are only half imported."""
     answers: list[int] = []
 
-    def asking(registered: Any) -> Any:
+    def asking(environ: Any, registered: Any) -> Any:
         if answers:
-            return discover(())  # half of it
+            return discover(environ, ())  # half of it
         answers.append(0)
         answers.append(len(syncfree.plan().entries))
-        return discover(registered)
+        return discover(environ, registered)
 
     monkeypatch.setattr("syncfree._runtime.discover", asking)
     spawned.register()
@@ -375,7 +375,7 @@ def test_a_finalizer_that_switches_while_its_thread_prepares_a_switch_cannot_kee
         "def dp_all_reduce(local, rank, size, group, device):\n    return ['switching']\n"
     )
     syncfree.restore()
-    two.runtime._discovered = None
+    two.runtime.forget_selection()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SYNCFREE_PLUGINS", "first,second,raising,switching")
         syncfree.register(Switching(), "switching")
