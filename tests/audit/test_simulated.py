@@ -88,6 +88,13 @@ def test_autograd_refuses_a_saved_tensor_that_was_changed_in_place() -> None:
         y.sum().backward()
 
 
+def test_autocast_of_the_host_leaves_the_device_alone() -> None:
+    x, lower = torch.randn(4, 4, device="cuda"), torch.randn(2, device="cuda", dtype=torch.bfloat16)
+    with torch.autocast("cpu", dtype=torch.float16):
+        assert (x @ x).dtype is torch.float32
+        assert torch.stack([lower, lower]).dtype is torch.bfloat16  # on the host: an error, as half precision is asked for
+
+
 def test_autocast_casts_matrix_products() -> None:
     a, b = on_device(4, 4), on_device(4, 4)
     with torch.autocast("cuda", dtype=torch.bfloat16):

@@ -35,6 +35,7 @@ _MAY_TAKE_HOST_TENSORS = {
 }
 COMPOSITE = {"index.Tensor", "_foreach_copy_"}
 """Operators that a GPU build has kernels for whose waits are in what the composite form is made of."""
+_HOST_AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU)
 _NO_KERNELS = torch._C.DispatchKeySet(torch._C.DispatchKey.IPU)  # a key that torch itself has no kernels for
 
 
@@ -56,6 +57,14 @@ def kernel(op: Any, *args: Any, **kwargs: Any) -> Any:
     call = _Call(op, name)
     host_args = [call.to_host(value) for value in args]
     host_kwargs = {key: call.to_host(value, fresh=call.is_empty_out(key, value)) for key, value in kwargs.items()}
+    # Autocast has done its work above this kernel, by the device's rules; the host's must not do theirs on the stand-ins.
+    with torch._C._ExcludeDispatchKeyGuard(_HOST_AUTOCAST):
+        return _run(call, host_args, host_kwargs, kwargs)
+
+
+def _run(call: _Call, host_args: list[Any], host_kwargs: dict[str, Any], kwargs: dict[str, Any]) -> Any:
+    """Run the host's kernel; ``kwargs`` are the keyword arguments on the device."""
+    op = call.op
     try:
         return call.to_device(op(*host_args, **host_kwargs))
     except NotImplementedError as error:
