@@ -24,6 +24,7 @@ from packaging.version import Version
 
 from ._form_ranges import FormRange, covering, form_ranges
 from ._frameworks import Installed
+from ._target import parse
 from .adapting import Adapter, Binding, Form
 from .fingerprints._fingerprint import FunctionRecord, SourceUnreadable, fingerprint
 from .fingerprints._releases import Releases
@@ -108,7 +109,7 @@ def _records(binding: Binding, installed: Installed, releases: Releases) -> dict
             for target in targets:
                 # A source that was read, to the letter: what is in it is known, and parsing would take 20 ms.
                 known = same is not None and target in releases.seen
-                found[target] = releases.record(target, same or "") if known else fingerprint(text, target.split(":")[1])
+                found[target] = releases.record(target, same or "") if known else fingerprint(text, parse(target).qualname)
         except (OSError, UnicodeDecodeError, SourceUnreadable) as error:
             raise SourceUnreadable(f"{path}: {error}") from error
     return found
@@ -117,7 +118,7 @@ def _records(binding: Binding, installed: Installed, releases: Releases) -> dict
 def _by_module(targets: Iterable[str]) -> dict[str, list[str]]:
     modules: dict[str, list[str]] = {}
     for target in targets:
-        modules.setdefault(target.split(":")[0], []).append(target)
+        modules.setdefault(parse(target).module, []).append(target)
     return modules
 
 

@@ -17,7 +17,7 @@ from syncfree.fingerprints._releases import Releases, load_releases
 from .made_up import REDUCE, compose_reduce, reduce_binding
 
 OLD, NEW, ODD = (FunctionRecord("(x)", f"sha256:{digit}") for digit in range(3))
-SHIPPED = sorted(Adapters(), key=lambda adapter: adapter.framework)
+SHIPPED = sorted(Adapters().discover(), key=lambda adapter: adapter.framework)
 RECORDED = Releases(
     "made_up", ("1.0", "1.1", "1.10", "2.0"), {REDUCE: {"1.0": OLD, "1.1": NEW, "1.10": ODD, "2.0": ODD}}
 )
