@@ -156,7 +156,7 @@ def _outside(
     binding: Binding, ranges: tuple[FormRange, ...], release: str, present: Mapping[str, FunctionRecord]
 ) -> Judgement:
     """Judge a release that no form covers, by whether its code is known from another one."""
-    seen = " or ".join(one.form.releases for one in ranges)
+    seen = " or ".join(one.form.releases for one in ranges if one.recorded) or "none"
     for status in ("upstreamed", "needed"):
         same = [_with_code_of(ranges, status, target, present[target]) for target in present]
         first = same[0] if all(same) else None
