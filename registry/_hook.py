@@ -44,7 +44,8 @@ class Hook:
     Attributes:
         name: the one word used in code, environment variable, report and documentation.
         spec: the function whose signature and docstring are the contract.
-        reference: an implementation that is obviously right; it may make the host wait.
+        reference: an implementation that is obviously right; it may make the host wait. In the catalogue it is the body of
+            ``spec``.
         inputs: returns a hypothesis strategy of keyword arguments for one call; imported by the test kit only.
         tolerance: allowed difference from the reference for implementations that are not declared exact.
         summary: one line for the table of hooks.

@@ -1,4 +1,8 @@
-"""The catalogue of hooks: one module per contract, each with its reference, input strategy and tolerance."""
+"""The catalogue of hooks: one module per contract, each with its reference, input strategy and tolerance.
+
+A contract is a function that can be called: its signature and docstring are what every implementation keeps, and its body is
+the reference.
+"""
 
 from __future__ import annotations
 

@@ -16,14 +16,27 @@ def bad_words_mask(logits: torch.Tensor, words: Mapping[int, Sequence[list[int]]
     """Set the logit of each word's last token to -inf where the tokens before it were generated already.
 
     Args:
-        logits: ``[B, V]`` floating point, changed in place.
+        logits: ``[B, V]`` floating point.
         words: row of ``logits`` to its forbidden words, each a list of one or more token ids.
         past: for each row the tokens generated so far, oldest first.
 
+    Returns:
+        None.
+
     Raises:
         IndexError: a last token outside of the vocabulary. An implementation may decline such a call instead.
+
+    Mutates:
+        ``logits``, in place.
+
+    Source:
+        vLLM ``v1/sample/ops/bad_words.py``; #41429 (0.22.0).
     """
-    raise NotImplementedError
+    # The reference: one logit after the other, as vLLM 0.21.0 wrote them.
+    for row, forbidden in words.items():
+        for word in forbidden:
+            if is_complete(word, past[row]):
+                logits[row][word[-1]] = float("-inf")
 
 
 def is_complete(word: list[int], past: list[int]) -> bool:
@@ -32,16 +45,8 @@ def is_complete(word: list[int], past: list[int]) -> bool:
     return prefix == 0 or (prefix <= len(past) and past[-prefix:] == word[:prefix])
 
 
-def reference(logits: torch.Tensor, words: Mapping[int, Sequence[list[int]]], past: Sequence[list[int]]) -> None:
-    """Write one logit after the other, as vLLM 0.21.0 did."""
-    for row, forbidden in words.items():
-        for word in forbidden:
-            if is_complete(word, past[row]):
-                logits[row][word[-1]] = float("-inf")
-
-
 def inputs() -> Any:
-    """Short words over few tokens, so that many prefixes match."""
+    """Generate short words over few tokens, so that many prefixes match."""
     import torch
     from hypothesis import strategies as st
 
@@ -62,7 +67,7 @@ def inputs() -> Any:
 HOOK = Hook(
     name="bad_words_mask",
     spec=bad_words_mask,
-    reference=reference,
+    reference=bad_words_mask,
     inputs=inputs,
     tolerance=Tolerance(0.0, 0.0, "only -inf is written"),
     summary="all tokens that would complete a bad word, masked in one write",

@@ -17,18 +17,26 @@ T = TypeVar("T")
 def conv_metadata(offsets: torch.Tensor, known: Iterable[tuple[torch.Tensor, T]]) -> T:
     """Find what belongs to a batch of sequences among what was prepared for this step.
 
+    Declines when nothing was prepared for it.
+
     Args:
         offsets: ``[n + 1]`` int32 on the device, where each of n sequences starts.
-        known: offsets that metadata was made for, and that metadata; an object of the framework's own, passed on as it is.
+        known: offsets ``[m + 1]`` int32 that metadata was made for, and that metadata; an object of the framework's own, passed
+            on as it is.
 
     Returns:
-        The metadata of the first entry whose offsets are these. Declines when there is none.
+        The metadata of the first entry whose offsets are these.
+
+    Raises:
+        Nothing.
+
+    Mutates:
+        Nothing.
+
+    Source:
+        vLLM ``model_executor/layers/mamba/mamba_mixer.py`` and ``ops/causal_conv1d.py`` beside it; #41429 (0.22.0).
     """
-    raise NotImplementedError
-
-
-def reference(offsets: torch.Tensor, known: Iterable[tuple[torch.Tensor, T]]) -> T:
-    """Compare values, which are read back for it."""
+    # The reference: values are compared, which are read back for it.
     for made_for, metadata in known:
         if made_for.tolist() == offsets.tolist():
             return metadata
@@ -36,7 +44,7 @@ def reference(offsets: torch.Tensor, known: Iterable[tuple[torch.Tensor, T]]) ->
 
 
 def inputs() -> Any:
-    """One of several prepared batches, or another one."""
+    """Generate one of several prepared batches, or another one."""
     import torch
     from hypothesis import strategies as st
 
@@ -56,7 +64,7 @@ def inputs() -> Any:
 HOOK = Hook(
     name="conv_metadata",
     spec=conv_metadata,
-    reference=reference,
+    reference=conv_metadata,
     inputs=inputs,
     tolerance=Tolerance(0.0, 0.0, "an object is found, nothing is computed"),
     summary="launch metadata of Mamba's convolution, made once per step instead of in every layer",

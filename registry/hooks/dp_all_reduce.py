@@ -36,14 +36,14 @@ def dp_all_reduce(
         TypeError: an item is not an integer.
         ValueError: an item is not within int32 (``RuntimeError`` where torch converts it).
         Exception: whatever the group raises when a rank is lost.
+
+    Mutates:
+        Nothing.
+
+    Source:
+        vLLM ``v1/worker/dp_utils.py``; #41429 (0.22.0). ``v1/worker/gpu/dp_utils.py`` exchanges over Gloo in every release.
     """
-    raise NotImplementedError
-
-
-def reference(
-    local: Sequence[int], rank: int, size: int, group: dist.ProcessGroup, device: torch.device | str
-) -> torch.Tensor:
-    """Store one integer after the other on the device and sum, as vLLM 0.21.0 did."""
+    # The reference: one integer after the other is stored on the device and summed, as in vLLM 0.21.0.
     import torch
     import torch.distributed as dist
 
@@ -55,7 +55,7 @@ def reference(
 
 
 def inputs() -> Any:
-    """Calls of one rank of a group of one; groups of several ranks need processes, so tests start those themselves."""
+    """Generate calls of one rank of a group of one; groups of several ranks need processes, so tests start those themselves."""
     import torch.distributed as dist
     from hypothesis import strategies as st
     from torch._C._distributed_c10d import HashStore
@@ -79,7 +79,7 @@ def inputs() -> Any:
 HOOK = Hook(
     name="dp_all_reduce",
     spec=dp_all_reduce,
-    reference=reference,
+    reference=dp_all_reduce,
     inputs=inputs,
     tolerance=Tolerance(0.0, 0.0, "integers are moved, not computed"),
     summary="the integers that data-parallel ranks agree on before a step, from one upload",

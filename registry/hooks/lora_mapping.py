@@ -40,18 +40,23 @@ def lora_mapping(adapter_of_token: Sequence[int] | np.ndarray[Any, Any], tensors
     Positions past the last token are left as they are. An implementation must not decline.
 
     Args:
-        adapter_of_token: host integers, as a list or a NumPy array: the adapter's slot 0 to L - 1 of each token, or -1; one token
-            or more, at most N.
-        tensors: changed in place.
+        adapter_of_token: host integers, as a list or a NumPy array ``[n]``: the adapter's slot 0 to L - 1 of each token, or -1;
+            one token or more, at most N.
+        tensors: int32 ``[N]``, ``[L + 1]`` and ``[L + 2]``; see `LoRATensors`.
 
     Returns:
         How many entries of ``adapters`` are in use; 0 when no token has an adapter.
+
+    Raises:
+        Nothing.
+
+    Mutates:
+        ``tensors``, in place.
+
+    Source:
+        vLLM ``lora/ops/triton_ops/lora_kernel_metadata.py``, in every release that was read.
     """
-    raise NotImplementedError
-
-
-def reference(adapter_of_token: Sequence[int] | np.ndarray[Any, Any], tensors: LoRATensors) -> int:
-    """Sort and count on the device, as vLLM does up to 0.33.0."""
+    # The reference: sorted and counted on the device, as in vLLM.
     import torch
 
     mapping = torch.tensor(adapter_of_token, dtype=torch.long, device=tensors.counts.device)
@@ -72,7 +77,7 @@ def reference(adapter_of_token: Sequence[int] | np.ndarray[Any, Any], tensors: L
 
 
 def inputs() -> Any:
-    """Batches with some, all or no tokens that have an adapter, over tensors that an earlier step has filled."""
+    """Generate batches with some, all or no tokens that have an adapter, over tensors that an earlier step has filled."""
     import torch
     from hypothesis import strategies as st
 
@@ -92,7 +97,7 @@ def inputs() -> Any:
 HOOK = Hook(
     name="lora_mapping",
     spec=lora_mapping,
-    reference=reference,
+    reference=lora_mapping,
     inputs=inputs,
     tolerance=Tolerance(0.0, 0.0, "integers are sorted and counted"),
     summary="tokens sorted by LoRA adapter on the host, which knows the mapping, and uploaded without waiting",

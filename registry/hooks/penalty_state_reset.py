@@ -15,20 +15,28 @@ def penalty_state_reset(states: tuple[torch.Tensor, ...], rows: torch.Tensor) ->
     """Set rows of each tensor to zero.
 
     Args:
-        states: tensors ``[R, ...]`` on one device, changed in place.
+        states: tensors ``[R, ...]`` of integers on one device.
         rows: ``[n]`` int32 or int64 on that device, each in 0 to R - 1; a row may occur twice.
+
+    Returns:
+        None.
+
+    Raises:
+        Nothing.
+
+    Mutates:
+        ``states``, in place.
+
+    Source:
+        vLLM ``v1/worker/gpu/sample/penalties.py``; #41429 (0.22.0).
     """
-    raise NotImplementedError
-
-
-def reference(states: tuple[torch.Tensor, ...], rows: torch.Tensor) -> None:
-    """Assign a Python zero, which is uploaded, as vLLM 0.21.0 did."""
+    # The reference: a Python zero is assigned, which is uploaded, as in vLLM 0.21.0.
     for state in states:
         state[rows] = 0
 
 
 def inputs() -> Any:
-    """A packed prompt mask and output counts, and rows with repeats."""
+    """Generate a packed prompt mask and output counts, and rows with repeats."""
     import torch
     from hypothesis import strategies as st
 
@@ -47,7 +55,7 @@ def inputs() -> Any:
 HOOK = Hook(
     name="penalty_state_reset",
     spec=penalty_state_reset,
-    reference=reference,
+    reference=penalty_state_reset,
     inputs=inputs,
     tolerance=Tolerance(0.0, 0.0, "only zeros are written"),
     summary="penalty state of new requests, cleared without uploading a zero",

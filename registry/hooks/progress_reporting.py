@@ -1,4 +1,4 @@
-"""The progress bar of a denoising loop: one per job, however many processes denoise."""
+"""Contract of ``progress_reporting``: one bar per denoising job, however many processes denoise."""
 
 from __future__ import annotations
 
@@ -28,28 +28,29 @@ def progress_reporting(
 ) -> Any:
     """Make the progress bar of one loop, shown by the job's first rank only.
 
+    It never touches a device and has no part in the numbers.
+
     Args:
-        iterable: what the loop iterates over, or None for a bar that is advanced by hand. It is not consumed
-            here.
+        iterable: what the loop iterates over, or None for a bar that is advanced by hand. It is not consumed here.
         total: the number of steps, or None to take it from the iterable.
-        rank: this process's rank in the whole job (not on its node); None while there is no process group,
-            when the process stands alone and shows its bar.
+        rank: this process's rank in the whole job (not on its node); None while there is no process group, when the process
+            stands alone and shows its bar.
         bar: the framework's own bar class.
         options: further keyword arguments of the bar. A bar that they disable stays disabled on every rank.
 
     Returns:
-        What ``bar`` makes, on every rank: loops use it as a context manager, iterate over it and call
-        ``update``.
+        What ``bar`` makes, on every rank: loops use it as a context manager, iterate over it and call ``update``.
 
-    It never touches a device and has no part in the numbers. Source: SGLang #27041 (0.5.13).
+    Raises:
+        Exception: whatever ``bar`` raises.
+
+    Mutates:
+        No argument; the bar writes to the terminal.
+
+    Source:
+        SGLang ``runtime/pipelines_core/stages/base.py``; #27041 (0.5.13). diffusers ``pipelines/pipeline_utils.py`` (0.37.0).
     """
-    raise NotImplementedError
-
-
-def reference(
-    iterable: Iterable[Any] | None, total: int | None, rank: int | None, bar: Bar, options: Mapping[str, Any]
-) -> Any:
-    """SGLang's rule of 0.5.13, word for word: disabled by the caller, or off the main rank."""
+    # The reference: SGLang's rule of 0.5.13, word for word: disabled by the caller, or off the main rank.
     disabled_by_caller = options.get("disable", False)
     is_main_rank = rank is None or rank == 0
     others = {name: value for name, value in options.items() if name != "disable"}
@@ -57,7 +58,7 @@ def reference(
 
 
 def inputs() -> SearchStrategy[dict[str, Any]]:
-    """Loops with and without an iterable, on any rank, with a bar that records what it was made with."""
+    """Generate loops with and without an iterable, on any rank, with a bar that records what it was made with."""
     from hypothesis import strategies as st
 
     options = st.fixed_dictionaries(
@@ -84,7 +85,7 @@ class _Made(SimpleNamespace):
 HOOK = Hook(
     name="progress_reporting",
     spec=progress_reporting,
-    reference=reference,
+    reference=progress_reporting,
     inputs=inputs,
     tolerance=Tolerance(rtol=0.0, atol=0.0, reason="a bar is shown or it is not; no number depends on it"),
     summary="one progress bar per job, on its first rank",

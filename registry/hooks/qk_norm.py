@@ -1,4 +1,4 @@
-"""Normalization of queries and keys before attention: two RMS norms, in one launch where the framework has such a kernel."""
+"""Contract of ``qk_norm``: two RMS norms before attention, in one launch where the framework has such a kernel."""
 
 from __future__ import annotations
 
@@ -21,41 +21,37 @@ def qk_norm(
     eps: float,
     fused: Callable[..., tuple[torch.Tensor, torch.Tensor]] | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give every head ``x`` of `q` and of `k` the form ``x / sqrt(mean(x * x) + eps) * weight``.
+    """Give every head ``x`` of ``q`` and of ``k`` the form ``x / sqrt(mean(x * x) + eps) * weight``.
 
     Args:
-        q: ``[..., H, D]``, a floating dtype; `fused` may overwrite it.
-        k: like `q`, with heads of the same width.
-        q_weight: ``[D]``, the dtype and device of `q`.
-        k_weight: like `q_weight`.
+        q: ``[..., H, D]``, a floating dtype.
+        k: ``[..., G, D]``, the dtype and device of ``q``.
+        q_weight: ``[D]``, the dtype and device of ``q``.
+        k_weight: ``[D]``, the dtype and device of ``q``.
         eps: added to the mean of the squares.
         fused: the framework's own ``(q, k, q_weight, k_weight, eps) -> (q, k)`` in one launch, for contiguous tensors; None
             where it has none.
 
     Returns:
-        Two tensors with the shapes and dtypes of `q` and `k`; with `fused` they may be `q` and `k` themselves.
+        Two tensors with the shapes and dtypes of ``q`` and ``k``; with ``fused`` they may be ``q`` and ``k`` themselves.
 
-    It makes the host wait for nothing. Source: SGLang #27041.
+    Raises:
+        Exception: whatever ``fused`` raises.
+
+    Mutates:
+        ``q`` and ``k`` where ``fused`` overwrites them; otherwise nothing.
+
+    Source:
+        SGLang ``runtime/models/dits/cosmos3video.py``; #27041 (0.5.13).
     """
-    raise NotImplementedError
-
-
-def reference(
-    q: torch.Tensor,
-    k: torch.Tensor,
-    q_weight: torch.Tensor,
-    k_weight: torch.Tensor,
-    eps: float,
-    fused: Callable[..., tuple[torch.Tensor, torch.Tensor]] | None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cosmos3's cross attention before #27041: one norm after the other."""
+    # The reference: one norm after the other, as in Cosmos3's cross attention before #27041.
     from torch.nn.functional import rms_norm
 
     return rms_norm(q, q_weight.shape, q_weight, eps), rms_norm(k, k_weight.shape, k_weight, eps)
 
 
 def inputs() -> SearchStrategy[dict[str, Any]]:
-    """More queries than keys, slices of a packed projection, with and without a kernel that takes both."""
+    """Generate more queries than keys, slices of a packed projection, with and without a kernel that takes both."""
     import torch
     from hypothesis import strategies as st
 
@@ -64,7 +60,7 @@ def inputs() -> SearchStrategy[dict[str, Any]]:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if not (q.is_contiguous() and k.is_contiguous()):
             raise ValueError("the kernel takes contiguous tensors only")
-        normalized = reference(q, k, q_weight, k_weight, eps, None)
+        normalized = qk_norm(q, k, q_weight, k_weight, eps, None)
         return q.copy_(normalized[0]), k.copy_(normalized[1])
 
     @st.composite
@@ -88,7 +84,7 @@ def inputs() -> SearchStrategy[dict[str, Any]]:
 HOOK = Hook(
     name="qk_norm",
     spec=qk_norm,
-    reference=reference,
+    reference=qk_norm,
     inputs=inputs,
     tolerance=Tolerance(
         rtol=0.0, atol=0.0, reason="the same norms; a framework's kernel may round otherwise, and is its own"

@@ -1,4 +1,4 @@
-"""Rotary position embedding of queries and keys, Qwen style: the two halves of a head are rotated against each other."""
+"""Contract of ``rotary_embedding``: rotary position embedding, Qwen style: the two halves of a head are rotated."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ if TYPE_CHECKING:
 def rotary_embedding(
     q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rotate ``(x1, x2)`` to ``(x1 * cos1 - x2 * sin1, x2 * cos2 + x1 * sin2)`` in every head of `q` and `k`.
+    """Rotate ``(x1, x2)`` to ``(x1 * cos1 - x2 * sin1, x2 * cos2 + x1 * sin2)`` in every head of ``q`` and ``k``.
 
     Args:
-        q: ``[..., H, D]``, a floating dtype, ``D`` even; not changed.
-        k: like `q`, with heads of the same width; not changed.
-        cos: ``[..., D]``, any floating dtype, broadcast against `q` and against `k`.
-        sin: like `cos`.
+        q: ``[..., H, D]``, a floating dtype, ``D`` even.
+        k: ``[..., G, D]``, the dtype and device of ``q``.
+        cos: ``[..., D]``, any floating dtype, broadcast against ``q`` and against ``k``.
+        sin: ``[..., D]``, the dtype of ``cos``.
 
     Returns:
-        Two new tensors with the shapes and dtypes of `q` and `k`. The products are formed in the dtype to which the
+        Two new tensors with the shapes and dtypes of ``q`` and ``k``. The products are formed in the dtype to which the
         arguments promote, and rounded once, to the result's dtype.
 
-    It makes the host wait for nothing. Source: SGLang #27041.
+    Raises:
+        Nothing.
+
+    Mutates:
+        Nothing.
+
+    Source:
+        SGLang ``runtime/layers/rotary_embedding/mrope.py``; #27041 (0.5.13).
     """
-    raise NotImplementedError
-
-
-def reference(q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The textbook form: ``x * cos + rotate_half(x) * sin``."""
+    # The reference: the textbook form, ``x * cos + rotate_half(x) * sin``.
     import torch
 
     def rotated(x: torch.Tensor) -> torch.Tensor:
@@ -44,7 +47,7 @@ def reference(q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Te
 
 
 def inputs() -> SearchStrategy[dict[str, Any]]:
-    """Queries with more heads than keys, tables in the same or in a wider dtype, per batch or shared."""
+    """Generate queries with more heads than keys, tables in the same or in a wider dtype, per batch or shared."""
     import torch
     from hypothesis import strategies as st
 
@@ -73,7 +76,7 @@ def inputs() -> SearchStrategy[dict[str, Any]]:
 HOOK = Hook(
     name="rotary_embedding",
     spec=rotary_embedding,
-    reference=reference,
+    reference=rotary_embedding,
     inputs=inputs,
     tolerance=Tolerance(
         rtol=0.0, atol=0.0, reason="the same products and one rounding; a sign moves from a factor to the sum"

@@ -21,7 +21,7 @@ def sampler_logprob_gather(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Gather the log-probabilities of the sampled token and of each request's own list of token ids.
 
-    Lists of different lengths are padded on the right to the longest one, K. No argument is changed.
+    Lists of different lengths are padded on the right to the longest one, K.
 
     Args:
         scores: ``[B, V]`` floating point, logits or log-probabilities as the framework has them.
@@ -38,18 +38,14 @@ def sampler_logprob_gather(
     Raises:
         IndexError: a row of ``token_ids`` is not a row of ``scores``. An implementation may decline such a call instead.
         Exception: whatever ``token_logprobs`` raises for a token id outside of the vocabulary.
+
+    Mutates:
+        Nothing.
+
+    Source:
+        vLLM ``v1/sample/sampler.py``; #41429 (0.22.0).
     """
-    raise NotImplementedError
-
-
-def reference(
-    scores: torch.Tensor,
-    token_ids: Mapping[int, Sequence[int]],
-    sampled: torch.Tensor,
-    token_logprobs: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    token_ranks: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Fill both matrices on the device, request by request, as vLLM 0.20.0 did."""
+    # The reference: both matrices are filled on the device, request by request, as in vLLM 0.20.0.
     import torch
 
     width = 1 + max((len(ids) for ids in token_ids.values()), default=0)
@@ -85,7 +81,7 @@ def ranks_of_logprobs(logprobs: torch.Tensor, sampled: torch.Tensor) -> torch.Te
 
 
 def inputs() -> Any:
-    """Ragged requests over small vocabularies with ties, in both arithmetics."""
+    """Generate ragged requests over small vocabularies with ties, in both arithmetics."""
     import torch
     from hypothesis import strategies as st
 
@@ -112,7 +108,7 @@ def inputs() -> Any:
 HOOK = Hook(
     name="sampler_logprob_gather",
     spec=sampler_logprob_gather,
-    reference=reference,
+    reference=sampler_logprob_gather,
     inputs=inputs,
     tolerance=Tolerance(0.0, 0.0, "ids are integers and all arithmetic is the framework's own"),
     summary="log-probabilities of the token ids that each request asked for, from one upload",

@@ -1,8 +1,4 @@
-"""`schedule_upload`: put a schedule that was made on the host on the device.
-
-Where it stalls: ``set_timesteps`` of every diffusers scheduler uploads timesteps and sigmas from pageable memory, 1 to 3
-host syncs per request, while the text encoder's work is still queued.
-"""
+"""Contract of ``schedule_upload``: put a schedule that was made on the host on the device."""
 
 from __future__ import annotations
 
@@ -15,21 +11,36 @@ if TYPE_CHECKING:
 
 
 @hookspec
-def schedule_upload(values: torch.Tensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:  # type: ignore[empty-body]
-    """Return ``values`` (a CPU tensor, usually ``[steps]``) on ``device`` in ``dtype``, in stream order.
+def schedule_upload(values: torch.Tensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """Return ``values`` on ``device`` in ``dtype``, in stream order.
 
-    Changes nothing; ``values`` may be changed by the caller right after the call. May decline, for one where upstream would raise
-    because there is no such device.
+    May decline, for one where upstream would raise because there is no such device.
+
+    Args:
+        values: a CPU tensor, usually ``[steps]``, of integers or floating point. The caller may change it right after the call.
+        device: where the schedule is needed.
+        dtype: the dtype of the result.
+
+    Returns:
+        A tensor with the shape of ``values``, in ``dtype`` on ``device``; on the CPU it may be ``values`` itself.
+
+    Raises:
+        Nothing.
+
+    Mutates:
+        Nothing.
+
+    Source:
+        diffusers ``schedulers/*.py`` and SGLang's copies in ``runtime/models/schedulers``, in every release that was read:
+        ``set_timesteps`` uploads from pageable memory, 1 to 3 host syncs per request, while the text encoder's work is still
+        queued.
     """
-
-
-def reference(values: torch.Tensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    """Copy it, and wait."""
+    # The reference: it is copied, and waited for.
     return values.to(device=device, dtype=dtype)
 
 
 def inputs() -> Any:
-    """Schedules as schedulers make them, with conversions between dtypes; the device is the CPU."""
+    """Generate schedules as schedulers make them, with conversions between dtypes; the device is the CPU."""
     import torch
     from hypothesis import strategies as st
 
@@ -47,7 +58,7 @@ def inputs() -> Any:
 HOOK = Hook(
     name="schedule_upload",
     spec=schedule_upload,
-    reference=reference,
+    reference=schedule_upload,
     inputs=inputs,
     tolerance=Tolerance(rtol=0.0, atol=0.0, reason="a copy of values"),
     summary="put a schedule that was made on the host on the device",

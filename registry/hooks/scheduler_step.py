@@ -1,11 +1,4 @@
-"""`scheduler_step`: one predictor or corrector update of a multistep diffusion solver (UniPC).
-
-Where it stalls: diffusers ``UniPCMultistepScheduler`` (6 host syncs per step to 0.37, 7 from 0.38), SGLang's copy of it
-(6 per step to 0.5.12.post1, 2 from 0.5.13, SGLang #27440) and both frameworks' Helios (12; SGLang's to 0.5.22). SGLang's
-``FlowUniPCMultistepScheduler``, the default of Wan and Cosmos3, does not stall and launches about 100 kernels per step. The
-scalars of an update depend on the sigmas, the position and the order alone, never on the samples, so an implementation
-may keep them from one call to the next.
-"""
+"""Contract of ``scheduler_step``: one predictor or corrector update of a multistep diffusion solver (UniPC)."""
 
 from __future__ import annotations
 
@@ -60,26 +53,42 @@ class MultistepUpdate(NamedTuple):
 
 
 @hookspec
-def scheduler_step(update: MultistepUpdate) -> torch.Tensor:  # type: ignore[empty-body]
-    """Return the sample ``[B, C, ...]`` at ``sigmas[start + 1]``, in the dtype and on the device of ``update.sample``.
+def scheduler_step(update: MultistepUpdate) -> torch.Tensor:
+    """Return the sample at ``sigmas[start + 1]``.
 
     With ``x`` the sample, ``m0`` the newest output, ``h`` the step in log-SNR and ``D1s`` the scaled differences of older
     outputs to ``m0``, the result is evaluated in this order (``predict_x0``; otherwise alpha and sigma change places)::
 
         sigma_t / sigma_0 * x  -  alpha_t * expm1(-h) * m0  -  alpha_t * B(h) * (rhos . D1s [+ rho * (model_output - m0)])
 
-    ``rhos`` solves ``R rho = b``; by convention it is 0.5 for the order-2 predictor and the order-1 corrector. A singular
-    ``R`` (two equal sigmas) gives inf or nan where upstream raises ``LinAlgError``, whose check is a host sync; the shipped
-    implementations decline it.
+    ``rhos`` solves ``R rho = b``; by convention it is 0.5 for the order-2 predictor and the order-1 corrector. The scalars
+    depend on the sigmas, the position and the order alone, never on the samples, so an implementation may keep them from one
+    call to the next.
 
-    Changes nothing; may decline any update. The shipped implementations decline, before anything is touched, whatever is not
-    made of plain dense tensors on the host or a CUDA device: samples of float32, float64, bfloat16 or float16, all of one shape
-    of two dimensions or more, and one row of sigmas that need no gradients.
+    May decline any update. The shipped implementations decline, before anything is touched, whatever is not made of plain dense
+    tensors on the host or a CUDA device: samples of float32, float64, bfloat16 or float16, all of one shape of two dimensions or
+    more, and one row of sigmas that need no gradients.
+
+    Args:
+        update: samples and outputs ``[B, C, ...]`` of one floating dtype, sigmas ``[steps + 1]``; see `MultistepUpdate`.
+
+    Returns:
+        ``[B, C, ...]`` in the dtype and on the device of ``update.sample``.
+
+    Raises:
+        Nothing. A singular ``R`` (two equal sigmas) gives inf or nan where upstream raises ``LinAlgError``, whose check is a host
+        sync; the shipped implementations decline it.
+
+    Mutates:
+        Nothing.
+
+    Source:
+        SGLang ``runtime/models/schedulers/scheduling_unipc_multistep.py``: 6 host syncs per step to 0.5.12.post1, 2 from 0.5.13
+        (#27440). diffusers ``schedulers/scheduling_unipc_multistep.py``: 6 to 0.37, 7 from 0.38. Both frameworks'
+        ``scheduling_helios.py``: 12, SGLang's to 0.5.22. SGLang's ``scheduling_flow_unipc_multistep.py``, the default of Wan and
+        Cosmos3, does not stall and launches about 100 kernels per step.
     """
-
-
-def reference(update: MultistepUpdate) -> torch.Tensor:
-    """UniPC written out, with a host round trip for every list of scalars."""
+    # The reference: UniPC written out, with a host round trip for every list of scalars.
     import torch
 
     u = update
@@ -127,7 +136,7 @@ def reference(update: MultistepUpdate) -> torch.Tensor:
 
 
 def inputs() -> Any:
-    """Updates of every phase, order, solver, schedule, dtype and placement, on the CPU."""
+    """Generate updates of every phase, order, solver, schedule, dtype and placement, on the CPU."""
     import torch
     from hypothesis import strategies as st
 
@@ -170,7 +179,7 @@ def inputs() -> Any:
 HOOK = Hook(
     name="scheduler_step",
     spec=scheduler_step,
-    reference=reference,
+    reference=scheduler_step,
     inputs=inputs,
     tolerance=Tolerance(
         rtol=2e-2, atol=2e-2, reason="bfloat16 samples; the terms nearly cancel when the step in log-SNR is small"

@@ -1,4 +1,4 @@
-"""The all-to-all that exchanges sequence shards for head shards, several hundred times per denoising step."""
+"""Contract of ``sequence_parallel_all_to_all``: sequence shards for head shards, hundreds of times per denoising step."""
 
 from __future__ import annotations
 
@@ -21,33 +21,32 @@ def sequence_parallel_all_to_all(
 ) -> tuple[torch.Tensor, ...]:
     """Exchange equal parts of each tensor between all ranks of a group.
 
-    Each tensor is split along dim 0 in as many equal parts as the group has ranks; part ``i`` goes to rank
-    ``i``. The result holds the parts received, in rank order.
+    Each tensor is split along dim 0 in as many equal parts as the group has ranks; part ``i`` goes to rank ``i``. The result
+    holds the parts received, in rank order.
+
+    All ranks call it in the same order with the same implementation (lockstep): a mixed choice hangs. It makes the host wait
+    for nothing but what the back end itself waits for (Gloo exchanges in host memory). It may be traced by torch.compile. It
+    may decline, on all ranks alike, before it sends anything.
 
     Args:
-        tensors: one or several tensors of any shape and dtype, on one device; dim 0 is a multiple of the
-            group's size. Every rank passes the same number of tensors with the same shapes and dtypes. They
-            are not changed.
+        tensors: one or several tensors ``[n, ...]`` of any dtype, on one device; dim 0 is a multiple of the group's size. Every
+            rank passes the same number of tensors with the same shapes and dtypes.
         group: the process group; None is torch.distributed's default group.
 
     Returns:
-        One new tensor per argument, contiguous, of the same shape, dtype and device. The caller may use them
-        on the current stream at once; an implementation may not keep them.
+        One new tensor per argument, contiguous, of the same shape, dtype and device. The caller may use them on the current
+        stream at once; an implementation may not keep them.
 
     Raises:
         RuntimeError, ValueError: dim 0 cannot be split evenly.
 
-    All ranks call it in the same order with the same implementation (lockstep): a mixed choice hangs. It
-    makes the host wait for nothing but what the back end itself waits for (Gloo exchanges in host memory). It
-    may be traced by torch.compile. It may decline, on all ranks alike, before it sends anything.
+    Mutates:
+        Nothing.
 
-    Source: SGLang #24366 (0.5.12).
+    Source:
+        SGLang ``runtime/layers/usp.py``; #24366 (0.5.12). ``runtime/layers/attention/layer.py``; #27143 (0.5.13).
     """
-    raise NotImplementedError
-
-
-def reference(tensors: tuple[torch.Tensor, ...], group: torch.distributed.ProcessGroup | None) -> tuple[torch.Tensor, ...]:
-    """Gather everything everywhere, then keep the parts that were meant for this rank."""
+    # The reference: everything is gathered everywhere, and the parts that were meant for this rank are kept.
     import torch
     import torch.distributed as dist
 
@@ -63,7 +62,7 @@ def reference(tensors: tuple[torch.Tensor, ...], group: torch.distributed.Proces
 
 
 def inputs() -> SearchStrategy[dict[str, Any]]:
-    """One to four tensors of one to four dimensions, contiguous or not, for the default group."""
+    """Generate one to four tensors of one to four dimensions, contiguous or not, for the default group."""
     import torch
     from hypothesis import strategies as st
 
@@ -84,7 +83,7 @@ def inputs() -> SearchStrategy[dict[str, Any]]:
 HOOK = Hook(
     name="sequence_parallel_all_to_all",
     spec=sequence_parallel_all_to_all,
-    reference=reference,
+    reference=sequence_parallel_all_to_all,
     inputs=inputs,
     tolerance=Tolerance(rtol=0.0, atol=0.0, reason="bytes are moved, nothing is computed"),
     summary="exchange of sequence shards for head shards between the ranks of a diffusion job",

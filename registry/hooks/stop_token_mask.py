@@ -20,21 +20,24 @@ def stop_token_mask(
     """Mask logits; in a row that then is -inf throughout, give back those of ``restored`` that were finite before.
 
     Args:
-        logits: ``[B, V]`` floating point, changed in place.
+        logits: ``[B, V]`` floating point.
         masked: rows and columns ``[M]`` of the logits to mask, int32 or int64, on the device of ``logits``.
-        restored: rows and columns ``[N]`` of those to give back, in the same way.
-        value: -inf, without dimensions, in the dtype and on the device of ``logits``.
+        restored: rows and columns ``[N]`` of those to give back, of the same dtype and device.
+        value: -inf, without dimensions (``[]``), in the dtype and on the device of ``logits``.
+
+    Returns:
+        None.
+
+    Raises:
+        Nothing.
+
+    Mutates:
+        ``logits``, in place.
+
+    Source:
+        vLLM ``v1/sample/logits_processor/builtin.py``, in every release that was read from 0.29.0 on.
     """
-    raise NotImplementedError
-
-
-def reference(
-    logits: torch.Tensor,
-    masked: tuple[torch.Tensor, torch.Tensor],
-    restored: tuple[torch.Tensor, torch.Tensor],
-    value: torch.Tensor,
-) -> None:
-    """Look at one entry after the other."""
+    # The reference: one entry after the other.
     before = logits.clone()
     for row, column in zip(*(part.tolist() for part in masked), strict=True):
         logits[row, column] = value
@@ -45,7 +48,7 @@ def reference(
 
 
 def inputs() -> Any:
-    """Few columns of few values, so that rows are left with nothing; what is given back was masked, or was not."""
+    """Generate few columns of few values, so that rows are left with nothing; what is given back was masked, or was not."""
     import torch
     from hypothesis import strategies as st
 
@@ -73,7 +76,7 @@ def inputs() -> Any:
 HOOK = Hook(
     name="stop_token_mask",
     spec=stop_token_mask,
-    reference=reference,
+    reference=stop_token_mask,
     inputs=inputs,
     tolerance=Tolerance(0.0, 0.0, "logits are masked and put back, not computed"),
     summary="stop tokens masked, and given back where nothing else is left, without asking the device how many",

@@ -1,4 +1,4 @@
-"""Decoding a video chunk by chunk: how the chunks become one clip."""
+"""Contract of ``vae_decode``: how the chunks of a video that is decoded one by one become one clip."""
 
 from __future__ import annotations
 
@@ -20,27 +20,29 @@ def vae_decode(
 ) -> torch.Tensor:
     """Decode a clip's chunks in order, put them together along time, and clamp the result.
 
+    It may decline before the first chunk.
+
     Args:
-        decode_chunk: decodes chunk ``i`` and returns a new tensor ``[B, C, t_i, H, W]`` that nobody else holds. A causal
-            decoder keeps state between chunks, so it is called once for each of 0 to ``chunks - 1``, in order.
+        decode_chunk: decodes chunk ``i`` and returns a new tensor ``[B, C, t_i, H, W]`` of a floating dtype that nobody else
+            holds. A causal decoder keeps state between chunks, so it is called once for each of 0 to ``chunks - 1``, in order.
         chunks: how many, at least 1.
-        finish: applied to the whole clip before it is clamped, or None. It may return a view of its argument.
+        finish: applied to the whole clip ``[B, C, sum(t_i), H, W]`` before it is clamped, or None. It may return a view of its
+            argument.
 
     Returns:
-        ``[B, C, sum(t_i), H, W]`` (after `finish`) in float32, clamped to [-1, 1]; it may share memory with what the
+        ``[B, C, sum(t_i), H, W]`` (after ``finish``) in float32, clamped to [-1, 1]; it may share memory with what the
         functions returned.
 
-    It makes the host wait for nothing. It may decline before the first chunk. Source: SGLang #27041 (0.5.13).
+    Raises:
+        Exception: whatever ``decode_chunk`` and ``finish`` raise.
+
+    Mutates:
+        What ``decode_chunk`` and ``finish`` return.
+
+    Source:
+        SGLang ``runtime/models/vaes/wanvae.py``; #27041 (0.5.13).
     """
-    raise NotImplementedError
-
-
-def reference(
-    decode_chunk: Callable[[int], torch.Tensor],
-    chunks: int,
-    finish: Callable[[torch.Tensor], torch.Tensor] | None,
-) -> torch.Tensor:
-    """SGLang's way up to 0.5.12: the clip is copied again for every chunk, and once more to clamp it."""
+    # The reference: SGLang's way to 0.5.12: the clip is copied again for every chunk, and once more to clamp it.
     import torch
 
     clip = decode_chunk(0)
@@ -52,7 +54,7 @@ def reference(
 
 
 def inputs() -> SearchStrategy[dict[str, Any]]:
-    """One to five chunks of one to four frames in three dtypes, with and without a last step."""
+    """Generate one to five chunks of one to four frames in three dtypes, with and without a last step."""
     import torch
     from hypothesis import strategies as st
 
@@ -80,7 +82,7 @@ def inputs() -> SearchStrategy[dict[str, Any]]:
 HOOK = Hook(
     name="vae_decode",
     spec=vae_decode,
-    reference=reference,
+    reference=vae_decode,
     inputs=inputs,
     tolerance=Tolerance(rtol=0.0, atol=0.0, reason="values are moved and clamped, nothing is rounded"),
     summary="the decoded chunks of a video put together once, not once per chunk",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from syncfree.adapters.vllm.bad_words_mask import BINDING
 from syncfree.audit import Report, allow
-from syncfree.hooks.bad_words_mask import inputs, reference
+from syncfree.hooks.bad_words_mask import HOOK, inputs
 from syncfree.plugins.sync_free.bad_words_mask import bad_words_mask
 
 from .support.outcome import outcome, same
@@ -40,7 +40,7 @@ def both(release: str) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
 @settings(max_examples=300, deadline=None)
 @given(inputs())
 def test_equal_to_the_reference(call: dict[str, Any]) -> None:
-    assert same(outcome(bad_words_mask, call), outcome(reference, call))
+    assert same(outcome(bad_words_mask, call), outcome(HOOK.reference, call))
 
 
 def test_sampled_tokens_are_masked_as_upstream_does(release: str) -> None:

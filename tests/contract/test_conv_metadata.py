@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from syncfree.adapters.vllm.conv_metadata import BINDING
 from syncfree.audit import Report, allow
-from syncfree.hooks.conv_metadata import inputs, reference
+from syncfree.hooks.conv_metadata import HOOK, inputs
 from syncfree.plugins.sync_free.conv_metadata import conv_metadata
 
 from .support.vllm_releases import define, form_of
@@ -88,7 +88,7 @@ def step(lengths: list[int], make: Any, device: str) -> tuple[tuple[Any, ...], d
 @settings(max_examples=200, deadline=None)
 @given(inputs())
 def test_equal_to_the_reference(call: dict[str, Any]) -> None:
-    assert conv_metadata(**call) == reference(**call)
+    assert conv_metadata(**call) == HOOK.reference(**call)
 
 
 def test_equal_offsets_in_another_tensor_are_declined() -> None:

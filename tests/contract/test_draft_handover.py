@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from syncfree.adapters.vllm.draft_handover import BINDING
 from syncfree.audit import Report, allow
-from syncfree.hooks.draft_handover import inputs, reference
+from syncfree.hooks.draft_handover import HOOK, inputs
 from syncfree.plugins.sync_free.draft_handover import draft_handover
 
 from .support.outcome import outcome, same
@@ -62,7 +62,7 @@ def handler(requests: list[tuple[bool, bool]], device: str, drafts: bool = True)
 @settings(max_examples=200, deadline=None)
 @given(inputs())
 def test_equal_to_the_reference(call: dict[str, Any]) -> None:
-    assert same(outcome(draft_handover, call), outcome(reference, call))
+    assert same(outcome(draft_handover, call), outcome(HOOK.reference, call))
 
 
 REQUESTS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=ROWS)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from syncfree.adapters.vllm.draft_reorder import BINDING
 from syncfree.audit import Report, allow
-from syncfree.hooks.draft_reorder import inputs, reference
+from syncfree.hooks.draft_reorder import HOOK, inputs
 from syncfree.plugins.sync_free.draft_reorder import draft_reorder
 
 from .support.outcome import outcome, same
@@ -71,7 +71,7 @@ def arguments(step: dict[str, Any], device: str) -> list[Any]:
 @settings(max_examples=200, deadline=None)
 @given(inputs())
 def test_equal_to_the_reference(call: dict[str, Any]) -> None:
-    assert same(outcome(draft_reorder, call), outcome(reference, call))
+    assert same(outcome(draft_reorder, call), outcome(HOOK.reference, call))
 
 
 @pytest.mark.usefixtures("sync_audit")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from syncfree.adapters.vllm.fast_prefill_padding import BINDING
 from syncfree.audit import Report, allow
-from syncfree.hooks.fast_prefill_padding import inputs, reference
+from syncfree.hooks.fast_prefill_padding import HOOK, inputs
 from syncfree.plugins.sync_free.fast_prefill_padding import fast_prefill_padding
 
 from .support.outcome import outcome, same
@@ -50,7 +50,7 @@ class Runner:
 @settings(max_examples=200, deadline=None)
 @given(inputs())
 def test_equal_to_the_reference(call: dict[str, Any]) -> None:
-    assert same(outcome(fast_prefill_padding, call), outcome(reference, call))
+    assert same(outcome(fast_prefill_padding, call), outcome(HOOK.reference, call))
 
 
 def test_bound_it_is_equal_to_upstream(release: str) -> None:

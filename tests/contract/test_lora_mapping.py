@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from syncfree.adapters.vllm.lora_mapping import BINDING
 from syncfree.audit import Report, allow
-from syncfree.hooks.lora_mapping import inputs, reference
+from syncfree.hooks.lora_mapping import HOOK, inputs
 from syncfree.plugins.sync_free.lora_mapping import lora_mapping
 
 from .support.outcome import outcome, same
@@ -98,7 +98,7 @@ def test_equal_to_the_reference(call: dict[str, Any]) -> None:
 
         return outcome(with_record, call)
 
-    assert same(run(lora_mapping), run(reference))
+    assert same(run(lora_mapping), run(HOOK.reference))
 
 
 def test_bound_it_leaves_the_same_state_as_upstream_over_many_steps(release: str) -> None:

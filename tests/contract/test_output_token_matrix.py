@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from syncfree.adapters.vllm.output_token_matrix import BINDING
 from syncfree.audit import Report, allow
-from syncfree.hooks.output_token_matrix import inputs, reference
+from syncfree.hooks.output_token_matrix import HOOK, inputs
 from syncfree.plugins.sync_free.output_token_matrix import _THREAD, output_token_matrix
 
 from .support.outcome import outcome, same
@@ -47,7 +47,7 @@ def release(request: pytest.FixtureRequest) -> str:
 @settings(max_examples=500, deadline=None)
 @given(inputs())
 def test_equal_to_the_reference_whatever_the_call_before_was(call: dict[str, Any]) -> None:
-    assert same(outcome(output_token_matrix, call), outcome(reference, call))
+    assert same(outcome(output_token_matrix, call), outcome(HOOK.reference, call))
 
 
 class Batch(RuleBasedStateMachine):
@@ -187,7 +187,7 @@ def test_in_and_out_of_inference_mode() -> None:
         with torch.inference_mode(mode):
             found = output_token_matrix(lists, VOCABULARY, CPU)
             assert found.is_inference() is mode
-            assert torch.equal(found, reference(lists, VOCABULARY, CPU))
+            assert torch.equal(found, HOOK.reference(lists, VOCABULARY, CPU))
 
 
 def test_after_a_call_that_raised_the_next_one_is_right() -> None:
@@ -196,7 +196,7 @@ def test_after_a_call_that_raised_the_next_one_is_right() -> None:
     with pytest.raises(OverflowError):
         output_token_matrix([[*tokens, 1], [*tokens, 1 << 63]], VOCABULARY, CPU)
     lists = [[*tokens, 1], tokens]
-    assert same(output_token_matrix(lists, VOCABULARY, CPU), reference(lists, VOCABULARY, CPU))
+    assert same(output_token_matrix(lists, VOCABULARY, CPU), HOOK.reference(lists, VOCABULARY, CPU))
 
 
 def test_a_device_whose_streams_it_does_not_know_is_declined() -> None:
@@ -221,7 +221,7 @@ def test_bound_it_never_makes_the_host_wait(release: str) -> None:
     results = [bound(lists, VOCABULARY, torch.device("cuda:0")) for lists in batches()]
     with allow("the results are compared"):
         for lists, found in zip(batches(), results, strict=True):
-            assert same(found.cpu(), reference(lists, VOCABULARY, CPU))
+            assert same(found.cpu(), HOOK.reference(lists, VOCABULARY, CPU))
 
 
 @pytest.mark.sync_budget(0, poison=True)
@@ -236,7 +236,7 @@ def test_streams_do_not_share_a_matrix() -> None:
     assert len(_THREAD.matrices) == 2
     with allow("the results are compared"):
         for expected, found in results:
-            assert same(found.cpu(), reference(expected, VOCABULARY, CPU))
+            assert same(found.cpu(), HOOK.reference(expected, VOCABULARY, CPU))
 
 
 def test_upstream_sends_everything_in_every_step(release: str, sync_audit: Report) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from syncfree.adapters.vllm.penalty_state_reset import BINDING
 from syncfree.audit import Report, allow
-from syncfree.hooks.penalty_state_reset import inputs, reference
+from syncfree.hooks.penalty_state_reset import HOOK, inputs
 from syncfree.plugins.sync_free.penalty_state_reset import penalty_state_reset
 
 from .support.outcome import outcome, same
@@ -67,7 +67,7 @@ def arguments(device: str) -> list[Any]:
 @settings(max_examples=200, deadline=None)
 @given(inputs())
 def test_equal_to_the_reference(call: dict[str, Any]) -> None:
-    assert same(outcome(penalty_state_reset, call), outcome(reference, call))
+    assert same(outcome(penalty_state_reset, call), outcome(HOOK.reference, call))
 
 
 def test_bound_it_is_equal_to_upstream_and_launches_the_kernel_alike(release: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from syncfree.adapters.vllm.pooled_rows import BINDING
 from syncfree.audit import Report, allow
-from syncfree.hooks.pooled_rows import inputs, reference
+from syncfree.hooks.pooled_rows import HOOK, inputs
 from syncfree.plugins.sync_free.pooled_rows import pooled_rows
 
 from .support.outcome import outcome, same
@@ -34,7 +34,7 @@ def both(release: str) -> tuple[Any, Any]:
 @settings(max_examples=200, deadline=None)
 @given(inputs())
 def test_equal_to_the_reference(call: dict[str, Any]) -> None:
-    assert same(outcome(pooled_rows, call), outcome(reference, call))
+    assert same(outcome(pooled_rows, call), outcome(HOOK.reference, call))
 
 
 def test_bound_it_gives_what_upstream_gives_or_leaves_the_batch_to_it(release: str) -> None:

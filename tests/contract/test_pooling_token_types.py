@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from syncfree.adapters.vllm.pooling_token_types import BINDING
 from syncfree.audit import Report, allow
-from syncfree.hooks.pooling_token_types import inputs, reference
+from syncfree.hooks.pooling_token_types import HOOK, inputs
 from syncfree.plugins.sync_free.pooling_token_types import pooling_token_types
 
 from .support.outcome import outcome, same
@@ -54,7 +54,7 @@ def runner(requests: list[tuple[int, int | None]], device: str = "cpu", pooling:
 @settings(max_examples=300, deadline=None)
 @given(inputs())
 def test_equal_to_the_reference(call: dict[str, Any]) -> None:
-    assert same(outcome(pooling_token_types, call), outcome(reference, call))
+    assert same(outcome(pooling_token_types, call), outcome(HOOK.reference, call))
 
 
 REQUESTS = st.lists(st.tuples(st.integers(1, 12), st.none() | st.integers(0, 13)), min_size=1, max_size=6)

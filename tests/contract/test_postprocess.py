@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 
 from syncfree.adapters.sglang.vae import POSTPROCESS
-from syncfree.hooks.postprocess import inputs, reference
+from syncfree.hooks.postprocess import HOOK, inputs
 from syncfree.plugins.sync_free.postprocess import postprocess
 
 from .support.sglang_releases import ours, upstream
@@ -21,7 +21,7 @@ EXAMPLES = settings(max_examples=60, deadline=None)  # the first example may fet
 @given(arguments=inputs())
 @EXAMPLES
 def test_frames_scaled_in_place_are_the_reference_s(arguments: dict[str, Any]) -> None:
-    expected = reference(arguments["decoded"].clone())
+    expected = HOOK.reference(arguments["decoded"].clone())
     assert identical(postprocess(**arguments), expected)
 
 

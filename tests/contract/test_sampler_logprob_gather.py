@@ -9,12 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from syncfree.hooks.sampler_logprob_gather import (
-    inputs,
-    logprobs_of_logprobs,
-    ranks_of_logprobs,
-    reference,
-)
+from syncfree.hooks.sampler_logprob_gather import HOOK, inputs, logprobs_of_logprobs, ranks_of_logprobs
 from syncfree.plugins.sync_free.sampler_logprob_gather import sampler_logprob_gather
 
 SCORES = torch.tensor([[0.5, -1.0, 2.0, 0.5], [1.0, 1.0, 3.0, -2.0], [0.0, 4.0, -1.0, 2.0]])
@@ -29,13 +24,13 @@ def gather(implementation: Any, token_ids: Mapping[int, Sequence[int]]) -> Any:
 @given(inputs())
 def test_equal_to_the_reference_bit_for_bit(call: dict[str, Any]) -> None:
     before = call["scores"].clone()
-    for expected, found in zip(reference(**call), sampler_logprob_gather(**call), strict=True):
+    for expected, found in zip(HOOK.reference(**call), sampler_logprob_gather(**call), strict=True):
         assert found.dtype == expected.dtype
         assert torch.equal(found, expected)
     assert torch.equal(call["scores"], before)
 
 
-@pytest.mark.parametrize("implementation", [reference, sampler_logprob_gather])
+@pytest.mark.parametrize("implementation", [HOOK.reference, sampler_logprob_gather], ids=["reference", "ours"])
 def test_shorter_lists_are_padded_with_id_zero_and_minus_infinity(implementation: Any) -> None:
     ids, logprobs, ranks = gather(implementation, {2: [1, 1, 3], 0: [2]})
     assert ids.tolist() == [[0, 2, 0, 0], [1, 0, 0, 0], [3, 1, 1, 3]]
@@ -49,7 +44,7 @@ def test_shorter_lists_are_padded_with_id_zero_and_minus_infinity(implementation
     assert ranks.tolist() == [3, 3, 2]
 
 
-@pytest.mark.parametrize("implementation", [reference, sampler_logprob_gather])
+@pytest.mark.parametrize("implementation", [HOOK.reference, sampler_logprob_gather], ids=["reference", "ours"])
 @pytest.mark.parametrize("token_ids", [{}, {1: []}], ids=["no request", "a request with an empty list"])
 def test_only_the_sampled_token_is_left_when_nothing_is_asked_for(
     implementation: Any, token_ids: Mapping[int, Sequence[int]]
@@ -66,7 +61,7 @@ def test_a_row_outside_of_the_batch_is_declined(row: int) -> None:
 
 def test_a_token_id_outside_of_the_vocabulary_raises_what_the_framework_raises() -> None:
     messages = []
-    for implementation in (reference, sampler_logprob_gather):
+    for implementation in (HOOK.reference, sampler_logprob_gather):
         with pytest.raises(RuntimeError) as error:
             gather(implementation, {0: [4]})
         messages.append(str(error.value))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncfree.adapters.vllm.sampler_staged_writes import BINDING
-from syncfree.hooks.sampler_staged_writes import inputs, reference
+from syncfree.hooks.sampler_staged_writes import HOOK, inputs
 from syncfree.plugins.sync_free.sampler_staged_writes import sampler_staged_writes
 
 from .support.vllm_releases import RELEASES, define, form_of
@@ -31,7 +31,7 @@ def release(request: pytest.FixtureRequest) -> str:
 @given(inputs())
 def test_leaves_what_the_reference_leaves(call: dict[str, Any]) -> None:
     outcomes = []
-    for function in (sampler_staged_writes, reference):
+    for function in (sampler_staged_writes, HOOK.reference):
         sampler = copy.deepcopy(call["write"].__self__)
         function(call["changed"], sampler.write, sampler.processors())
         outcomes.append(vars(sampler))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from syncfree.adapters.vllm.stop_token_mask import BINDING
 from syncfree.audit import Report, allow
-from syncfree.hooks.stop_token_mask import inputs, reference
+from syncfree.hooks.stop_token_mask import HOOK, inputs
 from syncfree.plugins.sync_free.stop_token_mask import stop_token_mask
 from syncfree.testing._equality import difference
 
@@ -30,7 +30,7 @@ def both() -> tuple[Any, Any]:
 @settings(max_examples=500, deadline=None)
 @given(inputs())
 def test_equal_to_the_reference(call: dict[str, Any]) -> None:
-    mine, theirs = outcome(stop_token_mask, call), outcome(reference, call)
+    mine, theirs = outcome(stop_token_mask, call), outcome(HOOK.reference, call)
     assert difference(mine, theirs, None) is None
 
 

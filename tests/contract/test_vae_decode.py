@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 
 from syncfree.adapters.sglang.vae import DECODE
-from syncfree.hooks.vae_decode import inputs, reference
+from syncfree.hooks.vae_decode import HOOK, inputs
 from syncfree.plugins.sync_free.vae_decode import vae_decode
 
 from .support.sglang_releases import ours, upstream
@@ -23,7 +23,7 @@ EXAMPLES = settings(max_examples=60, deadline=None)  # the first example may fet
 @given(arguments=inputs())
 @EXAMPLES
 def test_a_clip_put_together_once_is_the_reference_s(arguments: dict[str, Any]) -> None:
-    assert identical(vae_decode(**arguments), reference(**arguments))
+    assert identical(vae_decode(**arguments), HOOK.reference(**arguments))
 
 
 class TinyVAE:

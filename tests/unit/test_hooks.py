@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from syncfree._plugins import Implementation, Plugins
 from syncfree.hooks import HOOKS
 
 ROOT = Path(__file__).parents[2]
-SAYS_MORE = re.compile(r"Returns?\b|Raises:|Args:|[Dd]eclin|[Cc]hanges? nothing")
+SECTIONS = ["Args", "Returns", "Raises", "Mutates", "Source"]
+SHAPE = re.compile(r"\[[^\]]*\]")
+UPSTREAM = re.compile(r"\b(vLLM|SGLang|diffusers) ``[\w/*]+\.py``")
 
 
 def shipped() -> list[Implementation]:
@@ -58,13 +61,47 @@ def test_a_hook_has_one_word_in_the_code_and_in_the_environment(hook: Hook) -> N
     assert HOOKS[hook.name] is hook
 
 
+def sections(hook: Hook) -> dict[str, str]:
+    """The sections of a contract's docstring, in order."""
+    _, *parts = re.split(r"^(\w+):\n", inspect.getdoc(hook.spec) or "", flags=re.MULTILINE)
+    return dict(zip(parts[::2], map(textwrap.dedent, parts[1::2]), strict=True))
+
+
 @every_hook
-def test_a_contract_says_what_it_takes_returns_and_changes(hook: Hook) -> None:
-    text = inspect.getdoc(hook.spec) or ""
-    assert len(text.split()) >= 20
-    assert SAYS_MORE.search(text)
-    for name in hook.parameters:
-        assert name in text, f"the contract does not say what {name!r} is"
+def test_a_contract_has_every_section_in_order(hook: Hook) -> None:
+    assert list(sections(hook)) == SECTIONS
+    assert all(text.strip() for text in sections(hook).values())
+
+
+@every_hook
+def test_a_contract_begins_with_what_an_implementation_does(hook: Hook) -> None:
+    first = (inspect.getdoc(hook.spec) or "").splitlines()[0]
+    assert re.match(r"[A-Z][a-z]*[a-rt-z] .*\.$", first), "a verb in the imperative, and a whole sentence"
+
+
+@every_hook
+def test_a_contract_says_what_each_argument_is(hook: Hook) -> None:
+    described = re.findall(r"^(\w+): (.*(?:\n .*)*)", sections(hook)["Args"], re.MULTILINE)
+    assert tuple(name for name, _ in described) == hook.parameters
+    annotations = {p.name: str(p.annotation) for p in inspect.signature(hook.spec).parameters.values()}
+    for name, text in described:
+        if re.match(r"(?!Callable).*(Tensor|ndarray)", annotations[name]):
+            assert SHAPE.search(text), f"the contract does not say of what shape {name!r} is"
+            assert re.search(r"\bdtype|int32|int64|integer|float", text), f"it does not say of what dtype {name!r} is"
+
+
+@every_hook
+def test_a_contract_says_what_a_call_changes(hook: Hook) -> None:
+    changed = sections(hook)["Mutates"]
+    assert all(f"``{name}``" in changed for name in hook.writes)
+    assert (changed.strip() == "Nothing.") == hook.pure
+
+
+@every_hook
+def test_a_contract_names_the_upstream_file_that_it_is_about(hook: Hook) -> None:
+    source = sections(hook)["Source"]
+    assert UPSTREAM.search(source)
+    assert re.search(r"#\d{4,}|\d\.\d+|every release", source), "and the pull request or the releases"
 
 
 @every_hook
@@ -75,9 +112,9 @@ def test_a_contract_is_typed(hook: Hook) -> None:
 
 
 @every_hook
-def test_a_reference_takes_the_contracts_parameters(hook: Hook) -> None:
-    assert tuple(inspect.signature(hook.reference).parameters) == hook.parameters
-    assert hook.reference.__doc__
+def test_a_contract_is_its_own_reference(hook: Hook) -> None:
+    """So that its signature is written once."""
+    assert hook.reference is hook.spec
 
 
 @pytest.mark.with_torch

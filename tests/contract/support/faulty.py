@@ -13,7 +13,7 @@ from syncfree.hooks import schedule_upload as upload
 @hookimpl(exact=True)
 def wrong(values: torch.Tensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """One unit in the last place off, somewhere."""
-    result = upload.reference(values, device, dtype)
+    result = upload.HOOK.reference(values, device, dtype)
     return result + torch.finfo(dtype).eps * result if dtype.is_floating_point else result
 
 
@@ -26,7 +26,7 @@ def other_dtype(values: torch.Tensor, device: torch.device, dtype: torch.dtype) 
 @hookimpl(exact=True)
 def mutating(values: torch.Tensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """Works in place."""
-    result = upload.reference(values, device, dtype).clone()
+    result = upload.HOOK.reference(values, device, dtype).clone()
     values.zero_()
     return result
 
@@ -53,7 +53,7 @@ def raising(values: torch.Tensor, device: torch.device, dtype: torch.dtype) -> t
 @hookimpl(exact=True, host_syncs=0)
 def syncing(values: torch.Tensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """Right, and waits for the device once."""
-    result = upload.reference(values, device, dtype)
+    result = upload.HOOK.reference(values, device, dtype)
     result[0].item()
     return result
 
@@ -67,11 +67,11 @@ def syncing_as_declared(values: torch.Tensor, device: torch.device, dtype: torch
 @hookimpl(exact=True)
 def leaving_one_row(states: tuple[torch.Tensor, ...], rows: torch.Tensor) -> None:
     """Clears all rows but the last."""
-    penalties.reference(states, rows[:-1])
+    penalties.HOOK.reference(states, rows[:-1])
 
 
 @hookimpl
 def inexact(q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Not a number where the reference has one."""
-    rotated = rotary.reference(q, k, cos, sin)
+    rotated = rotary.HOOK.reference(q, k, cos, sin)
     return rotated[0] * float("nan"), rotated[1]

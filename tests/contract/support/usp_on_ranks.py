@@ -14,7 +14,7 @@ import torch.distributed._functional_collectives as functional_collectives
 
 from syncfree._ab import Comparison, summarize
 from syncfree.adapters.sglang import usp
-from syncfree.hooks.sequence_parallel_all_to_all import reference
+from syncfree.hooks.sequence_parallel_all_to_all import HOOK
 from syncfree.plugins.packed_all_to_all.sequence_parallel_all_to_all import sequence_parallel_all_to_all as packed
 from syncfree.plugins.sync_free.sequence_parallel_all_to_all import sequence_parallel_all_to_all
 from tests.contract.support.upstream_source import functions
@@ -52,7 +52,7 @@ def packed_and_reference(tensors: tuple[torch.Tensor, ...]) -> list[bool]:
 def _agrees(exchange: Any, tensors: tuple[torch.Tensor, ...]) -> list[bool]:
     mine = tuple(tensor + dist.get_rank() for tensor in tensors)
     before = tuple(tensor.clone() for tensor in mine)
-    got, expected = exchange(mine, None), reference(mine, None)
+    got, expected = exchange(mine, None), HOOK.reference(mine, None)
     return [
         identical(g, e) and g.is_contiguous() and identical(m, b)
         for g, e, m, b in zip(got, expected, mine, before, strict=True)

@@ -16,7 +16,7 @@ import torch.distributed as dist
 
 from syncfree.adapters.vllm import dp_all_reduce as v1
 from syncfree.adapters.vllm import dp_all_reduce_v2 as v2
-from syncfree.hooks.dp_all_reduce import reference
+from syncfree.hooks.dp_all_reduce import HOOK
 
 from .vllm_releases import define, form_of
 
@@ -35,7 +35,7 @@ def exchange(plugin: str, local: list[list[int]]) -> list[list[list[int]]]:
     """The reference's and the plugin's matrix of ``local[rank]`` on this rank."""
     rank, size, group = dist.get_rank(), dist.get_world_size(), dist.group.WORLD
     assert group is not None
-    results = [call(local[rank], rank, size, group, "cpu") for call in (reference, implementation(plugin))]
+    results = [call(local[rank], rank, size, group, "cpu") for call in (HOOK.reference, implementation(plugin))]
     assert all(result.dtype == torch.int32 for result in results)
     return [result.tolist() for result in results]
 
