@@ -1,1 +1,1 @@
-"""The adapters that ship with syncfree: one package per framework, one module per target."""
+"""The adapters that ship with syncfree: ``<framework>/<hook>.py``, or a folder of that name for a hook with several targets."""

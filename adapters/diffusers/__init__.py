@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from syncfree.adapting import Adapter
 
-from . import helios, progress_bar, schedules, unipc
+from ..grouping import grouped_by_module
+from . import host_timestep, progress_reporting, schedule_upload, scheduler_step
 
 ADAPTER = Adapter(
     framework="diffusers",
     package="diffusers",
     distributions=("diffusers",),
-    bindings=(unipc.BINDING, helios.BINDING, progress_bar.BINDING, *schedules.BINDINGS),
+    bindings=(
+        *scheduler_step.BINDINGS,
+        progress_reporting.BINDING,
+        *grouped_by_module((*schedule_upload.BINDINGS, *host_timestep.BINDINGS)),
+    ),
     home=__name__,
     reviewed="0.42.1",
 )

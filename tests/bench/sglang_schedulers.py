@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from syncfree.adapters.sglang import flow_unipc, unipc
+from syncfree.adapters.sglang.scheduler_step import flow_unipc, unipc
 from syncfree.adapting import Binding
 from syncfree.plugins.coefficient_table import _tables
 from syncfree.plugins.coefficient_table.scheduler_step import scheduler_step as coefficient_table

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfree.adapters.vllm.dp_all_reduce import BINDING
+from syncfree.adapters.vllm.dp_all_reduce.model_runner_v1 import BINDING
 from syncfree.audit import Report
 
 from .support.gloo_ranks import GlooRanks, gloo_ranks

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from syncfree.adapters.sglang.vae import POSTPROCESS
+from syncfree.adapters.sglang.postprocess import BINDING
 from syncfree.hooks.postprocess import HOOK, inputs
 from syncfree.plugins.sync_free.postprocess import postprocess
 
@@ -29,8 +29,8 @@ def test_frames_scaled_in_place_are_the_reference_s(arguments: dict[str, Any]) -
 @given(arguments=inputs())
 @EXAMPLES
 def test_frames_scaled_in_place_are_the_release_s(release: str, arguments: dict[str, Any]) -> None:
-    original = upstream(POSTPROCESS, release, {})
-    replaced = ours(POSTPROCESS, release, postprocess, original)
+    original = upstream(BINDING, release, {})
+    replaced = ours(BINDING, release, postprocess, original)
     assert identical(replaced(arguments["decoded"].clone()), original(arguments["decoded"].clone()))
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from tqdm import tqdm
 
-from syncfree.adapters.sglang import progress_bar
+from syncfree.adapters.sglang import progress_reporting as adapter
 from syncfree.adapting import Binding
 from syncfree.hooks.progress_reporting import HOOK
 from syncfree.plugins.sync_free.progress_reporting import progress_reporting
@@ -86,7 +86,7 @@ def test_the_iterable_is_passed_on_unread() -> None:
 
 
 @pytest.mark.parametrize("release", PER_STAGE)
-@pytest.mark.parametrize("binding", [progress_bar.DENOISING, progress_bar.MOVA], ids=["denoising", "mova"])
+@pytest.mark.parametrize("binding", [adapter.DENOISING, adapter.MOVA], ids=["denoising", "mova"])
 @pytest.mark.parametrize("rank", [0, 1])
 def test_on_one_node_the_same_is_shown_as_upstream_shows(release: str, binding: Binding, rank: int) -> None:
     group = world(rank, local_rank=rank)
@@ -96,15 +96,15 @@ def test_on_one_node_the_same_is_shown_as_upstream_shows(release: str, binding: 
 @pytest.mark.parametrize("release", PER_STAGE)
 def test_the_first_rank_of_a_second_node_shows_a_bar_in_upstream_and_none_in_ours(release: str) -> None:
     second_node = world(rank=8, local_rank=0)
-    assert "3/3" in shown(upstream, progress_bar.DENOISING, release, second_node)
-    assert shown(ours, progress_bar.DENOISING, release, second_node) == ""
+    assert "3/3" in shown(upstream, adapter.DENOISING, release, second_node)
+    assert shown(ours, adapter.DENOISING, release, second_node) == ""
 
 
 @pytest.mark.parametrize("release", PER_STAGE)
 def test_before_process_groups_exist_upstream_fails_and_ours_shows_its_bar(release: str) -> None:
     with pytest.raises(AssertionError):
-        shown(upstream, progress_bar.DENOISING, release, None)
-    assert "3/3" in shown(ours, progress_bar.DENOISING, release, None)
+        shown(upstream, adapter.DENOISING, release, None)
+    assert "3/3" in shown(ours, adapter.DENOISING, release, None)
 
 
 @pytest.mark.parametrize("release", ALL_STAGES)
@@ -119,11 +119,11 @@ def test_from_0_5_13_ours_shows_what_upstream_shows(
 ) -> None:
     if release != "0.5.13":
         options["batch"] = None if warmup is None else SimpleNamespace(is_warmup=warmup, report_progress=False)
-    binding = progress_bar.ALL_STAGES
+    binding = adapter.ALL_STAGES
     assert shown(ours, binding, release, group, **options) == shown(upstream, binding, release, group, **options)
 
 
 def test_a_bar_that_reports_to_a_client_stays_upstream_s() -> None:
-    make = ours(progress_bar.ALL_STAGES, "0.5.23", Bars(), world(0, 0))
+    make = ours(adapter.ALL_STAGES, "0.5.23", Bars(), world(0, 0))
     batch = SimpleNamespace(is_warmup=False, report_progress=True)
     assert make(SimpleNamespace(), total=3, batch=batch) is NotImplemented

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import distributed
 
-from syncfree.adapters.diffusers.progress_bar import BINDING
+from syncfree.adapters.diffusers.progress_reporting import BINDING
 from syncfree.plugins.sync_free.progress_reporting import progress_reporting
 from tests.contract.support.upstream_source import functions
 from tests.environments import unpacked

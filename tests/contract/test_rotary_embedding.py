@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from syncfree.adapters.sglang.rotary import BINDING
+from syncfree.adapters.sglang.rotary_embedding import BINDING
 from syncfree.hooks.rotary_embedding import HOOK, inputs
 from syncfree.plugins.sync_free.rotary_embedding import rotary_embedding
 

@@ -12,9 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfree.adapters.diffusers import unipc as diffusers_unipc
-from syncfree.adapters.sglang import flow_unipc as sglang_flow_unipc
-from syncfree.adapters.sglang import unipc as sglang_unipc
+from syncfree.adapters.diffusers.scheduler_step import unipc as diffusers_unipc
+from syncfree.adapters.sglang.scheduler_step import flow_unipc as sglang_flow_unipc
+from syncfree.adapters.sglang.scheduler_step import unipc as sglang_unipc
 from syncfree.adapting import Binding
 from syncfree.hooks import scheduler_step as contract
 from syncfree.plugins.coefficient_table.scheduler_step import scheduler_step as coefficient_table

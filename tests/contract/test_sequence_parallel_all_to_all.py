@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfree.adapters.sglang import usp
+from syncfree.adapters.sglang.sequence_parallel_all_to_all import usp
 from syncfree.hooks.sequence_parallel_all_to_all import HOOK
 from tests.contract.support.gloo_ranks import GlooRanks
 from tests.contract.support.upstream_source import functions

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from syncfree.adapters.sglang.vae import DECODE
+from syncfree.adapters.sglang.vae_decode import BINDING
 from syncfree.hooks.vae_decode import HOOK, inputs
 from syncfree.plugins.sync_free.vae_decode import vae_decode
 
@@ -76,8 +76,8 @@ def test_decoding_gives_the_release_s_bytes(release: str, chunks: int, dtype: to
         "forward_context": forward_context,
         "unpatchify": lambda clip, patch_size: clip.unflatten(1, (-1, patch_size)).movedim(2, -1).flatten(-2),
     }
-    original = upstream(DECODE, release, namespace)
-    replaced = ours(DECODE, release, vae_decode, original)
+    original = upstream(BINDING, release, namespace)
+    replaced = ours(BINDING, release, vae_decode, original)
     z = torch.randn(1, 4, chunks, 3, 2, generator=torch.Generator().manual_seed(0))
     theirs, mine = (TinyVAE(dtype, patch_size, state) for _ in range(2))
     assert identical(replaced(mine, z.clone()), original(theirs, z.clone()))
@@ -85,6 +85,6 @@ def test_decoding_gives_the_release_s_bytes(release: str, chunks: int, dtype: to
 
 
 def test_tiled_decoding_stays_upstream_s() -> None:
-    original = upstream(DECODE, "0.5.11", {})
-    replaced = ours(DECODE, "0.5.11", vae_decode, original)
+    original = upstream(BINDING, "0.5.11", {})
+    replaced = ours(BINDING, "0.5.11", vae_decode, original)
     assert replaced(SimpleNamespace(use_feature_cache=False), torch.zeros(1)) is NotImplemented

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from functorch.einops import rearrange
 from packaging.version import Version
 
-from syncfree.adapters.sglang import turbo
+from syncfree.adapters.sglang.sequence_parallel_all_to_all import turbo
 from syncfree.plugins.packed_all_to_all.sequence_parallel_all_to_all import sequence_parallel_all_to_all as packed
 from syncfree.plugins.sync_free.sequence_parallel_all_to_all import sequence_parallel_all_to_all as sync_free
 from tests.contract.support.ulysses_layer import LAYERS, Layer

@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 
-from syncfree.adapters.diffusers import helios, schedules, unipc
+from syncfree.adapters.diffusers import ADAPTER
+from syncfree.adapters.diffusers.schedule_upload import BINDINGS as UPLOADS
 from syncfree.adapting import Binding
 from syncfree.audit import audit, step
 from syncfree.hooks import HOOKS
@@ -110,16 +111,18 @@ def all_bound(
 
 
 def bindings_of(name: str) -> list[Binding]:
-    return [
-        b for b in (unipc.BINDING, helios.BINDING, *schedules.BINDINGS) if b.targets[0].split(":")[1].split(".")[0] == name
-    ]
+    return [binding for binding in ADAPTER.bindings if class_of(binding) == name]
+
+
+def class_of(binding: Binding) -> str:
+    return binding.targets[0].partition(":")[2].partition(".")[0]
 
 
 def classes(release: str) -> Iterator[type]:
     sys.path.insert(0, str(unpacked("diffusers", release)))
     library = importlib.import_module("diffusers")
-    for scheduler in schedules.SCHEDULERS:
-        owner = getattr(library, scheduler.name.split(":")[1], None)
+    for binding in UPLOADS:
+        owner = getattr(library, class_of(binding), None)
         if owner is not None and ".dummy_" not in owner.__module__:  # DPMSolverSDEScheduler needs torchsde
             yield owner
 

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from packaging.version import Version
 
-from syncfree.adapters.sglang import ltx_2
+from syncfree.adapters.sglang.host_timestep import ltx_2
 from syncfree.audit import audit, step
 from syncfree.plugins.sync_free.scheduler_step import scheduler_step
 from tests.environments import unpacked

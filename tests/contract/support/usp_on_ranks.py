@@ -13,7 +13,7 @@ import torch.distributed as dist
 import torch.distributed._functional_collectives as functional_collectives
 
 from syncfree._ab import Comparison, summarize
-from syncfree.adapters.sglang import usp
+from syncfree.adapters.sglang.sequence_parallel_all_to_all import usp
 from syncfree.hooks.sequence_parallel_all_to_all import HOOK
 from syncfree.plugins.packed_all_to_all.sequence_parallel_all_to_all import sequence_parallel_all_to_all as packed
 from syncfree.plugins.sync_free.sequence_parallel_all_to_all import sequence_parallel_all_to_all

@@ -14,8 +14,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from syncfree.adapters.vllm import dp_all_reduce as v1
-from syncfree.adapters.vllm import dp_all_reduce_v2 as v2
+from syncfree.adapters.vllm.dp_all_reduce import model_runner_v1, model_runner_v2
 from syncfree.hooks.dp_all_reduce import HOOK
 
 from .vllm_releases import define, form_of
@@ -74,7 +73,7 @@ def v1_config(gloo: bool, parts: int = 2) -> SimpleNamespace:
 def both_v1(release: str, device: str, group: Any, plugin: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The functions of V1's coordination on a device and a group: upstream's, and with the adapter's replacements."""
     theirs, ours = (_v1_functions(release, torch.device(device), group) for _ in range(2))
-    for name, compose in zip(("_run_ar", "_synchronize_dp_ranks"), form_of(v1.BINDING, release).compose or (), strict=True):
+    for name, compose in zip(("_run_ar", "_synchronize_dp_ranks"), form_of(model_runner_v1.BINDING, release).compose or (), strict=True):
         ours[name] = compose(implementation(plugin), ours[name])
     return theirs, ours
 
@@ -148,7 +147,7 @@ def batches(plugin: str, release: str, steps: list[Batch], managed: bool) -> tup
 def both_v2(release: str, plugin: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """V2's coordination over the group of all ranks: upstream's function, and the adapter's replacement for it."""
     upstream = v2_functions(release)["sync_cudagraph_and_dp_padding"]
-    (compose,) = form_of(v2.BINDING, release).compose or ()
+    (compose,) = form_of(model_runner_v2.BINDING, release).compose or ()
     return upstream, compose(implementation(plugin), upstream)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from syncfree.adapting import Binding, Form
 
-from . import _dp_batch
+from . import _batch
 
 Function = Callable[..., Any]
 
@@ -30,10 +30,10 @@ def _compose(all_reduce: Function, upstream: Function) -> Function:
         dp_rank: int,
     ) -> Any:
         local = (num_tokens, desired_batch_desc.cg_mode.value, uniform_token_count or 0)
-        rows = _dp_batch.rows_of(all_reduce, vllm, local, dp_rank, dp_size)
+        rows = _batch.rows_of(all_reduce, vllm, local, dp_rank, dp_size)
         if rows is None:
             return NotImplemented
-        return _dp_batch.batch_before_0_29(vllm, rows, cudagraph_manager, num_tokens, num_reqs, {}, {})
+        return _batch.batch_before_0_29(vllm, rows, cudagraph_manager, num_tokens, num_reqs, {}, {})
 
     return sync_cudagraph_and_dp_padding
 
@@ -52,11 +52,11 @@ def _compose_from_0_24(all_reduce: Function, upstream: Function) -> Function:
         num_active_loras: int = 0,
     ) -> Any:
         local = (num_tokens, desired_batch_desc.cg_mode.value, uniform_token_count or 0)
-        rows = _dp_batch.rows_of(all_reduce, vllm, local, dp_rank, dp_size)
+        rows = _batch.rows_of(all_reduce, vllm, local, dp_rank, dp_size)
         if rows is None:
             return NotImplemented
         eager, graph = {"num_active_loras": desired_batch_desc.num_active_loras}, {"num_active_loras": num_active_loras}
-        return _dp_batch.batch_before_0_29(vllm, rows, cudagraph_manager, num_tokens, num_reqs, eager, graph)
+        return _batch.batch_before_0_29(vllm, rows, cudagraph_manager, num_tokens, num_reqs, eager, graph)
 
     return sync_cudagraph_and_dp_padding
 
@@ -76,12 +76,12 @@ def _compose_from_0_28(all_reduce: Function, upstream: Function) -> Function:
         num_active_loras: int = 0,
     ) -> Any:
         local = (num_tokens, desired_batch_desc.cg_mode.value, uniform_token_count or 0, max_query_len or -1)
-        rows = _dp_batch.rows_of(all_reduce, vllm, local, dp_rank, dp_size)
+        rows = _batch.rows_of(all_reduce, vllm, local, dp_rank, dp_size)
         if rows is None:
             return NotImplemented
         eager = {"num_active_loras": desired_batch_desc.num_active_loras}
         graph = {"num_active_loras": num_active_loras, "max_query_len": None if -1 in rows[3] else max(rows[3])}
-        return _dp_batch.batch_before_0_29(vllm, rows, cudagraph_manager, num_tokens, num_reqs, eager, graph)
+        return _batch.batch_before_0_29(vllm, rows, cudagraph_manager, num_tokens, num_reqs, eager, graph)
 
     return sync_cudagraph_and_dp_padding
 
@@ -101,11 +101,11 @@ def _compose_from_0_29(all_reduce: Function, upstream: Function) -> Function:
         num_active_loras: int = 0,
     ) -> Any:
         local = (num_tokens, desired_batch_desc.cg_mode.value, uniform_token_count or 0, max_query_len or -1)
-        rows = _dp_batch.rows_of(all_reduce, vllm, local, dp_rank, dp_size)
+        rows = _batch.rows_of(all_reduce, vllm, local, dp_rank, dp_size)
         if rows is None:
             return NotImplemented
         eager = _eager(vllm, desired_batch_desc, num_tokens, num_reqs)
-        return _dp_batch.batch_from_0_29(
+        return _batch.batch_from_0_29(
             vllm, rows, cudagraph_manager, eager, num_active_loras, lambda agreed: None, lambda batch: {}
         )
 
@@ -132,7 +132,7 @@ def _compose_from_0_30(all_reduce: Function, upstream: Function) -> Function:
     ) -> Any:
         mode = desired_batch_desc.cg_mode.value
         local = (num_tokens, mode, uniform_token_count or 0, max_query_len or -1, int(allow_ubatching), num_reqs)
-        rows = _dp_batch.rows_of(all_reduce, vllm, local, dp_rank, dp_size)
+        rows = _batch.rows_of(all_reduce, vllm, local, dp_rank, dp_size)
         if rows is None:
             return NotImplemented
 
@@ -142,8 +142,8 @@ def _compose_from_0_30(all_reduce: Function, upstream: Function) -> Function:
 
         eager = _eager(vllm, desired_batch_desc, num_tokens, num_reqs)
         mine = num_reqs, num_active_loras, uniform_token_count, parallel_config, uniform_decode
-        microbatched = partial(_dp_batch.microbatch, vllm, rows, cudagraph_manager, *mine)
-        return _dp_batch.batch_from_0_29(vllm, rows, cudagraph_manager, eager, num_active_loras, microbatched, more)
+        microbatched = partial(_batch.microbatch, vllm, rows, cudagraph_manager, *mine)
+        return _batch.batch_from_0_29(vllm, rows, cudagraph_manager, eager, num_active_loras, microbatched, more)
 
     return sync_cudagraph_and_dp_padding
 
@@ -169,7 +169,7 @@ def _compose_from_0_33(all_reduce: Function, upstream: Function) -> Function:
         mode, query = desired_batch_desc.cg_mode.value, max_query_len or -1
         votes = int(allow_ubatching), num_reqs, int(allow_skip_drafts)
         local = (num_tokens, mode, uniform_token_count or 0, query, *votes)
-        rows = _dp_batch.rows_of(all_reduce, vllm, local, dp_rank, dp_size)
+        rows = _batch.rows_of(all_reduce, vllm, local, dp_rank, dp_size)
         if rows is None:
             return NotImplemented
 
@@ -178,8 +178,8 @@ def _compose_from_0_33(all_reduce: Function, upstream: Function) -> Function:
 
         eager = _eager(vllm, desired_batch_desc, num_tokens, num_reqs)
         mine = num_reqs, num_active_loras, uniform_token_count, parallel_config, uniform_decode
-        microbatched = partial(_dp_batch.microbatch, vllm, rows, cudagraph_manager, *mine)
-        return _dp_batch.batch_from_0_29(vllm, rows, cudagraph_manager, eager, num_active_loras, microbatched, more)
+        microbatched = partial(_batch.microbatch, vllm, rows, cudagraph_manager, *mine)
+        return _batch.batch_from_0_29(vllm, rows, cudagraph_manager, eager, num_active_loras, microbatched, more)
 
     return sync_cudagraph_and_dp_padding
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from syncfree.adapting import Binding, Form
 
-from ._dp_batch import int32
+from ._batch import int32
 
 
 def _compose_exchange(all_reduce: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:

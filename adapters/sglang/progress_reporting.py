@@ -111,3 +111,5 @@ ALL_STAGES = Binding(
         ),
     ),
 )
+
+BINDINGS = (DENOISING, MOVA, ALL_STAGES)

@@ -1,4 +1,4 @@
-"""SGLang's Wan decoder and Cosmos3's post-processing."""
+"""SGLang's Wan decoder."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ if TYPE_CHECKING:
 
 Function = Callable[..., Any]
 
-_STAGES = "sglang.multimodal_gen.runtime.pipelines_core.stages"
 
-
-def _compose_decode(assemble: Function, upstream: Function) -> Function:
+def _compose(assemble: Function, upstream: Function) -> Function:
     """To 0.5.12.post1, the causal decoding with cached features; tiled decoding stays upstream's."""
     module = upstream.__globals__
 
@@ -46,23 +44,11 @@ def _compose_decode(assemble: Function, upstream: Function) -> Function:
     return decode
 
 
-def _compose_postprocess(scale: Function, upstream: Function) -> Function:
-    def _postprocess_tensor(decoded: torch.Tensor) -> Any:
-        return scale(decoded)
-
-    return _postprocess_tensor
-
-
-DECODE = Binding(
+BINDING = Binding(
     hook="vae_decode",
     targets=("sglang.multimodal_gen.runtime.models.vaes.wanvae:AutoencoderKLWan.decode",),
     forms=(
-        Form(">=0.5.9,<0.5.13", "needed", "the clip is copied again for every chunk", (_compose_decode,)),
+        Form(">=0.5.9,<0.5.13", "needed", "the clip is copied again for every chunk", (_compose,)),
         Form(">=0.5.13", "upstreamed", "SGLang #27041", None),
     ),
-)
-POSTPROCESS = Binding(
-    hook="postprocess",
-    targets=(f"{_STAGES}.model_specific_stages.cosmos3:Cosmos3DecodingStage._postprocess_tensor",),
-    forms=(Form(">=0.5.13", "upstreamed", "SGLang #27041", (_compose_postprocess,)),),
 )

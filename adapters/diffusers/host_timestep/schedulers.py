@@ -1,17 +1,10 @@
-"""Every diffusers scheduler whose steps or requests wait for the value of a timestep that the host once had.
-
-`scheduler_step` (UniPC's solver) is bound apart from this, in `unipc`.
-"""
+"""Every diffusers scheduler whose steps or requests wait for the value of a timestep that the host once had."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from syncfree.adapters.host_timesteps import (
-    index_on_the_host,
-    on_the_host,
-    schedule_made_on_the_host,
-)
+from syncfree.adapters.host_timesteps import index_on_the_host, on_the_host
 from syncfree.adapting import Binding, Compose, Form
 
 from .ddim import step_from_a_table
@@ -42,6 +35,10 @@ class Scheduler(NamedTuple):
     def releases(self) -> str:
         """The version specifier."""
         return f">={self.since}"
+
+    def target(self, method: str) -> str:
+        """The target that a method of it is."""
+        return f"diffusers.schedulers.{self.name}.{method}"
 
 
 _INDEX: dict[str, Compose] = {"index_for_timestep": index_on_the_host}
@@ -148,27 +145,14 @@ SCHEDULERS = (
 )
 
 
-def _target(scheduler: Scheduler, method: str) -> str:
-    return f"diffusers.schedulers.{scheduler.name}.{method}"
-
-
 def _host_timestep(scheduler: Scheduler) -> Binding:
     return Binding(
         hook="host_timestep",
-        targets=tuple(_target(scheduler, method) for method in scheduler.methods),
-        depends=tuple(_target(scheduler, helper) for helper in scheduler.helpers),
+        targets=tuple(scheduler.target(method) for method in scheduler.methods),
+        depends=tuple(scheduler.target(helper) for helper in scheduler.helpers),
         forms=(Form(scheduler.releases, "needed", scheduler.why, tuple(scheduler.methods.values())),),
         note="answers only for schedules whose upload schedule_upload saw",
     )
 
 
-def _schedule_upload(scheduler: Scheduler) -> Binding:
-    return Binding(
-        hook="schedule_upload",
-        targets=(_target(scheduler, "set_timesteps"),),
-        forms=(Form(scheduler.releases, "needed", "1 to 3 pageable uploads per request", (schedule_made_on_the_host,)),),
-    )
-
-
-BINDINGS = tuple(make(scheduler) for scheduler in SCHEDULERS for make in (_schedule_upload, _host_timestep))
-"""Those of one class side by side: judging parses each source file once then."""
+BINDINGS = tuple(map(_host_timestep, SCHEDULERS))

@@ -12,10 +12,7 @@ from typing import Any
 
 from syncfree.adapting import Binding, Form
 
-from .schedules import schedule_upload
-
 _SCHEDULER = "sglang.multimodal_gen.runtime.models.schedulers.scheduling_dpm_solver_multistep:DPMSolverMultistepScheduler"
-_RELEASES = ">=0.5.10"
 
 
 def _step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,19 +40,16 @@ def _step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Ca
     return step
 
 
-BINDINGS = (
-    schedule_upload(_SCHEDULER, _RELEASES),
-    Binding(
-        hook="host_timestep",
-        targets=(f"{_SCHEDULER}.step",),
-        forms=(
-            Form(
-                _RELEASES,
-                "needed",
-                "2 host syncs per request: set_begin_index does not reach the scheduler inside",
-                (_step,),
-            ),
+BINDING = Binding(
+    hook="host_timestep",
+    targets=(f"{_SCHEDULER}.step",),
+    forms=(
+        Form(
+            ">=0.5.10",
+            "needed",
+            "2 host syncs per request: set_begin_index does not reach the scheduler inside",
+            (_step,),
         ),
-        note="answers only for schedules whose upload schedule_upload saw",
     ),
+    note="answers only for schedules whose upload schedule_upload saw",
 )

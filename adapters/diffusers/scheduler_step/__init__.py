@@ -1,0 +1,7 @@
+"""diffusers' UniPC solvers."""
+
+from __future__ import annotations
+
+from . import helios, unipc
+
+BINDINGS = (unipc.BINDING, helios.BINDING)
