@@ -21,7 +21,10 @@ from syncfree.hooks import HOOKS
 from .made_up import REDUCE, SLOW, MadeUp, compose_reduce, reduce_binding
 
 ROOT = Path(__file__).parents[2]
-WRITTEN = ("README.md", "CHANGELOG.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md")))
+WRITTEN = (
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
+    *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md")),
+)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 VARIABLE = re.compile(r"\bSYNCFREE_[A-Z_]*[A-Z]\b")
