@@ -4,11 +4,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ENVIRONMENTS := $(PYTHON) -m tests.environments
 # The Python of an environment, made first: $(call in,NAME) ARGUMENTS, or $(call in,NAME,VARIABLES) ARGUMENTS
 in = python="$$($(ENVIRONMENTS) $(1))" && $(2) "$$python"
-PICTURES := build/pictures
+# Where demos and benchmarks save their pictures; KEEP=1 replaces the ones that the documentation shows.
+PICTURES := $(if $(KEEP),docs/pictures,build/pictures)
 
-.PHONY: help test audit demo demo-vllm demo-sglang bench bench-dp bench-exchange bench-schedulers bench-diffusers bench-vllm bench-vllm-hooks bench-gpu docs clean
+.PHONY: help check test audit demo demo-vllm demo-sglang bench bench-dp bench-exchange bench-schedulers bench-diffusers bench-vllm bench-vllm-hooks bench-gpu docs clean
 
 help:
+	@echo "make check        lint, types and unit tests, without torch: under two minutes, environment included"
 	@echo "make test         every check, in the sessions of noxfile.py (the first run makes environments for several minutes)"
 	@echo "make test SESSIONS='unit audit'  some of them"
 	@echo "make audit        the auditor's own tests, and the syncs of every release as docs/audit-counts.md says"
@@ -23,8 +25,16 @@ help:
 	@echo "make bench-vllm-hooks  host time of vLLM's samplers and LoRA mapping, upstream's functions and ours"
 	@echo "make bench-diffusers  host time, launches and syncs of diffusers' ten most used schedulers, upstream's code and ours"
 	@echo "make bench-gpu    syncs and times on a CUDA device, with the torch of $(PYTHON)"
+	@echo "make bench-diffusers KEEP=1  save the picture where the documentation shows it, not in build/pictures; any bench or demo"
 	@echo "make docs         write the generated pages anew"
 	@echo "make clean        remove what was built here; the cached environments stay"
+
+check: build/nox/bin/nox
+	build/nox/bin/nox --session check
+
+build/nox/bin/nox:
+	$(PYTHON) -m venv build/nox
+	build/nox/bin/python -m pip install --quiet --constraint tests/environments/locks/dev.txt nox
 
 test:
 	$(call in,develop) -m nox $(addprefix --session=,$(SESSIONS))
@@ -45,17 +55,17 @@ demo-sglang: | $(PICTURES)
 bench:
 	$(call in,release sglang 0.5.23) -m tests.bench.dispatch
 
-bench-dp:
-	$(call in,develop) -m tests.bench.dp_coordination --picture docs/pictures/dp_coordination.png
+bench-dp: | $(PICTURES)
+	$(call in,develop) -m tests.bench.dp_coordination --picture $(PICTURES)/dp_coordination.png
 
-bench-exchange:
-	$(call in,develop) -m tests.bench.sglang_exchange --picture docs/pictures/sglang_exchange.png
+bench-exchange: | $(PICTURES)
+	$(call in,develop) -m tests.bench.sglang_exchange --picture $(PICTURES)/sglang_exchange.png
 
-bench-schedulers:
-	$(call in,develop,OMP_NUM_THREADS=1) -m tests.bench.sglang_schedulers --picture docs/pictures/sglang_schedulers.png
+bench-schedulers: | $(PICTURES)
+	$(call in,develop,OMP_NUM_THREADS=1) -m tests.bench.sglang_schedulers --picture $(PICTURES)/sglang_schedulers.png
 
-bench-diffusers:
-	$(call in,release diffusers 0.42.1,SYNCFREE=off) -m tests.bench.diffusers_schedulers --picture docs/pictures/diffusers_host_time.png
+bench-diffusers: | $(PICTURES)
+	$(call in,release diffusers 0.42.1,SYNCFREE=off) -m tests.bench.diffusers_schedulers --picture $(PICTURES)/diffusers_host_time.png
 
 bench-vllm:
 	$(call in,release vllm 0.32.0,SYNCFREE_SAMPLER_LOGPROB_GATHER=sync_free SYNCFREE_BAD_WORDS_MASK=sync_free OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1) -W ignore -m tests.bench.vllm_tokens

@@ -52,7 +52,7 @@ def test_a_choice_that_cannot_be_met_is_raised_by_each_import_until_it_changes(f
     """
     done = first.run(program, **UNMET)
     assert done.stdout.splitlines() == ["SelectionError False"] * 3 + ["True"]
-    assert done.stderr.count("asks for 'sync_free' of scheduler_step, which cannot be met") == 3
+    assert done.stderr.count("syncfree: SYNCFREE_SCHEDULER_STEP asks for 'sync_free' of scheduler_step, which cannot be met") == 3
 
 
 def test_a_probe_that_swallows_errors_does_not_swallow_a_choice_that_cannot_be_met(first: FirstImport) -> None:
