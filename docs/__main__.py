@@ -1,4 +1,4 @@
-"""Write the generated pages: ``python -m docs``, or ``make docs``. With ``--check``, exit with 1 when one is stale.
+"""Write the generated pages and tables: ``python -m docs``, or ``make docs``. With ``--check``, exit with 1 when one is stale.
 
 What is measured is not written here, because that takes minutes: ``python -m docs.diffusers_schedulers`` writes
 ``diffusers-schedulers.md``, and the demos draw their pictures.
@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
-from . import hooks_page, hostile_page
+from . import framework_tables, hooks_page, hostile_page
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- begin: written by python -m docs -->\n", "<!-- end -->\n"
 
 
-def readme() -> str:
-    """The README with a new table of hooks between its markers."""
-    before, begin, rest = (ROOT / "README.md").read_text("utf-8").partition(BEGIN)
+def with_table(page: str, table: Callable[[], str]) -> str:
+    """A page that is written by hand but for a new table between its markers."""
+    before, begin, rest = (ROOT / page).read_text("utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise SystemExit(f"README.md has no table between {BEGIN.strip()} and {END.strip()}")
-    return before + begin + hooks_page.short_table() + end + after
+        raise SystemExit(f"{page} has no table between {BEGIN.strip()} and {END.strip()}")
+    return before + begin + table() + end + after
 
 
 def rules() -> str:
@@ -33,8 +34,12 @@ def rules() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "README.md": readme,
+    "README.md": partial(with_table, "README.md", hooks_page.short_table),
     "docs/hooks.md": hooks_page.page,
+    **{
+        page: partial(with_table, page, partial(framework_tables.table, adapter))
+        for page, adapter in framework_tables.PAGES.items()
+    },
     "docs/hostile.md": hostile_page.page,
     "docs/sync-rules.md": rules,
 }

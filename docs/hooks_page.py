@@ -61,6 +61,12 @@ class Stretch:
     def releases(self) -> str:
         return self.first if self.first == self.last else f"{self.first} to {self.last}"
 
+    @property
+    def said(self) -> str:
+        """The verdict, and that the function cannot be replaced where that is so."""
+        kept = self.verdict == "upstreamed" and not self.replaceable
+        return f"{self.verdict}, stays upstream's" if kept else self.verdict
+
 
 def page() -> str:
     """The page ``docs/hooks.md``."""
@@ -139,20 +145,23 @@ def _section(hook: Hook, found: Plugins) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rows(adapter: Adapter, hook: str) -> Iterator[str]:
-    """The rows of one framework; bindings with the same verdicts for the same reasons share them."""
+def alike(adapter: Adapter, hook: str) -> dict[tuple[Stretch, ...], list[Binding]]:
+    """A framework's bindings of a hook; those with the same verdicts for the same reasons together."""
     recorded = load_releases(adapter.home)
-    alike: dict[tuple[Stretch, ...], list[Binding]] = {}
+    found: dict[tuple[Stretch, ...], list[Binding]] = {}
     for binding in _bindings(adapter, hook):
-        alike.setdefault(tuple(stretches(adapter, binding, recorded)), []).append(binding)
-    for verdicts, bindings in alike.items():
+        found.setdefault(tuple(stretches(adapter, binding, recorded)), []).append(binding)
+    return found
+
+
+def _rows(adapter: Adapter, hook: str) -> Iterator[str]:
+    """The rows of one framework; bindings that are alike share them."""
+    for verdicts, bindings in alike(adapter, hook).items():
         targets = ", ".join(f"`{target.split(':')[1]}`" for binding in bindings for target in binding.targets)
         notes = dict.fromkeys(binding.note for binding in bindings if binding.note)
         where = "; ".join([f"{NAMES[adapter.framework]}: {targets}", *notes])
         for stretch in verdicts:
-            kept = stretch.verdict == "upstreamed" and not stretch.replaceable
-            said = f"{stretch.verdict}, stays upstream's" if kept else stretch.verdict
-            yield f"| {where} | {stretch.releases} | {said} | {stretch.why} |"
+            yield f"| {where} | {stretch.releases} | {stretch.said} | {stretch.why} |"
             where = ""
 
 

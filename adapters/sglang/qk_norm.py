@@ -34,7 +34,7 @@ BINDING = Binding(
     hook="qk_norm",
     targets=(f"{_COSMOS3}:_apply_qwen3_qk_norm_rope_split",),
     depends=(f"{_COSMOS3}:_apply_qwen3_rope_from_cache", f"{_LAYERNORM}:apply_qk_norm"),
-    forms=(Form(">=0.5.13", "upstreamed", "SGLang #27041: one call for both norms", (_compose,)),),
+    forms=(Form(">=0.5.13", "upstreamed", "SGLang #27041: one call for both norms of Cosmos3's cross attention", (_compose,)),),
     compiled=True,
     note="compiled regions keep the choice that they were traced with",
 )

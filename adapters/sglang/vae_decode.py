@@ -51,4 +51,5 @@ BINDING = Binding(
         Form(">=0.5.9,<0.5.13", "needed", "the clip is copied again for every chunk", (_compose,)),
         Form(">=0.5.13", "upstreamed", "SGLang #27041", None),
     ),
+    note="decoding with cached features only",
 )

@@ -71,7 +71,7 @@ BINDING = Binding(
         Form(
             releases=">=0.18.1",
             status="needed",
-            why="the mapping, which the host knows, is sorted and counted on the device and read back, twice per change",
+            why="the mapping, which the host knows, is sorted and counted on the device and read back: 6 waits or more per change",
             compose=(_compose,),
         ),
     ),

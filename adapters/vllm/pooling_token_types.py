@@ -59,7 +59,7 @@ def _compose_with_lookback(token_types: Callable[..., Any], upstream: Callable[.
     return _init_model_kwargs
 
 
-_STALLS = "reads every sequence length back, for poolers with token types"
+_STALLS = "reads every sequence length back and waits for one upload, for poolers with token types"
 BINDING = Binding(
     hook="pooling_token_types",
     targets=("vllm.v1.worker.gpu_model_runner:GPUModelRunner._init_model_kwargs",),

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import syncfree
-from docs import hooks_page
-from docs.__main__ import stale
+from docs import framework_tables, hooks_page
+from docs.__main__ import stale, with_table
 from syncfree import _select
 from syncfree._runtime import Runtime
 from syncfree.adapting import Adapter, Form
@@ -44,7 +44,23 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_generated_pages_are_current() -> None:
-    assert stale(["README.md", "docs/hooks.md"]) == [], "run `make docs`"
+    assert stale(["README.md", "docs/hooks.md", *framework_tables.PAGES]) == [], "run `make docs`"
+
+
+@pytest.mark.parametrize("page", framework_tables.PAGES)
+def test_the_table_of_a_framework_has_a_row_for_each_place(page: str) -> None:
+    adapter = framework_tables.PAGES[page]
+    table = framework_tables.table(adapter)
+    for binding in adapter.bindings:
+        assert f"[`{binding.hook}`](hooks.md#{binding.hook})" in table
+    named = len(re.findall(r"`[\w.]*`(?=[,<]| \|)", table))
+    counted = sum(map(int, re.findall(r"` of (\d+) classes", table)))
+    assert named + counted == sum(len(binding.targets) for binding in adapter.bindings)
+
+
+def test_a_page_that_has_lost_its_markers_is_named() -> None:
+    with pytest.raises(SystemExit, match=r"docs/index\.md has no table between <!-- begin"):
+        with_table("docs/index.md", str)
 
 
 JUDGED = {

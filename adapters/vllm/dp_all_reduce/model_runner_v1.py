@@ -84,7 +84,7 @@ BINDING = Binding(
         Form(
             releases=">=0.18.1,<0.22",
             status="needed",
-            why="four blocking host-to-device copies per step when async scheduling is off",
+            why="four blocking host-to-device copies and up to five read-backs per step when async scheduling is off",
             compose=(_compose_exchange, _compose_conclusion),
         ),
         Form(

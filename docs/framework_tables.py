@@ -1,0 +1,58 @@
+"""The table of what is bound in one framework, for its page: what ``hooks.md`` says, a row for each place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from syncfree.adapting import Adapter, Binding
+from syncfree.hooks import HOOKS
+
+from .hooks_page import ADAPTERS, Stretch, alike
+
+PAGES = {f"docs/{adapter.framework}.md": adapter for adapter in ADAPTERS}
+
+MOST_NAMED = 3
+"""How many alike bindings are named in a row; more are counted, and ``hooks.md`` names them."""
+
+
+def table(adapter: Adapter) -> str:
+    """The bindings of an adapter, by hook: where, and the releases with each verdict and its reason."""
+    lines = ["| hook | where | needed | upstreamed |", "|---|---|---|---|"]
+    for hook in HOOKS:
+        lines += _rows(adapter, hook)
+    return "\n".join(lines) + "\n"
+
+
+def _rows(adapter: Adapter, hook: str) -> Iterator[str]:
+    found = alike(adapter, hook)
+    notes = [_notes(bindings) for bindings in found.values()]
+    # What holds for every row of a hook is said once, beside its name.
+    shared = [note for note in notes[0] if all(note in others for others in notes)] if len(notes) > 1 else []
+    name = "<br>".join([f"[`{hook}`](hooks.md#{hook})", *shared])
+    for verdicts, bindings in found.items():
+        where = "<br>".join([_places(bindings), *(note for note in _notes(bindings) if note not in shared)])
+        yield f"| {name} | {where} | {_releases(verdicts, 'needed')} | {_releases(verdicts, 'upstreamed')} |"
+        name = ""
+
+
+def _notes(bindings: Sequence[Binding]) -> list[str]:
+    return list(dict.fromkeys(binding.note for binding in bindings if binding.note))
+
+
+def _places(bindings: Sequence[Binding]) -> str:
+    targets = [target.partition(":")[2] for binding in bindings for target in binding.targets]
+    if len(bindings) <= MOST_NAMED:
+        return ", ".join(f"`{target}`" for target in targets)
+    by_name: dict[str, list[str]] = {}
+    for target in targets:
+        by_name.setdefault(target.rpartition(".")[2], []).append(target)
+    return ", ".join(f"`{alone[0]}`" if len(alone) == 1 else f"`{name}` of {len(alone)} classes" for name, alone in by_name.items())
+
+
+def _releases(verdicts: Sequence[Stretch], verdict: str) -> str:
+    said = [
+        f"{one.releases}{one.said.removeprefix(verdict)}{f': {one.why}' if one.why else ''}"
+        for one in verdicts
+        if one.verdict == verdict
+    ]
+    return "<br>".join(said)
