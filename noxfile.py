@@ -19,7 +19,7 @@ from tests import environments  # noqa: E402  (found through the line above)
 
 nox.needs_version = ">=2024.4"
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "unit", "contract", "audit", "package", "hostile", "diffusers", "vllm", "sglang"]
+nox.options.sessions = ["lint", "types", "unit", "contract", "audit", "dry_run", "package", "hostile", "diffusers", "vllm", "sglang"]
 
 TYPED = ("noxfile.py", "tests/conftest.py", "tests/environments", "tests/models", "tests/package")
 TWO_AT_A_TIME = ("--numprocesses", "2", "--dist", "loadfile")
@@ -91,6 +91,12 @@ def contract(session: nox.Session) -> None:
 def audit(session: nox.Session) -> None:
     """The auditor: its rule table, its back ends, its pytest plugin."""
     _pytest(session, "tests/audit", *TWO_AT_A_TIME)
+
+
+@nox.session
+def dry_run(session: nox.Session) -> None:
+    """The auditor's dry run: PyTorch's own CUDA code without a GPU; downloads the build of torch for CUDA, 0.5 GB."""
+    session.run(environments.develop(cuda=True), "-m", "pytest", "tests/dry_run", *session.posargs, env=VARIABLES)
 
 
 @nox.session

@@ -1,14 +1,15 @@
-"""The two ways to see syncs, behind one interface."""
+"""The three ways to see syncs, behind one interface."""
 
 from __future__ import annotations
 
 import importlib.util
 from contextlib import AbstractContextManager
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
+from .._errors import nearest
 from ._errors import AuditError
 
-BackendName = Literal["auto", "cuda", "simulated"]
+BackendName = Literal["auto", "cuda", "dry-run", "simulated"]
 
 
 class Backend(Protocol):
@@ -24,22 +25,27 @@ class Backend(Protocol):
 def select(name: str) -> Backend:
     """Return a back end that is ready in this process.
 
-    ``auto`` never installs the simulated device: it takes that device where it is installed already, a real
-    GPU otherwise. ``simulated`` installs it.
+    ``auto`` installs nothing: it takes the simulated or the dry-run device where that is installed already, a real GPU
+    otherwise. ``simulated`` installs that device; ``dry-run`` needs a process that was started with it.
 
     Raises:
         ValueError: no such back end.
         AuditError: it cannot run here; the message says why and what to do.
     """
-    if name not in ("auto", "cuda", "simulated"):
-        raise ValueError(f"no audit back end {name!r}; there are auto, cuda and simulated")
+    if name not in get_args(BackendName):
+        raise ValueError(f"no audit back end {name!r}{nearest(name, get_args(BackendName))}")
     if importlib.util.find_spec("torch") is None:
         raise AuditError("an audit needs PyTorch, and this Python has no torch; install it in this environment")
-    from . import simulated
+    from . import dry_run, simulated
 
-    if simulated.is_installed():
-        if name == "cuda":
-            raise AuditError("the simulated device is installed in this process, so the cuda back end cannot be used in it")
+    installed = "simulated" if simulated.is_installed() else "dry-run" if dry_run.is_installed() else None
+    if installed and name not in ("auto", installed):
+        raise AuditError(f"the {installed} device is installed in this process, so the {name} back end cannot be used in it")
+    if installed == "dry-run" or name == "dry-run":
+        from .dry_run._backend import backend
+
+        return backend()
+    if installed == "simulated":
         return simulated.backend()
     if name == "simulated":
         simulated.install()

@@ -9,10 +9,13 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 import typer
 
-from . import _printed, _run
+from .._errors import nearest
+from . import _printed, _run, dry_run
+from ._backend import BackendName
 
 _CANNOT_WRITE = 2
 _OVER_BUDGET = 3
@@ -31,19 +34,21 @@ def audit_command(
         min=0,
         help="Exit with status 3 when there are more hard syncs, and with 4 when a Python process was not audited.",
     ),
-    backend: str = typer.Option("auto", help="auto, cuda, or simulated; auto is cuda where torch has a GPU."),
+    backend: str = typer.Option("auto", help="auto, cuda, dry-run or simulated; auto is cuda where torch has a GPU, else simulated."),
 ) -> None:
     """Run COMMAND and print where it makes the host wait for the GPU, with or without one.
 
     All Python processes that it starts are audited. Those that could not be are named. The exit status is COMMAND's.
     """
-    if backend not in ("auto", "cuda", "simulated"):
-        raise typer.BadParameter(f"{backend!r}; there are auto, cuda and simulated", param_hint="--backend")
+    if backend not in get_args(BackendName):
+        raise typer.BadParameter(f"{backend!r}{nearest(backend, get_args(BackendName))}", param_hint="--backend")
     for option, file in (("--json", json_file), ("--html", html_file)):
         if file is not None:
             _check_writable(option, file)
     if json_file is not None and html_file is not None and json_file.resolve() == html_file.resolve():
         raise typer.BadParameter(f"{html_file} is what --json writes", param_hint="--html")
+    if backend == "dry-run":
+        dry_run.prepare()  # here, and not in each process: an error ends the command before it has begun
     recording = _run.run(command, backend)
     _print(_printed.text(recording))
     if json_file is not None:

@@ -21,7 +21,8 @@ def audit(budget: int | None = None, *, backend: BackendName = "auto") -> Iterat
     Args:
         budget: hard syncs that are permitted outside `allow` regions; None only records.
         backend: ``auto`` uses the simulated device where it is installed, else the real GPU. ``simulated``
-            installs the simulated device in this process, for good.
+            installs the simulated device in this process, until it exits. ``dry-run`` is for a process that was started with it; see
+            `syncfree.audit.dry_run`.
 
     Raises:
         ValueError: a negative budget, or an unknown back end.

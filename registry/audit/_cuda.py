@@ -10,73 +10,25 @@ Once an audit has been opened the trace stays switched on in the process: torch 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.cuda import _gpu_trace
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import _autograd
 from ._errors import AuditError
+from ._operators import OperatorWatch, running
 from ._record import Kind, is_active, record
 
-_DATA_SHAPE = {
-    "aten::nonzero", "aten::masked_select", "aten::_unique", "aten::_unique2", "aten::unique_dim",
-    "aten::unique_consecutive", "aten::unique_dim_consecutive", "aten::bincount", "aten::equal", "aten::histc",
-    "aten::repeat_interleave", "aten::index", "aten::_index_put_impl_", "aten::index_put_",
-}  # fmt: skip
 
+class _Watch(OperatorWatch):
+    """Records the copies that torch's callbacks do not see, too."""
 
-class _Running(threading.local):
-    op: str = ""
-    kind: Kind = Kind.WAIT
-    shape: tuple[int, ...] | None = None
-
-
-_running = _Running()
-
-
-class _OperatorWatch(TorchDispatchMode):
-    """Knows the operator that runs in this thread, and records the copies that torch itself does not see."""
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        name = func._schema.name
-        outer = _running.op, _running.kind, _running.shape
-        _running.op, _running.shape = name, _shape(args)
-        _running.kind = _kind(name, args, kwargs)
+    def begins(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if name in ("aten::copy_", "aten::_to_copy"):
             _record_staged(name, args, kwargs)
-        try:
-            return func(*args, **kwargs)
-        finally:
-            _running.op, _running.kind, _running.shape = outer
-
-
-def _shape(args: tuple[Any, ...]) -> tuple[int, ...] | None:
-    return tuple(args[0].shape) if args and isinstance(args[0], torch.Tensor) else None
-
-
-def _kind(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Kind:
-    if name == "aten::_local_scalar_dense":
-        return Kind.ITEM
-    if name in _DATA_SHAPE:
-        host_index = name not in ("aten::index", "aten::_index_put_impl_", "aten::index_put_") or _has_mask(args)
-        return Kind.DATA_SHAPE if host_index else Kind.H2D
-    if name == "aten::copy_":
-        return Kind.H2D if args[0].is_cuda else Kind.D2H
-    if name == "aten::_to_copy":
-        return Kind.D2H if args[0].is_cuda else Kind.H2D
-    return Kind.WAIT
-
-
-def _has_mask(args: tuple[Any, ...]) -> bool:
-    return any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in args[1])
 
 
 def _record_staged(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -99,7 +51,7 @@ def _record_staged(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 def _on_stream(stream: int) -> None:
     if is_active():
-        record(_running.kind, _running.op or "cudaStreamSynchronize", shape=_running.shape)
+        record(running.kind, running.op or "cudaStreamSynchronize", shape=running.shape)
 
 
 def _on_device() -> None:
@@ -131,7 +83,7 @@ class CudaBackend:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Watch operators of this thread; autograd threads inherit the mode."""
-        with _OperatorWatch():  # type: ignore[no-untyped-call]
+        with _Watch():  # type: ignore[no-untyped-call]
             yield
 
 

@@ -17,7 +17,7 @@ from os import getpid
 from time import perf_counter, time, time_ns
 from typing import Any
 
-from . import _backend, _notes, _record, simulated
+from . import _backend, _notes, _record, dry_run, simulated
 from ._errors import AuditError
 from ._log import Log
 from ._record import Frame, Sync
@@ -25,6 +25,7 @@ from ._record import Frame, Sync
 DIRECTORY = "SYNC_AUDIT_DIRECTORY"
 BACKEND = "SYNC_AUDIT_BACKEND"
 _MARKER = "syncfree_audit_begin"
+_kept: list[object] = []
 # Kept from the start on, as the imported functions are: programs put others in the place of json.dumps and time.time.
 _encode = json.JSONEncoder(default=str).encode
 
@@ -48,6 +49,15 @@ def begin(directory: str, backend: str, image: str) -> None:
         sys.exit(f"syncfree audit: {sentence}")
 
 
+def before_torch(directory: str, image: str) -> None:
+    """Put the dry-run device into this process; called right before torch is executed. Ends the process where that fails."""
+    try:
+        dry_run.install()
+    except AuditError as error:
+        _notes.leave(directory, _notes.REFUSED, image, str(error))
+        sys.exit(f"syncfree audit: {error}")
+
+
 def _begin(name: str, recorder: Recorder) -> None:
     import torch
 
@@ -57,8 +67,10 @@ def _begin(name: str, recorder: Recorder) -> None:
         backend = _backend.select(name)
     recorder.begin(backend.name, torch.__version__)
     _record.open_everywhere(recorder)
-    # Entered for good. On a GPU it names the operators of this thread; other threads' waits are recorded without names.
-    backend.watching().__enter__()
+    # Until the process exits: it names the operators of this thread; other threads' waits are recorded without names.
+    watching = backend.watching()
+    watching.__enter__()
+    _kept.append(watching)  # a generator that nobody holds is closed, and leaves what it had entered
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The process in which audited tests run: installs the simulated device, then does what the parent asks."""
+"""The process in which audited tests run: installs the simulated or the dry-run device, then does what the parent asks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import IO, Any
 import pytest
 from _pytest.config import Config
 
-from . import simulated
+from . import dry_run, simulated
 from ._errors import AuditError
 
 
@@ -20,7 +20,10 @@ def main(commands: int, answers: int) -> None:
     child = _Child(os.fdopen(commands), os.fdopen(answers, "w"))
     start = json.loads(child.commands.readline())
     try:
-        simulated.install()
+        if start["options"].get("sync_backend") == "dry-run":
+            dry_run.install()
+        else:
+            simulated.install()
     except AuditError as error:
         child.refuse(str(error))
         return

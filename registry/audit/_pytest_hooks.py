@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from . import _pytest_process
+from ._backend import BackendName
 from ._record import opened
 from ._report import Report
 
@@ -23,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--sync-report", action="store_true", help="list every audited test with its host syncs, by call site")
     group.addoption(
         "--sync-backend",
-        choices=("auto", "cuda", "simulated"),
+        choices=get_args(BackendName),
         default="auto",
         help="what sees the syncs: auto is cuda where torch has a GPU, else simulated",
     )

@@ -62,7 +62,7 @@ def test_callbacks_outside_of_audits_are_not_recorded(backend: Any) -> None:
 def test_a_wait_is_named_after_the_operator_that_runs(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from syncfree.audit import _cuda
 
-    watch = _cuda._OperatorWatch()
+    watch = _cuda._Watch()
 
     class Operator:
         def __init__(self, name: str) -> None:

@@ -70,7 +70,7 @@ def test_no_device_at_all() -> None:
 
 
 def test_an_unknown_back_end() -> None:
-    assert "no audit back end 'rocm'; there are auto, cuda and simulated" in refusal(
+    assert "no audit back end 'rocm'. Known: auto, cuda, dry-run, simulated" in refusal(
         "from syncfree.audit import audit\nwith audit(backend='rocm'): pass"
     )
 

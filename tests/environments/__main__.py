@@ -46,7 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         commands.add_parser(command, help=text).add_argument("name", nargs="+")
     commands.add_parser("wheel", help="build this project's wheel; prints its path")
-    commands.add_parser("develop", help="make an overlay of dev with the working tree editable; prints its interpreter")
+    develop_of = commands.add_parser("develop", help="make an overlay of dev with the working tree editable; prints its interpreter")
+    develop_of.add_argument("--cuda", action="store_true", help="with the build of torch for CUDA, without NVIDIA's libraries")
     release_of = commands.add_parser("release", help="make an overlay with one framework release; prints its interpreter")
     release_of.add_argument("framework", choices=["vllm", "sglang", "diffusers"])
     release_of.add_argument("version")
@@ -72,7 +73,7 @@ def _run(options: argparse.Namespace) -> list[object]:
         case "wheel":
             return [wheel()]
         case "develop":
-            return [develop()]
+            return [develop(cuda=options.cuda)]
         case "unpacked":
             return [unpacked(options.project, options.version)]
     extra = [Path(item).absolute() if Path(item).exists() else item for item in options.install]

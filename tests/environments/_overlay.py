@@ -40,16 +40,30 @@ def release(framework: str, version: str, *installs: str | Path, directory: Path
     return overlay(base, *installs, before=before, directory=directory)
 
 
-def develop() -> Path:
-    """Return the Python of an overlay on `dev` with the working tree installed as editable (without `syncfree.pth`)."""
+def develop(*, cuda: bool = False) -> Path:
+    """Return the Python of an overlay on `dev` with the working tree installed as editable (without `syncfree.pth`).
+
+    With `cuda` it has the build of torch for CUDA, without NVIDIA's libraries: what the dry run needs.
+    """
     metadata = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "setup.py")]
+    base = with_cuda_build() if cuda else load("dev").directory
 
     def make(target: Path) -> None:
-        _make(target, build("dev"), (), ())
+        _make(target, base if cuda else build("dev"), (), ())
         pip(python_of(target), "install", "--no-deps", "--no-build-isolation", "--editable", ROOT)
 
-    key = content_key([os.fspath(load("dev").directory), os.fspath(ROOT), *metadata])
+    key = content_key([os.fspath(base), os.fspath(ROOT), *metadata])
     return python_of(made_once(cache_root() / "overlays" / f"develop-{key}", make))
+
+
+def with_cuda_build() -> Path:
+    """Return the folder of an environment that has what `dev` has, and torch as it is built for CUDA."""
+    base = build("dev")
+    if list(build("torch").glob("lib/python3*/site-packages/torch/lib/libtorch_cuda.so")):
+        return base  # that build is what pip found
+    (pin,) = (pin for pin in load("torch").requirements if pin.startswith("torch=="))
+    # A local version, as that of a CPU build, does not satisfy ===.
+    return overlay("dev", pin.replace("==", "===")).parent.parent
 
 
 def _base_of(framework: str, version: str) -> tuple[str, tuple[Path, ...]]:

@@ -57,6 +57,8 @@ def _begin_after_torch(image):
     original = loader.exec_module
 
     def exec_module(self, module):  # type: ignore[no-untyped-def]
+        if BACKEND == "dry-run" and module.__name__ == "torch":
+            _recorder().before_torch(DIRECTORY, image)  # type: ignore[no-untyped-call]
         original(self, module)
         if module.__name__ == "torch" and "torch._C" in sys.modules:
             if loader.exec_module is exec_module:

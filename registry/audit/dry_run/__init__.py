@@ -1,0 +1,52 @@
+"""The dry run: PyTorch's own CUDA code, on a machine without a GPU.
+
+A build of torch for CUDA is linked to NVIDIA's libraries by the names of their symbols. Small libraries of ours stand in for
+them: device memory is host memory, kernel launches do nothing, and every wait, copy and launch is counted. Whether the host
+waits is then decided by the code that runs on a GPU, not by a table of ours.
+
+    from syncfree.audit import audit, dry_run
+
+    dry_run.install()  # before torch is imported
+    import torch
+
+    with audit() as report:
+        torch.ones(3, device="cuda").sum().item()
+
+Values are not real: what a kernel would have computed is whatever the memory held. Importing this module imports no torch.
+"""
+
+from __future__ import annotations
+
+from ._build import build
+from ._counting import counts
+from ._load import is_loaded, load, refuse_real_driver
+
+__all__ = ["counts", "install", "is_installed", "prepare"]
+
+
+def install() -> None:
+    """Put the dry-run device into this process; torch must not have been imported yet.
+
+    Settings, from the environment: ``SYNCFREE_DRY_RUN_CAPABILITY`` (compute capability times ten, 90), ``..._MEMORY_GIB`` (80) and
+    ``..._DEVICES`` (1).
+
+    Raises:
+        AuditError: torch was imported already or is not a build for a CUDA that is known, there is a real driver, or the stub
+            libraries cannot be built; the message says what to do.
+    """
+    load()
+
+
+def prepare() -> None:
+    """Build the stub libraries for the packages of this environment, where they are not in the cache yet. Imports no torch.
+
+    Raises:
+        AuditError: see `install`.
+    """
+    refuse_real_driver()
+    build()
+
+
+def is_installed() -> bool:
+    """Whether this process runs on the dry-run device."""
+    return is_loaded()
