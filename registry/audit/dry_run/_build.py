@@ -101,7 +101,7 @@ def _shared_objects() -> list[Path]:
 
 def _key(torch: Torch, objects: Iterable[Path]) -> str:
     content = hashlib.sha256(f"{__version__} {torch.version} {torch.cuda}".encode())
-    for source in sorted(_SOURCES.iterdir()):
+    for source in sorted((*_SOURCES.iterdir(), *_SOURCES.parent.glob("*.py"))):
         content.update(source.read_bytes())
     for path in objects:
         content.update(f"{path} {path.stat().st_size}".encode())

@@ -31,7 +31,7 @@ _LIBRARY_OF_PREFIX = (
     ("cuda", "libcudart"),
     ("cu", "libcuda"),
 )
-_NAME_OF_DRIVER_FUNCTION = re.compile(rb"\0(cu[A-Z][a-zA-Z]{3,60}(?:_v\d)?|nvml[A-Z][a-zA-Z]{3,60}(?:_v\d)?)(?=_?\0)")
+_NAME_OF_DRIVER_FUNCTION = re.compile(rb"\0(cu[A-Z][a-zA-Z0-9]{3,60}(?:_v\d)?|nvml[A-Z][a-zA-Z0-9]{3,60}(?:_v\d)?)(?=_?\0)")
 _NEVER_LINKED = {"libcuda": "libcuda.so.1", "libnvidia-ml": "libnvidia-ml.so.1"}
 """Libraries of the driver: they are opened by name at run time, with this one."""
 

@@ -1,0 +1,144 @@
+"""``syncfree audit --backend dry-run`` and the pytest plugin, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import os, subprocess, sys
+import torch
+from syncfree.audit import step
+
+x = torch.ones(4, device="cuda")
+for _ in range(2):
+    step()
+    x.sum().item()
+    torch.tensor([1, 2], device="cuda")
+if "child" not in sys.argv:
+    subprocess.run([sys.executable, __file__, "child"], check=True)
+"""
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def audit(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run(folder, "syncfree.audit", "--backend", "dry-run", *arguments, **environment)
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    return path
+
+
+def test_every_process_is_audited_by_call_site_and_step(program: Path) -> None:
+    done = audit(program.parent, "--json", "found.json", "--", "python", "program.py")
+    assert done.returncode == 0, done.stderr
+    processes = json.loads((program.parent / "found.json").read_text())["processes"]
+    assert [process["backend"] for process in processes] == ["dry-run"] * 2
+    assert "8 hard syncs in 2 process(es)" in done.stderr
+    assert "4 x sync item       aten::_local_scalar_dense" in done.stderr
+    assert f"{program}:9 <module>" in done.stderr
+    assert "4 steps, 8 hard (2.0 per step)" in done.stderr
+
+
+def test_a_process_says_in_its_log_that_values_are_not_real(program: Path) -> None:
+    done = audit(program.parent, "--", "python", "program.py")
+    assert done.stderr.count("there is no GPU here, kernels do nothing, and values are not real") == 2
+
+
+def test_a_budget_ends_with_status_3(program: Path) -> None:
+    assert audit(program.parent, "--budget", "7", "--", "python", "program.py").returncode == 3
+    assert audit(program.parent, "--budget", "8", "--", "python", "program.py").returncode == 0
+
+
+def test_settings_are_those_of_the_device(tmp_path: Path) -> None:
+    settings = {
+        "SYNCFREE_DRY_RUN_CAPABILITY": "80",
+        "SYNCFREE_DRY_RUN_MEMORY_GIB": "24",
+        "SYNCFREE_DRY_RUN_DEVICES": "2",
+    }
+    (tmp_path / "asks.py").write_text(
+        "import torch\nprint(torch.cuda.get_device_capability(), torch.cuda.mem_get_info()[1] >> 30, torch.cuda.device_count())"
+    )
+    assert audit(tmp_path, "--", "python", "asks.py", **settings).stdout == "(8, 0) 24 2\n"
+
+
+def test_an_audited_test_runs_on_the_device(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        textwrap.dedent("""
+        import pytest
+
+        @pytest.mark.sync_budget(0)
+        def test_free():
+            import torch
+            (torch.ones(3, device="cuda") * 2).sum()
+
+        @pytest.mark.sync_budget(0)
+        def test_waiting():
+            import torch
+            torch.ones(3, device="cuda").nonzero()
+        """)
+    )
+    done = run(tmp_path, "pytest", "-q", "--sync-backend", "dry-run", "--sync-report", "-p", "no:cacheprovider")
+    assert "1 failed, 1 passed" in done.stdout
+    assert "the host waited once for the device, budget 0 (dry-run back end)" in done.stdout
+    assert "0 hard     0 soft     0 allowed, budget 0, dry-run: test_it.py::test_free" in done.stdout
+
+
+def test_a_program_that_has_imported_torch_already_is_refused(tmp_path: Path) -> None:
+    program = "import sys\nsys.modules['torch._C'] = sys\nfrom syncfree.audit import dry_run\ndry_run.install()"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "AuditError: torch was imported already in this process; the dry run must come before" in done.stderr
+
+
+def test_without_a_compiler_the_sentence_names_it(program: Path) -> None:
+    no_tools = {"PATH": "/nonexistent", "XDG_CACHE_HOME": str(program.parent / "cache")}
+    done = audit(program.parent, "--", sys.executable, "program.py", **no_tools)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].endswith("there is no g++; install it")
+
+
+def test_the_stub_libraries_are_built_once(program: Path) -> None:
+    cache = program.parent / "cache"
+    first = audit(program.parent, "--", "python", "program.py", XDG_CACHE_HOME=str(cache))
+    assert first.returncode == 0, first.stderr
+    (folder,) = (cache / "syncfree" / "dry-run").iterdir()
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    audit(program.parent, "--", "python", "program.py", XDG_CACHE_HOME=str(cache))
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_a_forked_child_that_uses_cuda_gets_torchs_own_error(tmp_path: Path) -> None:
+    (tmp_path / "forks.py").write_text(
+        textwrap.dedent("""
+        import os, torch
+        torch.ones(1, device="cuda")
+        if os.fork() == 0:
+            try:
+                torch.ones(1, device="cuda")
+            except RuntimeError as error:
+                print("Cannot re-initialize CUDA" in str(error), flush=True)
+            os._exit(0)
+        os.wait()
+        """)
+    )
+    assert audit(tmp_path, "--", "python", "forks.py").stdout == "True\n"
