@@ -96,7 +96,7 @@ def audit(session: nox.Session) -> None:
 @nox.session
 def dry_run(session: nox.Session) -> None:
     """The auditor's dry run: PyTorch's own CUDA code without a GPU; downloads the build of torch for CUDA, 0.5 GB."""
-    session.run(environments.develop(cuda=True), "-m", "pytest", "tests/dry_run", *session.posargs, env=VARIABLES)
+    _pytest(session, "tests/dry_run", cuda=True)
 
 
 @nox.session
@@ -198,9 +198,9 @@ def python(session: nox.Session, version: str) -> None:
     session.run(own, "-m", "pytest", "tests/unit", *kept, *session.posargs, env=VARIABLES)
 
 
-def _pytest(session: nox.Session, *arguments: str) -> None:
+def _pytest(session: nox.Session, *arguments: str, cuda: bool = False) -> None:
     """Run the tests of some folders on the working tree. No folder, or none collected, is pytest's error and the session's."""
-    session.run(environments.develop(), "-m", "pytest", *arguments, *session.posargs, env=VARIABLES)
+    session.run(environments.develop(cuda=cuda), "-m", "pytest", *arguments, *session.posargs, env=VARIABLES)
 
 
 def _installed_layout(farm: Path) -> Path:

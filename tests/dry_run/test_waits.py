@@ -94,12 +94,15 @@ def test_a_wait_while_an_exception_is_set_leaves_the_exception(x: torch.Tensor) 
         def __del__(self) -> None:
             x.cpu()
 
-    with audit() as report, pytest.raises(KeyError, match="mine"):
+    def raising() -> None:
         kept = Waiting()
         try:
             raise KeyError("mine")
         finally:
             del kept
+
+    with audit() as report, pytest.raises(KeyError, match="mine"):
+        raising()
     assert len(report.hard) == 1
 
 

@@ -14,7 +14,7 @@ from tests.environments import build, copy_sources, python_of, wheel
 ROOT = Path(__file__).parents[2]
 FOLDERS = {"registry": "syncfree", "plugins": "syncfree/plugins", "adapters": "syncfree/adapters"}
 SITE_FILES = {"syncfree.pth", "_syncfree_site.py"}
-DATA = {".json", ".txt", ".typed"}
+DATA = {".cpp", ".h", ".json", ".txt", ".typed"}
 """Endings of the files that are shipped beside Python's."""
 
 
