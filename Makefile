@@ -4,30 +4,30 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ENVIRONMENTS := $(PYTHON) -m tests.environments
 # The Python of an environment, made first: $(call in,NAME) ARGUMENTS, or $(call in,NAME,VARIABLES) ARGUMENTS
 in = python="$$($(ENVIRONMENTS) $(1))" && $(2) "$$python"
-# Where demos and benchmarks save their pictures; KEEP=1 replaces the ones that the documentation shows.
+# Where demos and benchmarks save their pictures; KEEP=1 replaces the documentation's pictures.
 PICTURES := $(if $(KEEP),docs/pictures,build/pictures)
 
 .PHONY: help check test audit demo demo-vllm demo-sglang bench bench-dp bench-exchange bench-schedulers bench-diffusers bench-vllm bench-vllm-hooks bench-gpu docs clean
 
 help:
 	@echo "make check        lint, types and unit tests, without torch: under two minutes, environment included"
-	@echo "make test         every check, in the sessions of noxfile.py (the first run makes environments for several minutes)"
-	@echo "make test SESSIONS='unit audit'  some of them"
-	@echo "make audit        the auditor's own tests, and the syncs of every release as docs/audit-counts.md says"
+	@echo "make test         every check, in the sessions of noxfile.py (the first run takes minutes to make the environments)"
+	@echo "make test SESSIONS='unit audit'  some of the sessions"
+	@echo "make audit        the auditor's own tests, and a check of docs/audit-counts.md"
 	@echo "make demo         diffusers: the same video, and what each scheduler costs"
-	@echo "make demo-vllm    vLLM: the same tokens and logprobs, and who computed them"
+	@echo "make demo-vllm    vLLM: the same tokens and logprobs, and which implementation computed them"
 	@echo "make demo-sglang  SGLang diffusion: the same video on two ranks"
-	@echo "make bench        what it costs to reach an implementation"
-	@echo "make bench-dp     vLLM's coordination of data-parallel ranks: Gloo beside shm_mailbox"
+	@echo "make bench        cost of dispatching to an implementation"
+	@echo "make bench-dp     vLLM's coordination of data-parallel ranks: Gloo and shm_mailbox"
 	@echo "make bench-exchange  SGLang's exchange of Q, K and V over Gloo: functional, direct, overlapped, packed"
 	@echo "make bench-schedulers  host time per step of SGLang's UniPC and FlowUniPC, upstream's code and ours"
 	@echo "make bench-vllm   tokens per second of a tiny Llama in vLLM with our hooks and without"
 	@echo "make bench-vllm-hooks  host time of vLLM's samplers and LoRA mapping, upstream's functions and ours"
 	@echo "make bench-diffusers  host time, launches and syncs of diffusers' ten most used schedulers, upstream's code and ours"
 	@echo "make bench-gpu    syncs and times on a CUDA device, with the torch of $(PYTHON)"
-	@echo "make bench-diffusers KEEP=1  save the picture where the documentation shows it, not in build/pictures; any bench or demo"
-	@echo "make docs         write the generated pages anew"
-	@echo "make clean        remove what was built here; the cached environments stay"
+	@echo "make bench-diffusers KEEP=1  replace the documentation's picture instead of writing to build/pictures; any bench or demo"
+	@echo "make docs         regenerate the generated pages"
+	@echo "make clean        remove build outputs; the cached environments stay"
 
 check: build/nox/bin/nox
 	build/nox/bin/nox --session check

@@ -1,7 +1,7 @@
 """Every check of the project, one session each; run one with `python -m nox -s NAME`, arguments after `--` go to its tool.
 
-The interpreter is that of the environment `dev` (`make` finds it; by hand: `python3.11 -m tests.environments develop`).
-The sessions use the cached environments of `tests/environments`; nothing here makes a virtual environment of its own.
+Run nox with the interpreter that `python3.11 -m tests.environments develop` prints, as `make` does. All sessions but `check`
+and `python` use the cached environments of `tests/environments`.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ VARIABLES = {
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Ruff, the linter."""
+    """Run ruff, the linter."""
     python = environments.python_of(environments.build("dev"))
     session.run(python, "-m", "ruff", "check", *session.posargs, ".")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Mypy, strict, over the package under its installed name and over the test tooling."""
+    """Run strict mypy on the package under its installed name and on the test tooling."""
     python = environments.python_of(environments.build("dev"))
     farm = _installed_layout(ROOT / ".nox" / "types")
     session.run(python, "-m", "mypy", "--package", "syncfree", env={"MYPYPATH": str(farm)})
@@ -61,11 +61,11 @@ def types(session: nox.Session) -> None:
 
 @nox.session(venv_backend="venv", reuse_venv=True)
 def check(session: nox.Session) -> None:
-    """Ruff, mypy and the unit tests in an environment without torch: what `make check` runs, in under two minutes.
+    """Run ruff, mypy and the unit tests in an environment without torch, in under two minutes, as `make check` does.
 
-    Without torch, mypy takes its types for `Any`; the session `types` has them. Tests marked `with_torch` are left to `unit`.
+    Without torch, mypy treats its types as `Any`; the session `types` has them. Tests marked `with_torch` run in `unit` only.
     """
-    # Not the newest release of everything: the ones that the other sessions have.
+    # The releases that the other sessions have, not the newest ones.
     session.install("--quiet", "--constraint", "tests/environments/locks/dev.txt", "--editable", ".", *TOOLS)
     python = Path(session.bin) / "python"
     session.run(python, "-m", "ruff", "check", ".")
@@ -77,80 +77,80 @@ def check(session: nox.Session) -> None:
 
 @nox.session
 def unit(session: nox.Session) -> None:
-    """The mechanism, on frameworks made of a few lines."""
+    """Test the mechanism, on small made-up frameworks."""
     _pytest(session, "tests/unit", *TWO_AT_A_TIME)
 
 
 @nox.session
 def contract(session: nox.Session) -> None:
-    """Every hook against its reference and against the functions of several framework releases."""
+    """Test every hook against its reference and against the functions of several framework releases."""
     _pytest(session, "tests/contract", *TWO_AT_A_TIME)
 
 
 @nox.session
 def audit(session: nox.Session) -> None:
-    """The auditor: its rule table, its back ends, its pytest plugin."""
+    """Test the auditor: its rule table, its back ends, its pytest plugin."""
     _pytest(session, "tests/audit", *TWO_AT_A_TIME)
 
 
 @nox.session
 def dry_run(session: nox.Session) -> None:
-    """The auditor's dry run: PyTorch's own CUDA code without a GPU; downloads the build of torch for CUDA, 0.5 GB."""
+    """Test the auditor's dry run: PyTorch's own CUDA code without a GPU; downloads torch built for CUDA, 0.5 GB."""
     _pytest(session, "tests/dry_run", cuda=True)
 
 
 @nox.session
 def package(session: nox.Session) -> None:
-    """The wheel: what is in it, and that installing and removing it leaves nothing behind."""
+    """Test the wheel: its content, and that installing and removing it leaves nothing behind."""
     _pytest(session, "tests/package")
 
 
 @nox.session
 def hostile(session: nox.Session) -> None:
-    """Hostile plugins, adapters, settings, patches and orders of calls: 670 situations."""
+    """Test hostile plugins, adapters, settings, patches and orders of calls: 670 situations."""
     files = [f"tests/hostile/test_{name}.py" for name in ("plugins", "adapters", "settings", "patches", "orders")]
     _pytest(session, *files, "--numprocesses", "2", "--dist", "worksteal")
 
 
 @nox.session
 def hostile_all(session: nox.Session) -> None:
-    """Every hostile situation; `-- --sweep`: longer orders of calls, `-- --record`: keep the figures for the documentation."""
+    """Test every hostile situation; `-- --sweep`: longer orders of calls, `-- --record`: keep the figures for the documentation."""
     _pytest(session, "tests/hostile", "--numprocesses", "2", "--dist", "worksteal")
 
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Real engines under toggles, plans and counters, ten minutes each; `-- vllm --minutes 1` takes one, and shorter."""
+    """Run real engines under toggles, plans and counters, ten minutes each; `-- vllm --minutes 1` runs one for a minute."""
     session.run(environments.develop(), "-m", "tests.soak", *session.posargs, env=VARIABLES)
 
 
 @nox.session
 def diffusers(session: nox.Session) -> None:
-    """The installed wheel in real diffusers pipelines; `-- -k 0.42.1` takes one release."""
+    """Test the installed wheel in real diffusers pipelines; `-- -k 0.42.1` selects one release."""
     _pytest(session, "tests/engines/diffusers")
 
 
 @nox.session
 def vllm(session: nox.Session) -> None:
-    """The installed wheel in real vLLM engines; `-- -k NAME` takes some tests."""
+    """Test the installed wheel in real vLLM engines; `-- -k NAME` selects tests."""
     _pytest(session, "tests/engines/vllm")
 
 
 @nox.session
 def vllm_all(session: nox.Session) -> None:
-    """More of vLLM than `make test` has time for: every hybrid in every engine; `-- -k 0.21.0` takes one release."""
+    """Test every hybrid in every vLLM engine, which takes too long for `make test`; `-- -k 0.21.0` selects one release."""
     _pytest(session, "tests/engines/vllm_all")
 
 
 @nox.session
 def sglang(session: nox.Session) -> None:
-    """The installed wheel in real SGLang diffusion engines on two ranks, three releases; `-- -k 0.5.23` takes one."""
+    """Test the installed wheel in real SGLang diffusion engines on two ranks, three releases; `-- -k 0.5.23` selects one."""
     _pytest(session, "tests/engines/sglang")
 
 
 @nox.session
 def sweep(session: nox.Session) -> None:
-    """Tests that `make test` takes a sample of, at length: half an hour, and not part of it."""
+    """Run the full versions of tests that `make test` only samples; takes half an hour."""
     data_parallel = ["tests/contract/test_dp_all_reduce.py", "tests/engines/vllm/test_data_parallel.py"]
     files = session.posargs or ["tests/contract/test_sglang_schedulers.py", "tests/contract/test_scheduler_fuzz.py", *data_parallel]
     session.run(environments.develop(), "-m", "pytest", "--sweep", *files, env=VARIABLES)
@@ -158,15 +158,15 @@ def sweep(session: nox.Session) -> None:
 
 @nox.session
 def sglang_all(session: nox.Session) -> None:
-    """The same in seven releases, and `sglang generate` and `sglang serve`; not part of `make test`, which has no time for it."""
+    """Test seven releases, `sglang generate` and `sglang serve`, too, which takes too long for `make test`."""
     _pytest(session, "tests/engines/sglang", "tests/engines/sglang_all", "--sweep")
 
 
 @nox.session
 def gpu_build(session: nox.Session) -> None:
-    """The demos and `make test` in a fresh clone, with the build of torch for CUDA; `-- TARGET` takes some targets of make.
+    """Run the demos and `make test` in a fresh clone, with torch built for CUDA; `-- TARGET` selects targets of make.
 
-    Not part of `make test`, for its gigabytes: they stay in the folder `gpu-build` of the cache, for the next run.
+    Not part of `make test`, because of its size: gigabytes stay in the folder `gpu-build` of the cache, for the next run.
     """
     cache = environments.cache_root() / "gpu-build"
     clone, constraint = cache / "clone", cache / "constraint.txt"
@@ -178,14 +178,14 @@ def gpu_build(session: nox.Session) -> None:
     with session.chdir(clone):
         session.run(sys.executable, "-m", "tests.environments", "build", "torch", env=variables)
         if not list(cache.glob("torch-*/lib/python3*/site-packages/torch/lib/libtorch_cuda.so")):
-            session.error(f"pip found no build of torch for CUDA: there is no libtorch_cuda.so in {cache}")
+            session.error(f"pip found no build of torch for CUDA: no libtorch_cuda.so in {cache}")
         session.run("make", *(session.posargs or ["demo", "demo-vllm", "demo-sglang", "test"]), env=variables, external=True)
 
 
 @nox.session
 @nox.parametrize("version", ["3.10", "3.12", "3.13"])
 def python(session: nox.Session, version: str) -> None:
-    """The wheel under another Python, without torch, which it does not need; not part of `make test`, which needs one Python."""
+    """Test the wheel under another Python, without torch; not part of `make test`, which needs only one Python."""
     interpreter = shutil.which(f"python{version}")
     if interpreter is None or subprocess.run([interpreter, "--version"], check=False).returncode != 0:
         session.error(f"no working python{version} on PATH")
@@ -199,12 +199,12 @@ def python(session: nox.Session, version: str) -> None:
 
 
 def _pytest(session: nox.Session, *arguments: str, cuda: bool = False) -> None:
-    """Run the tests of some folders on the working tree. No folder, or none collected, is pytest's error and the session's."""
+    """Run the tests of some folders on the working tree; a missing folder or no collected test fails the session."""
     session.run(environments.develop(cuda=cuda), "-m", "pytest", *arguments, *session.posargs, env=VARIABLES)
 
 
 def _installed_layout(farm: Path) -> Path:
-    """Make links that show the three folders as the package `syncfree`, where mypy looks for it. Returns `farm`."""
+    """Make links that lay out the three folders as the package `syncfree`, for mypy; return `farm`."""
     shutil.rmtree(farm, ignore_errors=True)
     package = farm / "syncfree"
     package.mkdir(parents=True)

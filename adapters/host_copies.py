@@ -1,8 +1,8 @@
-"""Schedules on the host beside the ones on the device.
+"""Host copies of schedules on the device.
 
-Nothing of a scheduler moves: ``timesteps`` and ``sigmas`` stay what and where they were. What is kept here is weak, so it
-dies with the tensor, and guarded by the tensor's version and address, so a schedule that is written to has no twin any more.
-A write through ``.data`` or by a kernel that torch knows nothing of leaves no trace in either.
+The scheduler's own ``timesteps`` and ``sigmas`` are not changed or moved. The copies are kept by weak reference, so they are
+dropped with the tensor, and with the tensor's version and address, so a write makes them stale. A write through ``.data`` or
+by a kernel that torch does not know is not detected.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from torch.overrides import TorchFunctionMode
 from syncfree.plugins.ordinary import is_ordinary, may_be_kept
 
 _EXACT = frozenset({torch.float32, torch.float64})
-"""Autocast leaves float64 alone and makes float32 of what is smaller, so these are the same under it."""
+"""Autocast does not change float64 and converts smaller types to float32, so these are the same under it."""
 Written = tuple[int, int]
-"""A tensor's version and address: what changes when it is written to, or given other memory."""
+"""A tensor's version and address, which change when it is written to, or gets other memory."""
 _copies: dict[int, tuple[weakref.ref[torch.Tensor], Written, torch.Tensor]] = {}
 _MOST_NOTES = 4096
 _notes: dict[int, tuple[weakref.ref[torch.Tensor], Written, dict[Any, Any]]] = {}
@@ -30,12 +30,12 @@ _originals: dict[int, tuple[weakref.ref[torch.Tensor], weakref.ref[torch.Tensor]
 _SHADOWED = frozenset(
     {"__getitem__", "cat", "flatten", "flip", "full", "mul", "ones", "repeat_interleave", "reshape", "stack", "to", "zeros"}
 )
-"""Operations whose results are the same bits on every device: a copy, or one rounding that IEEE 754 prescribes."""
+"""Operations with bitwise the same results on every device: a copy, or one rounding as IEEE 754 defines it."""
 
 
 @contextmanager
 def with_versions() -> Iterator[None]:
-    """Make ordinary tensors: those of inference mode have no version, so that a change could not be noticed."""
+    """Make ordinary tensors in the block: those of inference mode have no version, so changes could not be detected."""
     if torch.is_inference_mode_enabled():
         with torch.inference_mode(False), torch.no_grad():
             yield
@@ -44,9 +44,9 @@ def with_versions() -> Iterator[None]:
 
 
 def remember(schedule: torch.Tensor, host: torch.Tensor) -> None:
-    """Keep ``host`` as the twin of a schedule on the device."""
+    """Keep ``host`` as the host copy of a schedule on the device."""
     if schedule.is_inference():
-        return  # handed in by the caller of set_timesteps
+        return  # passed in by the caller of set_timesteps
     key, host_key = id(schedule), id(host)
     _copies[key] = (weakref.ref(schedule, functools.partial(_forget, key, _copies)), _written(schedule), host)
     reference = weakref.ref(host, functools.partial(_forget, host_key, _originals))
@@ -58,15 +58,15 @@ def _written(tensor: torch.Tensor) -> Written:
 
 
 def _forget(key: int, kept: dict[int, Any], reference: object) -> None:
-    """Drop a dead tensor. It is given the dictionary, because the module's names are gone when the interpreter ends."""
+    """Drop a dead tensor. The dictionary is an argument, because module globals are cleared at interpreter exit."""
     kept.pop(key, None)
 
 
 def host_copy_of(schedule: Any) -> torch.Tensor | None:
-    """The schedule's values on the host; itself when it is there; None when they are not known."""
+    """Return the host copy of a schedule, the schedule itself if it is on the host, or None if no copy is known."""
     if not isinstance(schedule, torch.Tensor):
         return None
-    if schedule.is_cpu:  # a property of its own: `device.type` makes a string each time
+    if schedule.is_cpu:  # faster than `device.type`, which makes a string each time
         return schedule
     found = _copies.get(id(schedule))
     if found is None or found[0]() is not schedule or found[1] != _written(schedule):
@@ -75,20 +75,20 @@ def host_copy_of(schedule: Any) -> torch.Tensor | None:
 
 
 def original_of(host: torch.Tensor) -> torch.Tensor | None:
-    """The schedule on the device that a tensor is the twin of."""
+    """Return the schedule on the device that a tensor is the host copy of; None if it is not one, or the schedule is dead."""
     found = _originals.get(id(host))
     return found[1]() if found is not None and found[0]() is host else None
 
 
 def cache_for(tensor: Any) -> dict[Any, Any] | None:
-    """What is kept for a tensor of floats for as long as nobody writes to it.
+    """Return the cache of results computed from a tensor of floats, which a write to the tensor clears.
 
-    A write through numpy is not noticed, so values of the host that something is computed from belong into its key; and the
-    stream that it is computed on, `stream_of`.
+    A write through numpy is not detected, so host values that a result depends on belong in its key, and so does the stream
+    that it is computed on, `stream_of`.
 
     Returns:
-        None where nothing may be kept: a write could not be noticed, gradients are asked for, `may_be_kept` says no, or it is
-        no plain tensor of float32 or float64.
+        The cache; None where caching is unsafe: a write could not be detected, the tensor requires gradients, `may_be_kept`
+        is false, or it is not a plain tensor of float32 or float64.
     """
     if not is_ordinary(tensor) or tensor.dtype not in _EXACT or tensor.requires_grad or tensor.is_inference():
         return None
@@ -105,12 +105,12 @@ def cache_for(tensor: Any) -> dict[Any, Any] | None:
 
 
 def stream_of(tensor: torch.Tensor) -> int:
-    """The stream that this thread launches on at a tensor's device; 0 where there are none."""
+    """Return this thread's current stream on a tensor's device; 0 on the CPU."""
     return torch.cuda.current_stream(tensor.device).cuda_stream if tensor.is_cuda else 0
 
 
 class Uploads(TorchFunctionMode):
-    """Routes uploads through `schedule_upload`, and computes on the host what is computed from them on the device."""
+    """Routes uploads through `schedule_upload`, and repeats on the host what is computed from them on the device."""
 
     def __init__(self, upload: Callable[..., Any]) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class Uploads(TorchFunctionMode):
         self._shadows: dict[int, tuple[torch.Tensor, int, torch.Tensor]] = {}  # the result is kept, so its id stays its own
 
     def shadow(self, value: Any) -> Any:
-        """What a value is on the host; itself when it is not a tensor of the device that is known here."""
+        """Return the host copy of a value; the value itself if it has none."""
         if isinstance(value, (list, tuple)):
             return type(value)(self.shadow(item) for item in value)
         known = self._shadows.get(id(value))
@@ -149,7 +149,7 @@ class Uploads(TorchFunctionMode):
         return result
 
     def _is_download(self, args: Any, kwargs: Any) -> bool:
-        """Whether a tensor whose values are known here is asked for on the host, as it is."""
+        """Return whether the call downloads a tensor with a known host copy, without changing its dtype."""
         if self.shadow(args[0]) is args[0]:
             return False
         device, dtype, _, layout = torch._C._nn._parse_to(*args[1:], **{k: v for k, v in kwargs.items() if k != "copy"})
@@ -158,7 +158,7 @@ class Uploads(TorchFunctionMode):
     def _follow(self, func: Any, args: Any, kwargs: Any, result: torch.Tensor) -> None:
         host_args = [self.shadow(value) for value in args]
         if any(isinstance(value, torch.Tensor) and not value.is_cpu for value in _flat(host_args)):
-            return  # made of something that was not uploaded
+            return  # an operand has no host copy
         host_kwargs = {**kwargs, "device": "cpu"} if "device" in kwargs else kwargs
         if func is torch.Tensor.to:
             _, dtype, *_ = torch._C._nn._parse_to(*args[1:], **kwargs)
@@ -170,12 +170,12 @@ class Uploads(TorchFunctionMode):
             self._note(result, host)
 
     def _note(self, result: torch.Tensor, host: torch.Tensor) -> None:
-        if is_ordinary(result) and not result.is_inference():  # whose version would say that it was written to meanwhile
+        if is_ordinary(result) and not result.is_inference():  # inference tensors have no version to detect writes with
             self._shadows[id(result)] = result, result._version, host
 
 
 def _converts_alike(values: Any, dtype: torch.dtype | None) -> bool:
-    """Whether every device converts values to the same ones: what an integer cannot hold, each makes something else of."""
+    """Return whether all devices convert the values alike; they differ for values outside an integer type's range."""
     if dtype is None or dtype.is_floating_point or dtype.is_complex or not values.is_floating_point():
         return True
     return bool((values.abs() < 2**31).all()) and (dtype in (torch.int32, torch.int64) or values.numel() == 0)

@@ -1,6 +1,6 @@
 """Write the generated pages and tables: ``python -m docs``, or ``make docs``. With ``--check``, exit with 1 when one is stale.
 
-What is measured is not written here, because that takes minutes: ``python -m docs.diffusers_schedulers`` writes
+Measured pages are not written here, because measuring takes minutes: ``python -m docs.diffusers_schedulers`` writes
 ``diffusers-schedulers.md``, and the demos draw their pictures.
 """
 
@@ -18,7 +18,7 @@ BEGIN, END = "<!-- begin: written by python -m docs -->\n", "<!-- end -->\n"
 
 
 def with_table(page: str, table: Callable[[], str]) -> str:
-    """A page that is written by hand but for a new table between its markers."""
+    """Return a hand-written page with a new table between its markers."""
     before, begin, rest = (ROOT / page).read_text("utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
@@ -27,7 +27,7 @@ def with_table(page: str, table: Callable[[], str]) -> str:
 
 
 def rules() -> str:
-    """The page of the auditor's rules; importing them takes torch."""
+    """Return the page of the auditor's rules; the import needs torch."""
     from syncfree.audit import rules_page
 
     return rules_page.render()
@@ -46,7 +46,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def stale(names: Iterable[str] = PAGES) -> list[str]:
-    """Those of the generated pages that are not what would be written now."""
+    """Return the generated pages that differ from what would be written now."""
     return [name for name in names if not _is_current(ROOT / name, PAGES[name]())]
 
 

@@ -33,13 +33,13 @@ def count(release: str) -> dict[str, Any]:
 
 
 def table(release: str, found: dict[str, Any]) -> str:
-    differing = [name for name, one in found.items() if not all(one["equal"].values())]
+    differing = [name for name, result in found.items() if not all(result["equal"].values())]
     if differing:
         raise SystemExit(f"diffusers {release}: not equal to upstream: {', '.join(differing)}")
-    rows = sorted((-median(one["upstream"]["steps"]), name, one) for name, one in found.items())
+    rows = sorted((-median(result["upstream"]["steps"]), name, result) for name, result in found.items())
     lines = [f"\n## diffusers {release}\n", "| scheduler | schedule | first | step |", "|---|---|---|---|"]
-    for _, name, one in rows:
-        before, after = one["upstream"], one["ours"]
+    for _, name, result in rows:
+        before, after = result["upstream"], result["ours"]
         pairs = (
             (before["schedule"], after["schedule"]),
             (before["steps"][0], after["steps"][0]),

@@ -1,4 +1,4 @@
-"""The table of what is bound in one framework, for its page: what ``hooks.md`` says, a row for each place."""
+"""The table of one framework's bindings, for its page: the content of ``hooks.md`` with one row per binding."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .hooks_page import ADAPTERS, Stretch, alike
 PAGES = {f"docs/{adapter.framework}.md": adapter for adapter in ADAPTERS}
 
 MOST_NAMED = 3
-"""How many alike bindings are named in a row; more are counted, and ``hooks.md`` names them."""
+"""How many equal bindings a row names; more are only counted, and ``hooks.md`` names them."""
 
 
 def table(adapter: Adapter) -> str:
-    """The bindings of an adapter, by hook: where, and the releases with each verdict and its reason."""
+    """Return the bindings of an adapter, by hook: targets, and the releases with each verdict and its reason."""
     lines = ["| hook | where | needed | upstreamed |", "|---|---|---|---|"]
     for hook in HOOKS:
         lines += _rows(adapter, hook)
@@ -26,8 +26,8 @@ def table(adapter: Adapter) -> str:
 def _rows(adapter: Adapter, hook: str) -> Iterator[str]:
     found = alike(adapter, hook)
     notes = [_notes(bindings) for bindings in found.values()]
-    # What holds for every row of a hook is said once, beside its name.
-    shared = [note for note in notes[0] if all(note in others for others in notes)] if len(notes) > 1 else []
+    # A note of every row of a hook is printed once, next to its name.
+    shared = [note for note in notes[0] if all(note in of_row for of_row in notes)] if len(notes) > 1 else []
     name = "<br>".join([f"[`{hook}`](hooks.md#{hook})", *shared])
     for verdicts, bindings in found.items():
         where = "<br>".join([_places(bindings), *(note for note in _notes(bindings) if note not in shared)])
@@ -50,9 +50,9 @@ def _places(bindings: Sequence[Binding]) -> str:
 
 
 def _releases(verdicts: Sequence[Stretch], verdict: str) -> str:
-    said = [
-        f"{one.releases}{one.said.removeprefix(verdict)}{f': {one.why}' if one.why else ''}"
-        for one in verdicts
-        if one.verdict == verdict
+    texts = [
+        f"{stretch.releases}{stretch.said.removeprefix(verdict)}{f': {stretch.why}' if stretch.why else ''}"
+        for stretch in verdicts
+        if stretch.verdict == verdict
     ]
-    return "<br>".join(said)
+    return "<br>".join(texts)

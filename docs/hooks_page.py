@@ -1,7 +1,7 @@
 """The table of hooks, from the contracts, the plugins, the adapters' forms and their recorded releases.
 
-A verdict for a recorded release is what `syncfree doctor` says where that release is installed unchanged: both ask
-`judge_records`, doctor with what it read in the installed files, this page with what was recorded of the release.
+A verdict for a recorded release is the one that `syncfree doctor` prints when that release is installed unmodified: both call
+`judge_records`, doctor with the functions of the installed files, this page with the records of the release.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ ADAPTERS = (vllm.ADAPTER, sglang.ADAPTER, diffusers.ADAPTER)
 
 HEAD = """# Hooks
 
-Written by `python -m docs` (`make docs`); do not edit. Every verdict follows from code that was read: the functions of
-each release in `releases.json` beside the adapter, and the form of the adapter that covers it.
+Written by `python -m docs` (`make docs`); do not edit. Every verdict follows from recorded code: the functions of each release in
+`releases.json` beside the adapter, and the form of the adapter that covers it.
 
-* **needed**: this release stalls here, or does work that it could spare. An exact implementation is bound by default.
+* **needed**: this release stalls here, or does unnecessary work. An exact implementation is bound by default.
 * **upstreamed**: the release has the change. Bound only when you name an implementation; *stays upstream's* where it
   cannot be replaced.
 * **absent**: the release does not have the function.
@@ -39,10 +39,10 @@ each release in `releases.json` beside the adapter, and the form of the adapter 
   `SYNCFREE_ALLOW_UNKNOWN` names the hook and the parameters are known.
 
 A release that is not in the list is `unknown`, unless it lies in the range of a form and its code is the recorded one,
-or its code is that of a release that has the fix. `syncfree doctor` says what holds for what is installed;
-[refusals](refusals.md) says why nothing is guessed.
+or its code is that of a release that has the fix. `syncfree doctor` shows the verdicts for what is installed;
+[refusals](refusals.md) explains why nothing is guessed.
 
-| framework | releases read |
+| framework | recorded releases |
 |---|---|
 """
 
@@ -63,13 +63,13 @@ class Stretch:
 
     @property
     def said(self) -> str:
-        """The verdict, and that the function cannot be replaced where that is so."""
+        """The verdict, with a remark if the function cannot be replaced."""
         kept = self.verdict == "upstreamed" and not self.replaceable
         return f"{self.verdict}, stays upstream's" if kept else self.verdict
 
 
 def page() -> str:
-    """The page ``docs/hooks.md``."""
+    """Return the page ``docs/hooks.md``."""
     parts = [HEAD]
     for adapter in ADAPTERS:
         names = load_releases(adapter.home).names
@@ -79,7 +79,7 @@ def page() -> str:
 
 
 def short_table() -> str:
-    """The table of the README: a row for each hook, a framework's bindings of it taken together."""
+    """Return the table of the README: a row for each hook, with all of its bindings in a framework combined."""
     lines = ["| hook | what it does | bound by default in | bound when named in |", "|---|---|---|---|"]
     for hook in HOOKS.values():
         by_default, when_named = [], []
@@ -93,7 +93,7 @@ def short_table() -> str:
 
 
 def plugins() -> Plugins:
-    """The plugins of this distribution alone, whatever else is installed."""
+    """Return the plugins of this distribution only, whatever else is installed."""
     found = Plugins(HOOKS)
     for name, path in PLUGINS.items():
         found.register(Point(PROJECT, name, path, ORIGIN, ours=True).load(), name)
@@ -101,21 +101,21 @@ def plugins() -> Plugins:
 
 
 def stretches(adapter: Adapter, binding: Binding, recorded: Releases) -> list[Stretch]:
-    """The verdicts on a binding over the recorded releases, in order."""
+    """Return the verdicts on a binding over the recorded releases, in order."""
     judged = [(name, *verdict(adapter, binding, name, recorded)) for name in recorded.names]
     found: list[Stretch] = []
-    for (said, why, replaceable), group in groupby(judged, key=lambda one: one[1:]):
+    for (of_group, why, replaceable), group in groupby(judged, key=lambda row: row[1:]):
         names = [name for name, *_ in group]
-        found.append(Stretch(names[0], names[-1], said, why, replaceable))
+        found.append(Stretch(names[0], names[-1], of_group, why, replaceable))
     return found
 
 
 def verdict(adapter: Adapter, binding: Binding, release: str, recorded: Releases) -> tuple[str, str, bool]:
-    """Verdict on a recorded release, its reason, and whether there is a replacement that is bound without an override."""
+    """Return the verdict on a recorded release, its reason, and whether a replacement is bound without an override."""
     version = Version(release)
     found = {target: recorded.record(target, release) for target in (*binding.targets, *binding.depends)}
     judged = judge_records(adapter, binding, version, found, recorded)
-    # Where doctor's sentence names the one release that is installed, a row of the page is about several.
+    # These reasons name the installed release in doctor; a row of the page covers several releases.
     if judged.verdict == "absent":
         return "absent", "", False
     if judged.verdict == "unknown":
@@ -146,7 +146,7 @@ def _section(hook: Hook, found: Plugins) -> str:
 
 
 def alike(adapter: Adapter, hook: str) -> dict[tuple[Stretch, ...], list[Binding]]:
-    """A framework's bindings of a hook; those with the same verdicts for the same reasons together."""
+    """Return a framework's bindings of a hook, grouped by verdicts and reasons."""
     recorded = load_releases(adapter.home)
     found: dict[tuple[Stretch, ...], list[Binding]] = {}
     for binding in _bindings(adapter, hook):
@@ -155,7 +155,7 @@ def alike(adapter: Adapter, hook: str) -> dict[tuple[Stretch, ...], list[Binding
 
 
 def _rows(adapter: Adapter, hook: str) -> Iterator[str]:
-    """The rows of one framework; bindings that are alike share them."""
+    """Yield the rows of one framework; bindings with equal verdicts share them."""
     for verdicts, bindings in alike(adapter, hook).items():
         targets = ", ".join(f"`{target.split(':')[1]}`" for binding in bindings for target in binding.targets)
         notes = dict.fromkeys(binding.note for binding in bindings if binding.note)
@@ -166,7 +166,7 @@ def _rows(adapter: Adapter, hook: str) -> Iterator[str]:
 
 
 def _bound_somewhere(adapter: Adapter, hook: str) -> tuple[list[str], list[str]]:
-    """Releases in which some binding of a hook is bound by default, and those in which one is only when it is named."""
+    """Return the releases with a binding of a hook by default, and those with one only when an implementation is named."""
     recorded = load_releases(adapter.home)
     verdicts: dict[str, set[str]] = {name: set() for name in recorded.names}
     for binding in _bindings(adapter, hook):

@@ -1,4 +1,4 @@
-"""The page of the hostile situations: what the last recorded run of `nox -s hostile` tried, and what became of it."""
+"""The page of the hostile situations: what the last recorded run of `nox -s hostile_all` tried, and the results."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 RECORD = Path(__file__).parents[1] / "tests" / "hostile" / "record.json"
 HEAD = """# Hostile situations
 
-Written by `python -m docs` from what `nox -s hostile_all -- --record` saw; do not edit. Nearly every situation is a process of its
-own with the installed wheel (orders of calls and answers of servers share some), most of them in a framework of a few lines that is
-called diffusers, some in the released one. One is *held* when the result is as without syncfree or as documented, *refused* when it
-ends in a line that says what was asked for, or what was left out, and why. Nothing else passes: no process hangs, no framework fails
-to import without an explicit choice that cannot be met, no choice is lost in silence, no plan says something else than what a call does.
+Written by `python -m docs` from the results of `nox -s hostile_all -- --record`; do not edit. Nearly every situation runs in a separate
+process with the installed wheel (orders of calls and answers of servers share some), most of them with a small made-up framework named
+diffusers, some with the released one. A situation is *held* when the result is as without syncfree or as documented, *refused* when it
+ends in a line that names what was requested, or left out, and why. Any other result fails: a process that hangs, a framework that fails to
+import although no explicit choice is unmet, a choice that is silently ignored, a plan that differs from what a call does.
 
 | family | what | tried | held | refused | for example |
 |---|---|---:|---:|---:|---|
@@ -21,7 +21,7 @@ to import without an explicit choice that cannot be met, no choice is lost in si
 
 
 def page() -> str:
-    """The page for the record as it is."""
+    """Return the page for the current record."""
     record: dict[str, dict[str, Any]] = json.loads(RECORD.read_text("utf-8"))
     rows = "".join(_row(family, row) for family, row in record.items())
     tried, held, refused = (sum(row[column] for row in record.values()) for column in ("tried", "held", "refused"))

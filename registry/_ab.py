@@ -1,7 +1,7 @@
 """A against B on the same work, in one run.
 
-Blocks of A and B alternate, so that drift of the machine falls on both; every pair of neighbouring blocks gives one ratio,
-and the interval is a bootstrap over the pairs. The order within pairs alternates, too.
+Blocks of A and B alternate, so that drift of the machine affects both equally. Every pair of neighbouring blocks gives one
+ratio, and the interval is a bootstrap over the pairs. The order within pairs alternates, too.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ def compare(
     """Run the same work under choice ``a`` and choice ``b`` of some hooks, in alternating blocks.
 
     Args:
-        run: the work; it must leave things as they were, and wait for the device itself if it is to be counted.
+        run: the work. It must be repeatable, and synchronize the device itself if the device's time is to be measured.
         a: the choice to compare with: a plugin name, or ``"upstream"``.
         b: the other choice.
         hooks: the hooks to switch.
-        pairs: how many pairs of blocks; the first of each side is not counted.
+        pairs: how many pairs of blocks are measured, after one warm-up block of each side.
         runs_per_block: calls of ``run`` in a block.
-        clock: seconds; ``time.process_time`` leaves out what other processes did.
+        clock: returns seconds; ``time.process_time`` leaves out the time of other processes.
         all_ranks: see `syncfree.use`.
 
     Raises:
@@ -89,7 +89,7 @@ def compare(
 
 
 def summarize(a: str, b: str, seconds_a: list[float], seconds_b: list[float], seed: int = 0) -> Comparison:
-    """The comparison of paired measurements."""
+    """Return the comparison of paired measurements."""
     ratios = [x / y for x, y in zip(seconds_a, seconds_b, strict=True)]
     draw = random.Random(seed)
     medians = sorted(median(draw.choices(ratios, k=len(ratios))) for _ in range(2000))

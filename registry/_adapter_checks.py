@@ -1,7 +1,7 @@
-"""What an adapter must be before anything of it is used; all that is wrong with one is said at once.
+"""Validation of an adapter before anything of it is used; one error lists all of its problems.
 
-Whether its release data can be read is not asked here, because `syncfree fingerprint` writes it for an adapter that has
-none yet; until then its bindings are judged ``unknown``.
+Release data is not validated here, because `syncfree fingerprint` writes it for an adapter that has none yet; until then
+its bindings are judged ``unknown``.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _STATUS = ("needed", "upstreamed")
 
 
 def check_adapter(adapter: object, origin: str) -> Adapter:
-    """Return an adapter that holds together.
+    """Return the adapter if it is valid.
 
     Raises:
-        PluginError: it is not an `Adapter`, or what it says is not what `syncfree.adapting` asks for.
+        PluginError: it is not an `Adapter`, or a field is not what `syncfree.adapting` documents.
     """
     if not isinstance(adapter, Adapter):
         raise PluginError(f"adapter of {origin}: {_shown(adapter)} is not a syncfree.adapting.Adapter")
     problems = [*_adapter(adapter)]
-    for binding in _those(adapter.bindings, Binding):
+    for binding in _elements(adapter.bindings, Binding):
         where = f"the binding of {_shown(binding.hook)}"
         problems += [f"{where}: {problem}" for problem in _binding(binding, adapter.package)]
-    for attachment in _those(adapter.attachments, Attachment):
+    for attachment in _elements(adapter.attachments, Attachment):
         problems += [f"an attachment: {problem}" for problem in _attachment(attachment, adapter.package)]
     if problems:
         raise PluginError(f"adapter of {origin}: {'; '.join(problems)}")
@@ -85,21 +85,21 @@ def _binding(binding: Binding, package: object) -> Iterator[str]:
     kind = f"'{package}.module:Class.function'"
     yield from _tuple("targets", binding.targets, fits, kind, least=1)
     yield from _tuple("depends", binding.depends, fits, kind)
-    for target in dict.fromkeys(_those(binding.targets, str)):
+    for target in dict.fromkeys(_elements(binding.targets, str)):
         if binding.targets.count(target) > 1:
             yield f"it names {target} twice"
     yield from _tuple("forms", binding.forms, _is(Form), "Form", least=1)
-    forms = _those(binding.forms, Form)
+    forms = _elements(binding.forms, Form)
     for form in forms:
         yield from (f"form {_shown(form.releases)}: {problem}" for problem in _form(form, binding.targets))
-    for one, other in combinations([form.releases for form in forms if _is_specifier(form.releases)], 2):
-        both = _in_both(one, other)
-        if both is not None:
-            yield f"forms {one!r} and {other!r} overlap, at {both} for example"
+    for first, second in combinations([form.releases for form in forms if _is_specifier(form.releases)], 2):
+        common = _common_release(first, second)
+        if common is not None:
+            yield f"forms {first!r} and {second!r} overlap, at {common} for example"
     if not isinstance(binding.compiled, bool):
         yield f"compiled is {_shown(binding.compiled)}, not True or False"
     if not isinstance(binding.note, str):
-        yield f"note is {_shown(binding.note)}, not a text"
+        yield f"note is {_shown(binding.note)}, not a string"
 
 
 def _form(form: Form, targets: object) -> Iterator[str]:
@@ -108,7 +108,7 @@ def _form(form: Form, targets: object) -> Iterator[str]:
     if form.status not in _STATUS:
         yield f"status is {_shown(form.status)}, not one of {', '.join(_STATUS)}"
     if not isinstance(form.why, str):
-        yield f"why is {_shown(form.why)}, not a text"
+        yield f"why is {_shown(form.why)}, not a string"
     if form.compose is not None:
         yield from _tuple("compose", form.compose, callable, "functions, or None")
         if isinstance(form.compose, tuple) and isinstance(targets, tuple) and len(form.compose) != len(targets):
@@ -121,24 +121,24 @@ def _attachment(attachment: Attachment, package: object) -> Iterator[str]:
     if not callable(attachment.make):
         yield f"make is {_shown(attachment.make)}, not a function"
     if not isinstance(attachment.purpose, str):
-        yield f"purpose is {_shown(attachment.purpose)}, not a text"
+        yield f"purpose is {_shown(attachment.purpose)}, not a string"
     if not isinstance(attachment.adds, bool):
         yield f"adds is {_shown(attachment.adds)}, not True or False"
 
 
 def _tuple(where: str, value: object, fits: Callable[[object], bool], kind: str, least: int = 0) -> Iterator[str]:
-    """What is wrong with a value that must be a tuple of things that fit."""
+    """Yield the problems of a value that must be a tuple whose elements satisfy ``fits``."""
     if not isinstance(value, tuple):
         yield f"{where} is {_shown(value)}, not a tuple of {kind}"
         return
     if len(value) < least:
         yield f"{where} is empty"
-    yield from (f"{where} has {_shown(one)}, not {kind}" for one in value if not fits(one))
+    yield from (f"{where} has {_shown(element)}, not {kind}" for element in value if not fits(element))
 
 
-def _those(value: object, kind: type[T]) -> list[T]:
-    """The elements of a tuple that are of a kind; none of what is no tuple."""
-    return [one for one in value if isinstance(one, kind)] if isinstance(value, tuple) else []
+def _elements(value: object, kind: type[T]) -> list[T]:
+    """Return the elements of a tuple that have this type; empty for anything but a tuple."""
+    return [element for element in value if isinstance(element, kind)] if isinstance(value, tuple) else []
 
 
 def _is(kind: type) -> Callable[[object], bool]:
@@ -179,14 +179,14 @@ def _is_specifier(value: object) -> bool:
 
 
 @lru_cache
-def _in_both(one: str, other: str) -> str | None:
-    """A release that lies in both specifiers: the first of all, one that they name, or the one after it."""
-    both = SpecifierSet(f"{one},{other}")
+def _common_release(first: str, second: str) -> str | None:
+    """Return a release that satisfies both specifiers: 0, a release that they name, or the one after it."""
+    both = SpecifierSet(f"{first},{second}")
     named = [name for specifier in both if _is_version(name := specifier.version.removesuffix(".*"))]
     tried = ["0", *named, *(f"{Version(name).base_version}.0.0.1" for name in named)]
     return next((release for release in tried if both.contains(release, prereleases=True)), None)
 
 
 def _shown(value: object) -> str:
-    """Anything for a message, whatever its ``repr`` does."""
+    """Return a value's ``repr`` for a message, or its type where ``repr`` raises."""
     return or_default(lambda: one_line(repr(value)), f"an object of {type(value).__name__}")

@@ -1,7 +1,7 @@
 """The adapters of this process, from the entry point group ``syncfree.adapters``.
 
-An entry point's name is the framework's; its object is an `Adapter`. What is said of a distribution whose metadata is
-damaged is in `Plugins.broken`, which reads the same files.
+An entry point is named after its framework and refers to an `Adapter`. Distributions with damaged metadata are reported in
+`Plugins.broken`, which reads the same files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ GROUP = "syncfree.adapters"
 
 
 class Adapters:
-    """Adapters by framework; ``broken`` says which of the installed ones were left out, and why."""
+    """Adapters by framework; ``broken`` lists the installed ones that were left out, and why."""
 
     def __init__(self) -> None:
         self._found: dict[str, Adapter] = {}
@@ -25,15 +25,15 @@ class Adapters:
         self.broken: list[str] = []
 
     def discover(self) -> Adapters:
-        """Load every adapter of the entry point group; report what cannot be loaded, whatever it raises. Returns itself.
+        """Load every adapter of the entry point group into ``self`` and return it; what cannot be loaded goes to ``broken``.
 
         Raises:
-            KeyboardInterrupt: the only thing of what an adapter raises that is passed on.
+            KeyboardInterrupt: raised while an adapter is imported; every other exception is reported.
         """
         for point in find(GROUP).points:
             try:
                 with attributed_to(f"adapter of {point.distribution}"):
-                    # Ours are checked by a test: every process would pay 10 ms.
+                    # A test checks ours: checking them here would cost every process 10 ms.
                     self.add(point.load(), point.distribution, checked=point.ours)
             except PluginError as error:
                 reason = one_line(error, 2 * LONGEST).removeprefix(f"adapter of {point.distribution}: ")
@@ -41,11 +41,11 @@ class Adapters:
         return self
 
     def add(self, adapter: object, origin: str = "the program", *, checked: bool = False) -> None:
-        """Take an adapter in; ``checked``: what is in it is known to be right.
+        """Add an adapter; ``checked`` skips `check_adapter`.
 
         Raises:
-            PluginError: it is not an `Adapter`, something in it is not what `syncfree.adapting` asks for, its framework has
-                one, or one of its targets is already bound by another. Nothing of it is kept then.
+            PluginError: it is not a valid `Adapter`, its framework already has one, or another binding already has one of its
+                targets. Nothing is added then.
         """
         if not checked or not isinstance(adapter, Adapter):
             adapter = check_adapter(adapter, origin)
@@ -66,7 +66,7 @@ class Adapters:
         self._origin[adapter.framework] = origin
 
     def get(self, framework: str) -> Adapter:
-        """The adapter of a framework.
+        """Return the adapter of a framework.
 
         Raises:
             SelectionError: there is none.
@@ -79,8 +79,8 @@ class Adapters:
         return iter(self._found.values())
 
     def _targets(self) -> Iterator[tuple[str, str]]:
-        """Every bound target, and which hook of which origin binds it."""
+        """Yield every bound target, with the hook and the origin of its binding."""
         for adapter in self:
             for binding in adapter.bindings:
-                whose = f"{binding.hook} of {self._origin[adapter.framework]}"
-                yield from ((target, whose) for target in binding.targets)
+                owner = f"{binding.hook} of {self._origin[adapter.framework]}"
+                yield from ((target, owner) for target in binding.targets)

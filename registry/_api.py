@@ -22,14 +22,14 @@ def load(framework: str) -> Plan:
     """Judge and bind the hooks of one framework in this process; a second call does nothing.
 
     A target whose module is loaded is bound now, any other right after its module executes. Nothing of the framework is
-    imported. One line in the framework's log says what was found.
+    imported. One line in the framework's log reports the result.
 
     Args:
         framework: an adapter's name, such as ``"vllm"``, ``"sglang"`` or ``"diffusers"``.
 
     Raises:
         SelectionError: a wrong name in the environment or the configuration file, an explicit choice that cannot be met,
-            or a framework that is not installed. It is logged at ERROR, and nothing is bound.
+            or a framework that is not installed. The error is also logged at ERROR, and nothing is bound.
     """
     log = log_of()
     try:
@@ -53,7 +53,7 @@ def load(framework: str) -> Plan:
 
 
 def plan() -> Plan:
-    """What this process does with each binding of the loaded frameworks, and why."""
+    """Return the state of each binding of the loaded frameworks in this process, with the reason."""
     return RUNTIME.plan()
 
 
@@ -66,7 +66,7 @@ def counters() -> dict[str, dict[str, dict[str, Counts]]]:
 
 
 class Use:
-    """What `use` returns: already in force; as a ``with`` block it is undone at the end."""
+    """What `use` returns: the choices are already in effect; used as a ``with`` block, its end takes them back."""
 
     def __init__(self, choices: dict[str, str], all_ranks: bool) -> None:
         self._all_ranks = all_ranks
@@ -82,14 +82,14 @@ class Use:
 def use(*, all_ranks: bool = False, **choices: str) -> Use:
     """Choose implementations in this process: ``syncfree.use(scheduler_step="sync_free")``.
 
-    In force at once, for every thread; ``with syncfree.use(...):`` goes back to the choices before it at the end. It is
-    stronger than the environment and the configuration file. What torch.compile or a CUDA graph has captured keeps what
-    was chosen then.
+    It takes effect at once, in every thread; the end of a ``with syncfree.use(...):`` block goes back to the choices before
+    it. It takes precedence over the environment and the configuration file. Code that torch.compile or a CUDA graph has
+    captured keeps the choice at capture.
 
     Args:
-        choices: hook = a plugin's name, ``"upstream"``, or ``"default"`` (what environment, file and default say).
+        choices: hook = a plugin's name, ``"upstream"``, or ``"default"`` (use environment, file or default).
         all_ranks: switch together with all ranks of the default process group; every rank must make this call at the same
-            point. Required for a lockstep hook when there is more than one rank.
+            point. Required for a lockstep hook in a job of more than one rank.
 
     Raises:
         SelectionError: a wrong name, or a choice that cannot be met. Nothing is switched then.
@@ -98,33 +98,33 @@ def use(*, all_ranks: bool = False, **choices: str) -> Use:
 
 
 def restore() -> tuple[str, ...]:
-    """Put every original back, everywhere it had been propagated; return what could not be put back, and why.
+    """Restore every original and its propagated copies; return what could not be restored, and why.
 
-    Choices made in the program are forgotten; `load` starts anew.
+    Choices made in the program are forgotten; `load` starts afresh.
     """
     return tuple(RUNTIME.restore())
 
 
 def register(plugin: object, name: str | None = None) -> None:
-    """Take in a plugin that the program brings: a module or object with `hookimpl`-marked functions, or `implementations`.
+    """Register a plugin of the program: a module or object with `hookimpl`-marked functions, or a table of `implementations`.
 
     Args:
-        plugin: it.
+        plugin: the plugin.
         name: the name to choose it by; by default the last part of a module's name, or of the package that `implementations`
             was given, or the class name in lower case.
 
     Raises:
-        PluginError: an unknown hook, a signature that is not the contract's, a name that is taken.
-        SelectionError: ``SYNCFREE_PLUGINS`` keeps it out.
+        PluginError: an unknown hook, a signature that differs from the contract's, or a name that is taken.
+        SelectionError: ``SYNCFREE_PLUGINS`` excludes it.
     """
     default = getattr(plugin, "__name__", type(plugin).__name__.lower()).rpartition(".")[2]
     RUNTIME.register(plugin, name or default)
 
 
 def holders(target: str) -> list[str]:
-    """Who, besides its slot, holds the original of a bound target: copies that the binding could not reach.
+    """Return the objects, besides its slot, that hold the original of a bound target: copies that the binding did not reach.
 
-    Slow (it asks the garbage collector); for adapter authors and tests.
+    Slow (it searches the garbage collector's objects); for adapter authors and tests.
 
     Raises:
         LookupError: nothing is bound at this target.

@@ -1,4 +1,4 @@
-"""Functions that an adapter puts beside or around a framework's own, outside of the hot path; see `Attachment`."""
+"""Functions that an adapter adds to a framework or wraps around its own, outside the hot path; see `Attachment`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ._target import parse
 from .adapting import Attachment
 
 _left_behind: dict[tuple[str, int], Attached] = {}
-"""Attachments that could not be taken out because somebody had patched over them, by target and identity of what was placed."""
+"""Attachments that could not be removed because other code had patched over them, by target and ``id`` of the placed object."""
 
 
 class _Switch:
-    """What an attached function calls: what the adapter made, or upstream's once the attachment has been undone."""
+    """What an attached function calls: the adapter's function, or upstream's once the attachment has been undone."""
 
     __slots__ = ("function",)
 
@@ -35,9 +35,9 @@ class Attached(Placement):
     switch: _Switch
 
     def undo(self) -> str | None:
-        """Put back what was there; return a sentence when somebody has replaced it since.
+        """Restore the original; return a sentence when other code has replaced the attached function since.
 
-        Who still calls the attached function, such as a patch over it, reaches upstream's from now on.
+        Code that still calls the attached function, such as a patch over it, reaches upstream's from now on.
         """
         if self.original is not ABSENT:
             self.switch.function = self.original
@@ -49,10 +49,10 @@ class Attached(Placement):
 
 
 def attach(attachment: Attachment, module: ModuleType) -> Attached:
-    """Put one attachment in its place.
+    """Attach one function.
 
     Raises:
-        BindingError: the place is not there, the name is taken although the attachment adds one, or `Attachment.make` raises.
+        BindingError: the target is missing, its name exists although the attachment adds it, or `Attachment.make` raises.
     """
     target, missing = parse(attachment.target), f"so {attachment.purpose} is missing"
     try:
@@ -60,9 +60,9 @@ def attach(attachment: Attachment, module: ModuleType) -> Attached:
     except BindingError as error:
         raise BindingError(f"{error}, {missing}") from error
     while (ours := _left_behind.get((attachment.target, id(original)))) is not None:
-        original = ours.original  # whoever had patched over it has taken that patch out since
+        original = ours.original  # the patch over it has been removed since
     if (original is ABSENT) is not attachment.adds:
-        state = "is not there" if original is ABSENT else "is there already"
+        state = "does not exist" if original is ABSENT else "exists already"
         raise BindingError(f"{target} {state}, {missing}")
     try:
         made = attachment.make(None if attachment.adds else original)
@@ -77,7 +77,7 @@ def attach(attachment: Attachment, module: ModuleType) -> Attached:
 
 
 def _calling(switch: _Switch) -> Any:
-    """Return a function that calls what the switch has; what is no plain function is returned itself."""
+    """Return a function that calls the switch's current function; anything but a plain function is returned as it is."""
     if type(switch.function) is not FunctionType:
         return switch.function
 

@@ -1,4 +1,4 @@
-"""What happens when ``syncfree.pth``'s finder notices a framework, and what a framework's own plugin entry point calls."""
+"""Loading at a framework's first import: called by ``syncfree.pth``'s finder and by a framework's plugin entry point."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _log = log_of()
 
 
 def first_import(framework: str) -> None:
-    """Load a framework's hooks, unless its installed release loads plugins itself: one way in per process, never two.
+    """Load a framework's hooks, unless its installed release loads plugins itself: they are loaded once per process.
 
     Raises:
-        SelectionError: see `load_unless_broken`; it then leaves the ``import`` statement that started this.
+        SelectionError: see `load_unless_broken`; the ``import`` statement that started this raises it.
     """
     adapter = _adapter(framework)
     installed = None if adapter is None else find_installed(adapter)
@@ -31,7 +31,7 @@ def first_import(framework: str) -> None:
 
 
 def load_unless_broken(framework: str) -> None:
-    """Load a framework's hooks; what goes wrong without the user's doing is logged at ERROR and leaves the framework as it is.
+    """Load a framework's hooks; an error that no explicit choice caused is logged at ERROR, and the framework is unchanged.
 
     Raises:
         SelectionError: an explicit choice cannot be met.
@@ -39,15 +39,15 @@ def load_unless_broken(framework: str) -> None:
     try:
         adapter = _adapter(framework)
         if adapter is None:
-            why = "; ".join(RUNTIME.adapters().broken) or "no installed distribution brings an adapter for it"
+            why = "; ".join(RUNTIME.adapters().broken) or "no installed distribution has an adapter for it"
             _log.error("syncfree: nothing of %s is bound: %s", framework, why)
         elif find_installed(adapter) is not None:
             load(framework)
     except SelectionError:
         raise
-    except Exception as error:  # noqa: BLE001 - a fault of ours must not end the framework; it is logged
+    except Exception as error:  # noqa: BLE001 - a bug of ours must not break the framework; it is logged
         _log.error("syncfree: nothing of %s is bound: %s", framework, describe_error(error))
-        _log.debug("syncfree: the traceback of that", exc_info=error)
+        _log.debug("syncfree: traceback of this error", exc_info=error)
 
 
 def _adapter(framework: str) -> Adapter | None:

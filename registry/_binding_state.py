@@ -1,4 +1,4 @@
-"""A binding in this process: its judgement, its state, its sites."""
+"""A binding in this process: its judgement, its state and its patches."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class BindingState:
                 judgement = judge(binding, installed, load_releases(adapter.home))
             except ReleaseDataError as error:
                 judgement = Judgement("unknown", str(error))
-            except Exception as error:  # noqa: BLE001 - one binding must not keep the others from being judged; doctor says it
+            except Exception as error:  # noqa: BLE001 - one binding must not stop the judging of the others; doctor shows it
                 judgement = Judgement("unknown", f"it could not be judged: {describe_error(error)}")
         state = cls(adapter, installed, binding, judgement, binding.hook in selection.allow_unknown)
         if state.refused:
@@ -60,7 +60,7 @@ class BindingState:
 
     @property
     def stalls(self) -> bool:
-        """The form installed here is one that stalls."""
+        """The installed form is one that stalls."""
         return self.judgement.form is not None and self.judgement.form.status == "needed"
 
     @property
@@ -76,13 +76,13 @@ class BindingState:
 
     @property
     def open(self) -> bool:
-        """Not bound, and nothing says that it never can be: a target that somebody replaced may be free again later."""
+        """Not bound, and may still be bound: a target that other code replaced may be restored later."""
         return self.status in ("not bound", "waiting") or (self.status == "refused" and not self.refused)
 
     @property
     def refusal(self) -> str:
         """The reason of a refusal with the next step."""
-        override = f"; set {ALLOW_UNKNOWN}={self.binding.hook} to bind it all the same" if self.judgement.form else ""
+        override = f"; set {ALLOW_UNKNOWN}={self.binding.hook} to bind it anyway" if self.judgement.form else ""
         return f"{self.binding.label}: {self.judgement.reason}{override}"
 
     @property
@@ -91,7 +91,7 @@ class BindingState:
         return tuple(dict.fromkeys(parse(target).module for target in self.binding.targets))
 
     def modules_to_import(self, executed: Collection[str] = ()) -> list[str]:
-        """The modules of the targets that have not been executed, other than those in ``executed``."""
+        """Return the modules of the targets that have not been executed, other than those in ``executed``."""
         return [
             module
             for module in self.modules
@@ -99,64 +99,64 @@ class BindingState:
         ]
 
     def patches_for(self, implementation: Implementation) -> list[_patch.Patch]:
-        """Make slots for all targets, switched to an implementation; nothing is put in place.
+        """Make slots for all targets, switched to an implementation; nothing is assigned to a target yet.
 
         Raises:
-            BindingError: a target is not what it should be, or the adapter's replacement does not fit it.
+            BindingError: a target is not the expected function, or the adapter's replacement does not fit it.
             PluginError: the implementation cannot be imported.
         """
         form = self.judgement.form
         assert form is not None
-        with self._whose_failure():
+        with self._attributed_to_adapter():
             patches = _patch.make_patches(self.binding, form)
             for patch in patches:
                 patch.slot.prepare(implementation)()
         return patches
 
     def put(self, patches: list[_patch.Patch]) -> None:
-        """Put slots in the place of all targets; only assigns."""
+        """Assign the bound functions to all targets; cannot fail halfway."""
         _patch.put(patches)
         self.patches = patches
         self.status = "bound"
         self.trouble = None
 
     def switches(self, implementation: Implementation | None) -> list[Callable[[], None]]:
-        """Return what switches the bound sites to an implementation.
+        """Return functions that switch the bound targets to an implementation.
 
         Raises:
             BindingError: the adapter's replacement does not fit a target.
             PluginError: the implementation cannot be imported.
         """
-        with self._whose_failure():
+        with self._attributed_to_adapter():
             return [patch.slot.prepare(implementation) for patch in self.patches]
 
     @contextmanager
-    def _whose_failure(self) -> Iterator[None]:
+    def _attributed_to_adapter(self) -> Iterator[None]:
         try:
             yield
         except (KeyboardInterrupt, SyncfreeError):
             raise
-        except BaseException as error:  # the adapter's compose function failed: that is its author's error
+        except BaseException as error:  # raised by the adapter's compose function: its author must fix it
             raise BindingError(f"{self.binding.label}: the adapter failed: {describe_error(error)}") from error
 
     def refuse(self, reason: str) -> None:
-        """Note that this binding will not be made, and why."""
+        """Set the state to ``refused``, with the reason."""
         self.status = "refused"
         self.trouble = reason
 
     def restored(self) -> None:
-        """Note that the originals are back."""
+        """Set the state to ``restored`` if the binding was made or pending."""
         if self.status in ("bound", "waiting"):
             self.status = "restored"
 
     def displaced(self) -> Displaced | None:
-        """What became of the targets since they were bound; None while the slots are in place. Reads source files, and logs."""
+        """Return how the targets changed since they were bound, None if they did not; reads source files, and logs changes."""
         return _patch.observe(self.patches, self.log) if self.status == "bound" else None
 
-    def entry(self, choice: Choice, implementation: Implementation | None, gone: Displaced | None = None) -> Entry:
-        """This place's line in the plan; ``gone`` is what `displaced` found."""
+    def entry(self, choice: Choice, implementation: Implementation | None, change: Displaced | None = None) -> Entry:
+        """Return this binding's entry in the plan; ``change`` is the result of `displaced`."""
         hook = HOOKS[self.binding.hook]
-        state: State = self.status if gone is None else gone.state
+        state: State = self.status if change is None else change.state
         active = state in ("bound", "waiting", "replaced") and implementation is not None
         name = implementation.plugin if active and implementation is not None else UPSTREAM
         return Entry(
@@ -165,7 +165,7 @@ class BindingState:
             version=str(self.installed.version) if self.installed else None,
             targets=self.binding.targets,
             verdict=self.judgement.verdict,
-            reason=gone.why if gone is not None else self.trouble or self.judgement.reason,
+            reason=change.why if change is not None else self.trouble or self.judgement.reason,
             choice=name,
             source=choice.source,
             state=state,
@@ -176,6 +176,6 @@ class BindingState:
 
 
 def is_executed(name: str) -> bool:
-    """Whether a module has been imported to its end; a stand-in that somebody put there, without spec or file, has not."""
+    """Return whether a module's import has finished; a stand-in in ``sys.modules``, without spec or file, does not count."""
     module = fully_imported(name)
     return module is not None and not is_stand_in(module)

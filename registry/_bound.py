@@ -1,4 +1,4 @@
-"""The function that takes a target's place."""
+"""The function that replaces a target."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _KINDS = {
 
 
 def bound_function(slot: Slot, upstream: FunctionType, source: FunctionType, traced: bool) -> FunctionType:
-    """Define the function that takes upstream's place: its parameters and defaults, its attributes, and the dispatch.
+    """Define the function that replaces upstream, with upstream's parameters, defaults and attributes, and the dispatch.
 
-    It shares the globals of `source`, the function inside upstream's decorators, so that whoever asks a function of the
-    framework for its ``__globals__`` gets the framework's.
+    It shares the globals of `source`, the function inside upstream's decorators, so that code that reads ``__globals__``
+    of a framework's function gets the framework's.
 
     Raises:
-        BindingError: what callers may rely on would not survive: upstream is a coroutine or generator function, its
-            decorators change its parameters, or these are named like our own.
+        BindingError: callers would see a difference: upstream is a coroutine or generator function, its decorators change
+            its parameters, or a parameter has one of our reserved names.
     """
     of = parameters(source)
     _refuse(upstream, source)
@@ -66,7 +66,7 @@ def _refuse(upstream: FunctionType, source: FunctionType) -> None:
     of = parameters(source)
     kind = next((text for flag, text in _KINDS.items() if upstream.__code__.co_flags & flag), None)
     if kind is not None:
-        raise BindingError(f"{upstream.__qualname__} is {kind}; a bound function is a plain one, so that callers would see another")
+        raise BindingError(f"{upstream.__qualname__} is {kind}; a bound function is a plain one, so callers would see the difference")
     clash = [p.name for p in of if p.name.startswith("_syncfree_")]
     if clash:
         raise BindingError(f"{upstream.__qualname__} has parameters named {clash}, which syncfree uses itself")

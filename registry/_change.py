@@ -1,4 +1,4 @@
-"""One change of what is bound in this process: first everything that can fail, then assignments only."""
+"""One change of the bindings of this process: first everything that can fail, then assignments only."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Change:
     """A change that is ready to be made.
 
     Attributes:
-        problems: why the change must not be made.
-        unmet: places where an explicit choice cannot be met, with the reason; the change must not be made then either.
-        bind: places whose targets get slots, with these.
-        switch: what switches slots that are in place already.
-        wait: places that are bound when their modules have been imported.
-        leave: places where nothing is to be bound.
-        refuse: places that do not fit, with the reason; the framework's own code runs there.
+        problems: reasons not to make the change.
+        unmet: bindings whose explicit choice cannot be met, with the reason; these, too, prevent the change.
+        bind: bindings to make, with their patches.
+        switch: functions that switch the slots of existing bindings.
+        wait: bindings to make when their modules have been imported.
+        leave: waiting bindings that are no longer to be made.
+        refuse: bindings that do not fit, with the reason; the framework's own code runs there.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -38,11 +38,11 @@ class Change:
     refuse: list[tuple[BindingState, str]] = field(default_factory=list)
 
     def all_problems(self) -> list[str]:
-        """Everything for which the change must not be made."""
+        """Return all reasons not to make the change."""
         return [*self.problems, *(reason for _, reason in self.unmet)]
 
     def refuse_unmet(self) -> None:
-        """Refuse the places where an explicit choice cannot be met, instead of making nothing."""
+        """Refuse the bindings whose explicit choice cannot be met, so that the rest of the change can be made."""
         self.refuse += self.unmet
         self.unmet = []
 
@@ -64,7 +64,7 @@ class Change:
             _patch.propagate(patches, modules if imported is None else modules & imported)
 
     def log(self) -> None:
-        """Say in the framework's log what was refused and bound."""
+        """Log in the framework's log what was refused and bound."""
         for state, reason in self.refuse:
             state.log.warning("syncfree: %s", reason)
         for state, _ in self.bind:
@@ -74,36 +74,42 @@ class Change:
 def prepare(
     states: Iterable[BindingState], chosen: Chosen, executed: Collection[str] = (), *, import_early: bool = False
 ) -> Change:
-    """Prepare these places for what is chosen there.
+    """Prepare the change of these bindings to their current choices; assigns nothing.
 
     Args:
-        places: where to change something.
-        chosen: the choice at a place, and the implementation to use (None: upstream).
+        states: the bindings to change.
+        chosen: returns a binding's choice, and the implementation to use (None: upstream).
         executed: modules that have been executed although their import has not returned.
-        import_early: import the implementation also for places whose modules are not there yet.
+        import_early: import the implementation also for bindings whose modules are not imported yet.
     """
     change = Change()
     for state in states:
         choice, implementation = chosen(state)
         try:
             if state.status == "bound":
+                # The target holds our function already: only its slot changes.
                 change.switch += _switches(state, choice, implementation)
             elif state.open:
                 _prepare(change, state, implementation, executed, import_early)
+            # Else it was refused by its judgement, or restored: no choice changes that.
         except (BindingError, PluginError) as error:
             if choice.explicit:
+                # The user named it, so it is met or refused with an error: the caller decides (`refuse_unmet`).
                 change.unmet.append((state, f"{choice.source}={choice.name} cannot be met: {error}"))
             elif state.status == "bound":
+                # The previous implementation would keep running under the new choice.
                 change.problems.append(str(error))
             else:
+                # A default may fall back: upstream runs, and the refusal is logged.
                 change.refuse.append((state, str(error)))
     return change
 
 
 def _switches(state: BindingState, choice: Choice, implementation: Implementation | None) -> list[Callable[[], None]]:
-    gone = state.displaced()
-    if gone is not None and choice.explicit and implementation is not None:
-        raise BindingError(gone.why)
+    displaced = state.displaced()
+    if displaced is not None and choice.explicit and implementation is not None:
+        # Switching a slot that nothing may call any more would not meet the user's choice.
+        raise BindingError(displaced.why)
     return state.switches(implementation)
 
 
@@ -111,10 +117,10 @@ def _prepare(
     change: Change, state: BindingState, implementation: Implementation | None, executed: Collection[str], import_early: bool
 ) -> None:
     if implementation is None:
-        if state.status == "waiting":
+        if state.status == "waiting":  # for an implementation that is no longer chosen
             change.leave.append(state)
     elif state.modules_to_import(executed):
-        if import_early:
+        if import_early:  # a broken implementation is an error now rather than in the framework's import
             implementation.function()
         change.wait.append(state)
     else:

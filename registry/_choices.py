@@ -1,4 +1,4 @@
-"""Which implementation is used at a place, and why a choice cannot be met there."""
+"""Which implementation a binding uses, and why a choice cannot be met there."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Choices:
     layers: Layers
 
     def of_hook(self, hook: str) -> Choice:
-        """What is chosen for a hook: by the program, or else by environment, file and default."""
+        """Return the choice for a hook: the program's, or else that of the environment, the file or the default."""
         choice = self.layers.choice(hook)
         return self.found.selection.choice(hook) if choice is None or choice.name == DEFAULT else choice
 
     def at(self, state: BindingState) -> tuple[Choice, Implementation | None]:
-        """What is chosen at a place: the choice, and the implementation to use (None: upstream)."""
+        """Return the choice for a binding, and the implementation to use (None: upstream)."""
         hook = state.binding.hook
         choice = self.of_hook(hook)
         if choice.name == UPSTREAM:
@@ -40,7 +40,7 @@ class Choices:
         return choice, None
 
     def problems(self, states: Iterable[BindingState]) -> list[str]:
-        """Why explicit choices cannot be met at these places; empty when they can."""
+        """Return why explicit choices cannot be met for these bindings; empty when they can."""
         by_hook: dict[tuple[str, str], list[BindingState]] = {}
         for state in states:
             if state.installed is not None:
@@ -55,10 +55,10 @@ class Choices:
         problems = []
         missing = self.found.plugins.implementations[hook][choice.name].missing()
         if missing:
-            others = [other.plugin for other in self.found.plugins.candidates(hook) if not other.missing()]
+            usable = [candidate.plugin for candidate in self.found.plugins.candidates(hook) if not candidate.missing()]
             problems.append(
                 f"{prefix}it needs {', '.join(missing)}, which this process does not have; "
-                f"provide that, or choose {' or '.join([*others, UPSTREAM])}"
+                f"provide that, or choose {' or '.join([*usable, UPSTREAM])}"
             )
         refused = [state for state in group if state.refused]
         problems += [f"{prefix}{state.refusal}" for state in refused]
@@ -70,14 +70,14 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """What hooks in lockstep change at these places from one set of choices to another."""
+    """The change of these bindings from one set of choices to another, as far as hooks in lockstep are concerned."""
 
     states: tuple[BindingState, ...]
     now: Choices
     then: Choices
 
     def alone(self) -> list[str]:
-        """Why one rank must not make this change by itself."""
+        """Return why one rank must not make this change by itself."""
         hooks = sorted({state.binding.hook for state in self.states if self._in_lockstep(state, unchanged=False)})
         if not hooks or rank_count() == 1:
             return []
@@ -88,7 +88,7 @@ class Switch:
         return [message]
 
     def to_agree_on(self) -> dict[str, str]:
-        """What the other ranks must choose, too: the program's choices for the hooks in lockstep, now or then."""
+        """Return the choices that all ranks must share: the program's, for hooks that are in lockstep now or then."""
         hooks = {state.binding.hook for state in self.states if self._in_lockstep(state, unchanged=True)}
         return {hook: choice.name if (choice := self.then.layers.choice(hook)) else DEFAULT for hook in hooks}
 

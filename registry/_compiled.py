@@ -1,4 +1,4 @@
-"""What a module's source compiles to, to compare the functions of the running process with."""
+"""The code objects of a module's source, to compare with those of the running process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COMPARED = (
     "co_posonlyargcount",
     "co_kwonlyargcount",
     "co_cellvars",
-    "co_code",  # as it was compiled: without what the interpreter specialises or instruments in place
+    "co_code",  # as compiled: without the interpreter's in-place specialization and instrumentation
     "co_exceptiontable",  # absent from Python 3.10
     "co_firstlineno",
     "co_freevars",
@@ -29,7 +29,7 @@ def compiled(module: ModuleType, name: str) -> CodeType:
     """Return the code of the source of a module of this name, from the bytecode cache where that is up to date; executes nothing.
 
     Raises:
-        BindingError: there is no source, or it cannot be read.
+        BindingError: the source is missing or cannot be read.
     """
     names = globals_of(module)
     file, get_code = names.get("__file__"), getattr(names.get("__loader__"), "get_code", None)
@@ -59,17 +59,17 @@ def functions(scope: CodeType, path: list[str]) -> Iterator[CodeType]:
             yield from functions(inner, rest)
 
 
-def same_code(one: CodeType, other: CodeType) -> bool:
-    """Whether two code objects do the same and come from the same line; the name of the file does not matter."""
+def same_code(a: CodeType, b: CodeType) -> bool:
+    """Return whether two code objects are equal and come from the same line; the file name does not matter."""
     return (
-        (one.co_flags ^ other.co_flags) & ~inspect.CO_ITERABLE_COROUTINE == 0  # which types.coroutine sets in place
-        and all(getattr(one, name, None) == getattr(other, name, None) for name in _COMPARED)
-        and len(one.co_consts) == len(other.co_consts)
-        and all(map(_same_constant, one.co_consts, other.co_consts))
+        (a.co_flags ^ b.co_flags) & ~inspect.CO_ITERABLE_COROUTINE == 0  # types.coroutine sets this flag in place
+        and all(getattr(a, name, None) == getattr(b, name, None) for name in _COMPARED)
+        and len(a.co_consts) == len(b.co_consts)
+        and all(map(_same_constant, a.co_consts, b.co_consts))
     )
 
 
-def _same_constant(one: object, other: object) -> bool:
-    if isinstance(one, CodeType) and isinstance(other, CodeType):
-        return same_code(one, other)
-    return type(one) is type(other) and (one == other or repr(one) == repr(other))  # NaN equals nothing
+def _same_constant(a: object, b: object) -> bool:
+    if isinstance(a, CodeType) and isinstance(b, CodeType):
+        return same_code(a, b)
+    return type(a) is type(b) and (a == b or repr(a) == repr(b))  # NaN equals nothing

@@ -1,4 +1,4 @@
-"""The configuration file that ``SYNCFREE_CONFIG`` names: TOML, read within limits and checked key by key."""
+"""The configuration file of ``SYNCFREE_CONFIG``: TOML, limited in size and checked key by key."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _NO_NAMES = NameList((), "")
 
 @dataclass
 class ConfigFile:
-    """What the file says; without one, nothing.
+    """The contents of the file; empty without one.
 
     Attributes:
         source: the file, for messages and reports.
-        problems: what is wrong in it; that is left out of the rest.
+        problems: invalid keys and values, which the other attributes leave out.
     """
 
     source: str = ""
@@ -46,14 +46,14 @@ class ConfigFile:
 
 
 class _Refused(Exception):
-    """The file is not one that can be read; the message says why."""
+    """The file cannot be read; the message is the reason."""
 
 
 def read_config_file(path: str, hooks: Iterable[str]) -> ConfigFile:
-    """Read and check a configuration file. Raises nothing: what is wrong is in ``problems``.
+    """Read and check a configuration file. Raises nothing: errors are in ``problems``.
 
     Args:
-        path: ``~`` is the home, and a relative path begins at the working directory.
+        path: ``~`` is expanded, and a relative path starts at the working directory.
         hooks: the names of the hooks that exist.
     """
     path = _absolute(path)
@@ -72,7 +72,7 @@ def read_config_file(path: str, hooks: Iterable[str]) -> ConfigFile:
 def _absolute(path: str) -> str:
     try:
         return os.path.abspath(os.path.expanduser(path))
-    except OSError:  # the working directory is gone
+    except OSError:  # the working directory was deleted
         return path
 
 
@@ -80,7 +80,7 @@ def _text(path: str) -> str:
     if os.path.realpath(path) == os.devnull:
         return ""
     _must_be_regular(os.stat(path))
-    # What the path names may be another thing by now, and opening a FIFO would wait for its writer.
+    # The path may have been replaced since the check, and opening a FIFO would block until it has a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         _must_be_regular(os.fstat(descriptor))
@@ -112,7 +112,7 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _take(data: dict[str, Any], file: ConfigFile, hooks: set[str]) -> Iterator[str]:
-    """Take over what is right, and say what is not."""
+    """Copy the valid entries into the file record, and yield the problems of the others."""
     for key in data:
         if key not in _KEYS:
             yield f"unknown key {clipped(key)!r}{nearest(key, _KEYS)}"
@@ -149,5 +149,5 @@ def _take_names(key: str, found: object, file: ConfigFile) -> Iterator[str]:
 
 
 def _kind(value: object) -> str:
-    """What a value is in TOML. Not the value itself, which may be of any depth."""
+    """Return the TOML type of a value. Messages do not show the value itself, which may be nested to any depth."""
     return _TYPES.get(type(value), "a date or time")

@@ -1,4 +1,4 @@
-"""Read the decorators of one definition out of a source text, without parsing the whole of it: that takes half a second."""
+"""Read the decorators of one definition from a source text, without parsing the whole text, which takes half a second."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def decorators(lines: list[str], first: int) -> list[list[str]]:
     Each is given as the dotted names in its expression: ``@partial(a.b, c)`` has ``partial``, ``a.b`` and ``c``.
 
     Raises:
-        SourceUnreadable: there is no definition at this line, or this Python cannot parse it.
+        SourceUnreadable: this line has no definition, or this Python cannot parse it.
     """
     if _UNDECORATED.match(lines[first - 1]):
         return []
-    while first > 1 and not lines[first - 1].lstrip().startswith("@"):  # "@(" may stand on a line before the expression
+    while first > 1 and not lines[first - 1].lstrip().startswith("@"):  # "@(" may be on the line before the expression
         first -= 1
     head = lines[first - 1 : first - 1 + _lines_before_def(lines[first - 1 :])]
     indent = head[0][: len(head[0]) - len(head[0].lstrip())]

@@ -1,4 +1,4 @@
-"""What was discovered in this process: the user's selection, and the plugins that it permits."""
+"""The user's selection and the plugins that it permits, as discovered in this process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def discover(environ: Mapping[str, str], registered: Sequence[tuple[object, str]
 
     Args:
         environ: the environment variables.
-        registered: plugins that the program brings, with their names.
+        registered: plugins that the program registered, with their names.
 
     Raises:
         SelectionError: the environment or the configuration file names something that does not exist.
@@ -37,7 +37,7 @@ def discover(environ: Mapping[str, str], registered: Sequence[tuple[object, str]
 
 
 def with_plugins(found: Discovered, registered: Sequence[tuple[object, str]]) -> Discovered:
-    """Take in plugins that the program brings after discovery; ``found`` stays as it is.
+    """Return ``found`` with the plugins that the program registered after discovery; ``found`` is not changed.
 
     Raises:
         PluginError: see `Plugins.register`.

@@ -1,4 +1,4 @@
-"""Is what was put in a target's place still there? Asked when a plan is read or a choice changes, never per call."""
+"""Detect that a bound target was changed by other code. Checked when a plan is read or a choice changes, never per call."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ._slot import behind
 if TYPE_CHECKING:
     from ._patch import Patch
 
-AGAIN = "syncfree.restore() and syncfree.load() bind it anew"
+AGAIN = "syncfree.restore() and syncfree.load() bind it again"
 
 
 class Displaced(NamedTuple):
-    """What became of a bound target: the plan's state for it, and a sentence."""
+    """The state of a bound target that other code changed, as in the plan, and a sentence that explains it."""
 
     state: Literal["replaced", "reloaded", "unloaded", "restored"]
     why: str
 
 
 def displaced(patch: Patch) -> Displaced | None:
-    """Compare what is at a site's target now with what was put there; None when nothing has changed."""
+    """Compare a target with what was assigned to it; None when nothing has changed."""
     name = patch.target.module
     module = sys.modules.get(name)
     if module is None:
@@ -40,9 +40,9 @@ def displaced(patch: Patch) -> Displaced | None:
     if raw is patch.placed and bound.__code__ is patch.slot.code:
         return None
     if raw is patch.original:
-        return Displaced("restored", f"{patch.target}: somebody put the original back after syncfree bound it")
+        return Displaced("restored", f"{patch.target}: other code restored the original after syncfree bound it")
     if behind(raw)[-1] is not raw:
-        return Displaced("restored", f"{patch.target}: somebody put back what an earlier binding had left, which is upstream's")
+        return Displaced("restored", f"{patch.target}: other code put back an earlier binding's function, which calls upstream")
     if raw is not patch.placed and _is_sources(raw, owner, patch):
         return Displaced("reloaded", f"{name} was reloaded after syncfree bound {patch.target}; {AGAIN}")
     who = described(raw.__func__ if type(raw) in METHODS else raw, module)
@@ -50,9 +50,9 @@ def displaced(patch: Patch) -> Displaced | None:
 
 
 def _instead(other: object, name: str, patch: Patch) -> Displaced:
-    """What an object in sys.modules, which is not the module that was bound, makes of the binding."""
+    """Return the binding's state when ``sys.modules`` holds another object in place of the module that was bound."""
     if is_module(other) and globals_of(other).get("__file__") == globals_of(patch.module).get("__file__"):
-        return Displaced("reloaded", f"{name} was imported anew after syncfree bound {patch.target}; {AGAIN}")
+        return Displaced("reloaded", f"{name} was imported again after syncfree bound {patch.target}; {AGAIN}")
     return Displaced("replaced", f"{name} was replaced by a {class_name(type(other))} after syncfree bound {patch.target}")
 
 
@@ -61,4 +61,4 @@ def _is_sources(raw: object, owner: object, patch: Patch) -> bool:
         source = Source.of(patch.module, patch.target.module)
         return source.function_in(raw, owner, patch.target.qualname) is not None
     except BindingError:
-        return False  # its source is gone: what is there cannot be told from a patch
+        return False  # without its source, a reloaded function cannot be distinguished from a patch

@@ -1,4 +1,4 @@
-"""The installed distributions, each read by itself: a damaged one is reported, and the others are found all the same.
+"""The installed distributions, each read by itself: a damaged one is reported and does not affect the others.
 
 ``importlib.metadata.entry_points()`` fails as a whole when the metadata of any one distribution cannot be read.
 """
@@ -19,14 +19,14 @@ ENTRY_POINTS = "entry_points.txt"
 
 
 class Unreadable(Exception):
-    """A file of a distribution's metadata that is there and cannot be read; the message says why."""
+    """A file of a distribution's metadata exists and cannot be read; the message is the reason."""
 
 
 def distributions(problems: list[tuple[str, str]], **context: Any) -> Iterator[Distribution]:
-    """Every distribution that the finders of ``sys.meta_path`` know, in their order.
+    """Yield every distribution that the finders of ``sys.meta_path`` know, in their order.
 
     Args:
-        problems: takes the name of each finder that fails, and why.
+        problems: gets the name of each finder that fails, and why.
         context: ``name`` and ``path``, as of `importlib.metadata.DistributionFinder.Context`; by default everything.
     """
     context.setdefault("path", [entry for entry in sys.path if isinstance(entry, str)])
@@ -37,15 +37,15 @@ def distributions(problems: list[tuple[str, str]], **context: Any) -> Iterator[D
             found.extend(find(DistributionFinder.Context(**context)) if find is not None else ())
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - a finder of others may raise anything; it is reported, not hidden
+        except BaseException as error:  # noqa: BLE001 - a foreign finder may raise anything; it is reported
             problems.append((f"the distributions of {one_line(type(finder).__qualname__)} on sys.meta_path", describe_error(error)))
         yield from found
 
 
 def with_entry_points(problems: list[tuple[str, str]]) -> Iterator[tuple[str, Distribution, str | Unreadable]]:
-    """Each distribution that has entry points, with its canonical name and their text, or why that cannot be read.
+    """Yield each distribution with an entry point file: canonical name, distribution, and the text or why it is unreadable.
 
-    Of several distributions of one name the first counts, unless it is an empty folder, which an interrupted installation
+    The first of several distributions of one name counts, unless it is an empty folder, which an interrupted installation
     leaves behind.
     """
     settled: set[str] = set()
@@ -66,7 +66,7 @@ def with_entry_points(problems: list[tuple[str, str]]) -> Iterator[tuple[str, Di
 
 
 def name_and_version(distribution: Distribution) -> tuple[str, str | None]:
-    """What a distribution is called and its version: as METADATA says, otherwise as its folder is called."""
+    """Return a distribution's name and version from METADATA, or else from its folder's name."""
     nothing: list[object] = ["", ""]
 
     def read() -> list[object]:
@@ -82,13 +82,13 @@ def name_and_version(distribution: Distribution) -> tuple[str, str | None]:
 
 
 def described(distribution: Distribution) -> str:
-    """A distribution's name and version, for messages."""
+    """Return a distribution's name and version, for messages."""
     name, version = name_and_version(distribution)
     return f"{name} {version or '(unknown version)'}"
 
 
 def canonical_name(distribution: Distribution) -> str:
-    """The name that makes two distributions one; from the folder's name where there is one, without reading METADATA."""
+    """Return a distribution's normalized name, from the folder's name where possible, because reading METADATA is slow."""
     name = _from_folder(distribution)[0] or name_and_version(distribution)[0]
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -103,7 +103,7 @@ def _entry_points_of(distribution: Distribution) -> str | Unreadable | None:
         raise
     except Unreadable as error:
         return error
-    except BaseException as error:  # noqa: BLE001 - not UTF-8, an I/O error, or a distribution of somebody's own class
+    except BaseException as error:  # noqa: BLE001 - not UTF-8, an I/O error, or a foreign subclass of Distribution
         return Unreadable(f"its {ENTRY_POINTS} cannot be read: {describe_error(error)}")
     if isinstance(text, str) or (text is None and folder is None):
         return text
@@ -111,7 +111,7 @@ def _entry_points_of(distribution: Distribution) -> str | Unreadable | None:
 
 
 def _has_entry_points(folder: str) -> bool:
-    """Whether a folder of metadata has entry points that can be read, and without waiting for a writer."""
+    """Return whether a metadata folder has an entry point file; raises `Unreadable` for one that must not be opened."""
     file = os.path.join(folder, ENTRY_POINTS)
     try:
         os.stat(file)
@@ -119,7 +119,7 @@ def _has_entry_points(folder: str) -> bool:
         return False
     except NotADirectoryError as error:
         if folder.endswith(".egg-info"):
-            return False  # one file is what distutils wrote
+            return False  # distutils wrote a single file
         raise Unreadable(f"{folder} is not a folder") from error
     if _is_special(file):
         raise Unreadable(f"{file} is not a file")
@@ -129,23 +129,23 @@ def _has_entry_points(folder: str) -> bool:
 
 
 def _has_metadata(distribution: Distribution) -> bool:
-    """Whether there is a METADATA; one that cannot be decoded is there."""
+    """Return whether METADATA exists, also when it cannot be decoded."""
     return or_default(lambda: any(distribution.read_text(name) for name in ("METADATA", "PKG-INFO", "")), True)
 
 
 def _is_special(file: str) -> bool:
-    """Whether something is there that is no file: opening a named pipe would wait for a writer."""
+    """Return whether a path exists and is not a regular file: opening a named pipe would block until it has a writer."""
     return os.path.exists(file) and not os.path.isfile(file)
 
 
 def _folder(distribution: Distribution) -> str | None:
-    """The ``.dist-info`` of a distribution on the disk; None for one in an archive, or found by somebody's own finder."""
+    """Return the ``.dist-info`` of a distribution on disk; None for one in an archive or from a foreign finder."""
     path: object = or_default(lambda: getattr(distribution, "_path", None), None)
     return os.fspath(path) if isinstance(path, PurePath) else None
 
 
 def _from_folder(distribution: Distribution) -> tuple[str, str]:
-    """Name and version as in ``name-version.dist-info``; empty where the folder does not say them."""
+    """Return name and version as in ``name-version.dist-info``; empty strings where the folder is not named so."""
     stem, _, kind = os.path.basename(_folder(distribution) or "").rpartition(".")
     if kind not in ("dist-info", "egg-info"):
         return "", ""

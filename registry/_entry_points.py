@@ -1,6 +1,6 @@
-"""The entry points of our groups in every installed distribution; what is damaged is reported, the rest is found.
+"""The entry points of our groups in every installed distribution; damaged metadata is reported and does not hide the rest.
 
-Our own come from the package itself (`_own_entry_points`): they are there whatever has become of our metadata.
+Our own come from the package itself (`_own_entry_points`), so that they do not depend on the state of our metadata.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ OURS = "syncfree"
 ORIGIN = f"{OURS} {__version__}"
 _NEXT_STEP = {
     "syncfree": "name the function with hookimpl(implementation='module:function'), which is imported when it is chosen",
-    "syncfree.adapters": "an adapter imports nothing of its framework",
+    "syncfree.adapters": "an adapter must not import its framework",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One entry point: a name, what it names, and whose it is."""
+    """One entry point: its name, its value, and the distribution that declares it."""
 
     group: str
     name: str
@@ -35,10 +35,10 @@ class Point:
     ours: bool = False
 
     def load(self) -> object:
-        """Import what is named.
+        """Import the object.
 
         Raises:
-            PluginError: it cannot be imported, whatever the reason, or importing it does what `guarded` undoes.
+            PluginError: it cannot be imported, for whatever reason, or importing it does what `guarded` undoes.
         """
         match = EntryPoint.pattern.match(self.value)
         if match is None:
@@ -56,7 +56,7 @@ class Point:
 
     @property
     def _asked_too_early(self) -> str:
-        return "it asks syncfree for its plugins while it is being imported itself: ask in a function, not at import"
+        return "it makes syncfree load plugins while it is being imported itself: do that in a function, not at import"
 
     def _next_step(self, error: BaseException) -> str:
         module = or_default(lambda: importing_behind(error), None)
@@ -64,12 +64,12 @@ class Point:
             return ""
         if module == self.value.partition(":")[0].strip():
             return f"; {self._asked_too_early}"
-        return f"; {module} is being imported at this moment: {_NEXT_STEP[self.group]}"
+        return f"; {module} is still being imported: {_NEXT_STEP[self.group]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The entry points of a group, ours first and then by name; ``damaged``: whose metadata could not be read, and why."""
+    """The entry points of a group, ours first and then by name; ``damaged``: distributions with unreadable metadata, and why."""
 
     points: list[Point]
     damaged: list[tuple[str, str]]
@@ -86,15 +86,15 @@ def find(group: str) -> Found:
         if canonical == OURS:
             own, trouble = {(where, name): value for where, name, value in named}, bad
             continue
-        mine = [(name, value) for where, name, value in named if where == group]
-        origin = described(distribution) if mine or bad else ""
-        points += [Point(group, name, value, origin) for name, value in mine]
+        of_group = [(name, value) for where, name, value in named if where == group]
+        origin = described(distribution) if of_group or bad else ""
+        points += [Point(group, name, value, origin) for name, value in of_group]
         if bad:
             found.damaged.append((origin, bad))
     shipped = {(where, name): value for where, values in SHIPPED.items() for name, value in values.items()}
     if trouble or shipped.keys() - own:
-        reason = trouble or "its metadata does not name all that it has"
-        found.damaged.append((ORIGIN, f"{reason}; its own plugins and adapters are used all the same: install it again"))
+        reason = trouble or "its metadata lacks some of its entry points"
+        found.damaged.append((ORIGIN, f"{reason}; its own plugins and adapters are used nevertheless: reinstall it"))
     everything = {**own, **shipped}
     points += [Point(group, name, value, ORIGIN, ours=True) for (where, name), value in everything.items() if where == group]
     points.sort(key=lambda point: (not point.ours, point.name))
@@ -102,7 +102,7 @@ def find(group: str) -> Found:
 
 
 def _parse(text: str) -> tuple[list[tuple[str, str, str]], str | None]:
-    """The entry points of our groups as (group, name, value), and what is wrong with the text, if anything is."""
+    """Return the entry points of our groups as (group, name, value), and the first problem of the text, if any."""
     named = []
     bad: list[str] = []
     group = ""

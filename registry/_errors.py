@@ -1,6 +1,6 @@
 """The two families of error: *you asked for something impossible* and *the plugin is broken*.
 
-Code of others may raise anything, with any text: `attributed_to` turns it into a `PluginError`, `describe_error` into one printable line.
+Foreign code may raise anything, with any text: `attributed_to` turns it into a `PluginError`, `describe_error` into one line.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from ._text import printable
 T = TypeVar("T")
 
 LONGEST = 1000
-"""How many characters of somebody else's text are shown."""
+"""How many characters of a foreign text are shown."""
 
 
 class SyncfreeError(Exception):
-    """Base of every error that syncfree raises on purpose. Its message is one printable line, whatever names it quotes."""
+    """Base of every error that syncfree raises on purpose. Its message is one printable line, whatever text it quotes."""
 
     def __str__(self) -> str:
         return printable(super().__str__())
 
 
 class SelectionError(SyncfreeError, ValueError):
-    """A choice that cannot be met: a wrong name, or an implementation that does not fit what is installed."""
+    """A choice cannot be met: a wrong name, or an implementation that does not fit what is installed."""
 
 
 class PluginError(SyncfreeError):
-    """A plugin that is broken: whose it is, where, and what to do about it."""
+    """A plugin is broken; the message names its distribution, the place, and what to do about it."""
 
 
 class BindingError(SyncfreeError, RuntimeError):
-    """A binding that must not be made: its target is not what the adapter was written for, or is already taken."""
+    """A binding must not be made: its target is not the code that the adapter was written for, or is already patched."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -55,19 +55,19 @@ def one_line(text: object, longest: int = LONGEST) -> str:
     """Return anything as text for a log: one line, printable, and of bounded length."""
     try:
         shown = str(text)
-        start = str.__getitem__(shown, slice(longest))  # of a subclass of str, its characters and not its methods
+        start = str.__getitem__(shown, slice(longest))  # a subclass of str may override its methods
         more = str.__len__(shown) - len(start)
     except KeyboardInterrupt:
         raise
-    except BaseException:  # noqa: BLE001 - what cannot be shown is said to be so
+    except BaseException:  # noqa: BLE001 - the result reports that the text cannot be shown
         return "(its text cannot be shown)"
     return _plain(start) + (f" ... ({more} characters more)" if more else "")
 
 
 def describe_error(error: BaseException) -> str:
-    """Say in one printable line what was raised: its type, its message, and the file where the message needs one.
+    """Return an exception as one printable line: its type, its message, and the file where the message needs one.
 
-    An error of ours says by itself what it is. Nothing that the error does can make this fail, but `KeyboardInterrupt`.
+    Our own errors need no type. Only `KeyboardInterrupt` from the exception's own methods passes through.
     """
     message = one_line(error)
     if issubclass(type(error), SyncfreeError):
@@ -78,8 +78,8 @@ def describe_error(error: BaseException) -> str:
 
 
 @contextmanager
-def attributed_to(whose: str) -> Iterator[None]:
-    """Turn whatever somebody else's code raises into a `PluginError` that says whose it is.
+def attributed_to(origin: str) -> Iterator[None]:
+    """Turn whatever foreign code raises into a `PluginError` whose message begins with ``origin``.
 
     `KeyboardInterrupt` and a `PluginError` pass unchanged; `SystemExit` does not.
     """
@@ -88,19 +88,16 @@ def attributed_to(whose: str) -> Iterator[None]:
     except (KeyboardInterrupt, PluginError):
         raise
     except BaseException as error:
-        raise PluginError(f"{whose}: {describe_error(error)}") from error
+        raise PluginError(f"{origin}: {describe_error(error)}") from error
 
 
 def or_default(call: Callable[[], T], default: T) -> T:
-    """Ask somebody else's code something; return the default where it raises, whatever it raises.
-
-    `KeyboardInterrupt` and errors of ours are passed on.
-    """
+    """Call foreign code; return the default if it raises. `KeyboardInterrupt` and our own errors propagate."""
     try:
         return call()
     except (KeyboardInterrupt, SyncfreeError):
         raise
-    except BaseException:  # noqa: BLE001 - the caller says what no answer means
+    except BaseException:  # noqa: BLE001 - the caller chooses what a failure means
         return default
 
 
@@ -109,7 +106,7 @@ def _plain(text: str) -> str:
 
 
 def _file_of(error: BaseException) -> str | None:
-    """The file that an error is about: with a syntax error, or of a module that is not the one that was meant."""
+    """Return the file of a syntax error, or of a module that lacks a name (another module may shadow the intended one)."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}" if error.filename else None
     module: object = None

@@ -1,11 +1,11 @@
-"""Which releases a form of an adapter covers, and whose code it is known to fit.
+"""Which releases a form of an adapter covers, and which releases' code it is known to fit.
 
-A range that is closed (``>=0.20.0,<0.22``) is taken as it is written, and the form fits the code of every recorded release in it.
+A closed range (``>=0.20.0,<0.22``) is taken as written, and the form fits the code of every recorded release in it.
 
-An open one (``>=0.22.0``) ends at the newest release that was recorded. Recording a release is no proof that somebody read
-it, so the form fits the code of the releases up to the adapter's ``reviewed`` alone, or of the first in the range that has
-the function where that is a later one. A newer release with this code is covered as soon as it is recorded; one whose code
-changed is refused until the adapter says what the change means.
+An open range (``>=0.22.0``) ends at the newest recorded release. A release can be recorded without being reviewed, so the
+form fits only the code of the releases up to the adapter's ``reviewed``, or of the first release in the range that has the
+function where that is later. A newer release with the same code is covered as soon as it is recorded; one with other code
+is refused until the adapter is updated.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class FormRange:
         form: the form; ``form.releases`` is closed.
         releases: the release data of the framework.
         recorded: the recorded releases in the range, oldest first.
-        reviewed: how many of these, counted from the oldest, were read for this form.
+        reviewed: how many of these, counted from the oldest, were reviewed for this form.
     """
 
     form: Form
@@ -41,18 +41,18 @@ class FormRange:
     reviewed: int
 
     def covers(self, version: Version) -> bool:
-        """Whether a version lies in the range."""
+        """Return whether a version lies in the range."""
         return _specifier(self.form.releases).contains(version, prereleases=True)
 
     def known(self, target: str) -> list[FunctionRecord]:
-        """What a function looks like in the releases whose code the form fits; empty: in no recorded release of the range."""
+        """Return a function's records in the releases that the form fits; empty if no recorded release of the range has it."""
         of_target = self.releases.seen.get(target, {})
         read = [of_target[name] for name in self.recorded[: self.reviewed] if name in of_target]
         return read or [of_target[name] for name in self.recorded if name in of_target][:1]
 
 
 def form_ranges(adapter: Adapter, binding: Binding, releases: Releases) -> tuple[FormRange, ...]:
-    """The forms of a binding with the releases that they cover, in the adapter's order."""
+    """Return the forms of a binding with the releases that they cover, in the adapter's order."""
     found = []
     for form in binding.forms:
         closed, recorded, reviewed = _range(form.releases, releases.names, adapter.reviewed)
@@ -61,13 +61,13 @@ def form_ranges(adapter: Adapter, binding: Binding, releases: Releases) -> tuple
 
 
 def covering(ranges: tuple[FormRange, ...], version: Version | None) -> FormRange | None:
-    """The form that covers a version; None when none does, or the version is unknown."""
-    return None if version is None else next((one for one in ranges if one.covers(version)), None)
+    """Return the form that covers a version; None when none does, or the version is unknown."""
+    return None if version is None else next((candidate for candidate in ranges if candidate.covers(version)), None)
 
 
 @lru_cache
 def _range(written: str, names: tuple[str, ...], reviewed: str | None) -> tuple[str, tuple[str, ...], int]:
-    """A range with its end, the recorded releases in it, and how many of these were read."""
+    """Return a range with its end, the recorded releases in it, and how many of these were reviewed."""
     ordered = sorted(names, key=Version)
     is_open = not any(clause.operator in _CLOSING for clause in _specifier(written))
     closed = f"{written},<={ordered[-1]}" if is_open and ordered else written

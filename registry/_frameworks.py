@@ -1,4 +1,4 @@
-"""What is installed, found without importing it."""
+"""Find installed frameworks without importing them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .adapting import Adapter
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """An installed framework: its version (None when no metadata says it), and the folder of its top-level package."""
+    """An installed framework: its version (None without metadata), and the folder of its top-level package."""
 
     adapter: Adapter
     version: Version | None
@@ -29,11 +29,11 @@ class Installed:
         return f"{self.adapter.framework} {self.version or 'of unknown version'}"
 
     def source(self, module: str) -> Path | None:
-        """The source file of a module of this framework; None when there is none."""
+        """Return the source file of a module of this framework; None when there is none."""
         parts = module.split(".")
         base = self.location.joinpath(*parts[1:])
         for path in (base.with_suffix(".py"), base / "__init__.py"):
-            if os.path.isfile(path):  # False, too, where looking is not permitted
+            if os.path.isfile(path):  # False, too, without permission to look
                 return path
         return None
 
@@ -41,8 +41,8 @@ class Installed:
 def find_installed(adapter: Adapter) -> Installed | None:
     """Find an adapter's framework; None when it is not installed.
 
-    The version is that of the distribution beside the package that would be imported: a release that is put in front by
-    ``PYTHONPATH`` must not be judged by the metadata of another one further back.
+    The version is that of the distribution next to the package that would be imported: a release that ``PYTHONPATH`` puts
+    first must not be judged by the metadata of another one later in ``sys.path``.
     """
     location = _location(adapter.package)
     if location is None:
@@ -56,18 +56,18 @@ def find_installed(adapter: Adapter) -> Installed | None:
 
 
 def _location(package: str) -> Path | None:
-    """The folder of a package that is imported or would be; None when there is none."""
+    """Return the folder of a package that is imported or would be; None when there is none."""
 
     def first_folder() -> Path | None:
         loaded = sys.modules.get(package)
         if loaded is None:
-            spec = importlib.util.find_spec(package)  # of a top-level name: imports nothing
+            spec = importlib.util.find_spec(package)  # for a top-level name this imports nothing
             folders = list(spec.submodule_search_locations or ()) if spec else []
         else:
             folders = list(getattr(loaded, "__path__", ()))
         return Path(folders[0]) if folders else None
 
-    return or_default(first_folder, None)  # what somebody's finder fails to find cannot be imported either
+    return or_default(first_folder, None)  # a package whose finder raises cannot be imported either
 
 
 def _beside(location: Path, adapter: Adapter) -> tuple[str, str | None] | None:
@@ -75,7 +75,7 @@ def _beside(location: Path, adapter: Adapter) -> tuple[str, str | None] | None:
     for name in adapter.distributions:
         found += distributions([], name=name, path=[str(location.parent)])
     if len({name_and_version(distribution)[1] for distribution in found}) > 1:
-        # A metadata-only alias beside the real one: the one that owns the package's files counts.
+        # One of them is a metadata-only alias: use the one that owns the package's files.
         found = [distribution for distribution in found if _owns(distribution, adapter.package)] or found
     return name_and_version(found[0]) if found else None
 

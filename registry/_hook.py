@@ -1,7 +1,7 @@
-"""What a hook is: a named contract that plugins implement and adapters bind.
+"""A hook: a named contract that plugins implement and adapters bind.
 
 ``hookspec`` marks the function that states a contract, ``hookimpl`` an implementation of it. Both are pluggy's markers;
-``hookimpl`` carries what an implementation declares about itself besides, and the test kit holds it to that.
+``hookimpl`` also records what an implementation declares about itself, which the test kit verifies.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ._errors import one_line
 
 PROJECT = "syncfree"
 NEEDS = ("torch", "cuda", "triton", "one_node")
-"""What an implementation may say it needs; checked before it is chosen."""
+"""The needs that an implementation may declare; checked before it is chosen."""
 
 _PATH = re.compile(r"\w+(\.\w+)*:\w+")
 
@@ -43,16 +43,16 @@ class Hook:
 
     Attributes:
         name: the one word used in code, environment variable, report and documentation.
-        spec: the function whose signature and docstring are the contract.
+        spec: the function that states the contract by its signature and docstring.
         reference: an implementation that is obviously right; it may make the host wait. In the catalogue it is the body of
             ``spec``.
         inputs: returns a hypothesis strategy of keyword arguments for one call; imported by the test kit only.
-        tolerance: allowed difference from the reference for implementations that are not declared exact.
+        tolerance: allowed difference from the reference for implementations that do not declare ``exact``.
         summary: one line for the table of hooks.
-        pure: the result depends on the arguments alone and no argument is changed, so a call can be repeated.
+        pure: the result depends only on the arguments and no argument is changed, so a call can be repeated.
         lockstep: every rank of a job must make the same choice, because a mixed choice hangs.
-        writes: the arguments that a call changes; what they hold afterwards is part of the result.
-        on_host: the arguments whose tensors the contract keeps on the host, whatever the device.
+        writes: the arguments that a call changes; their contents afterwards are part of the result.
+        on_host: the arguments whose tensors are on the host, whatever the device.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What an implementation says about itself; see `hookimpl`."""
+    """What an implementation declares about itself; see `hookimpl`."""
 
     exact: bool = False
     host_syncs: int | None = None
@@ -120,16 +120,16 @@ def hookimpl(
     Args:
         function: the function, when the marker is used without arguments.
         exact: bitwise equal to upstream on the same device. Only exact implementations are chosen by default.
-        host_syncs: how often one call makes the host wait for the GPU; None says nothing about it.
+        host_syncs: how often one call makes the host wait for the GPU; None declares nothing.
         lockstep: all ranks must choose it together.
-        needs: any of `NEEDS`; an implementation whose needs are not met is not chosen by default.
+        needs: any of `NEEDS`; an implementation with an unmet need is not chosen by default.
         implementation: ``"package.module:function"``, imported only when it is chosen; the marked function then only
             declares the signature. Use it when the real module is heavy or touches a device when imported; `implementations`
             declares many of them without writing the signatures.
-        specname: the hook's name, when the function is called otherwise.
+        specname: the hook's name, when the function has another name.
 
     Raises:
-        ValueError: an unknown need, or something else that is declared wrongly, or what is marked is not a function.
+        ValueError: an unknown need or another invalid declaration, or the marked object is not a function.
     """
     problems = list(_problems(exact, host_syncs, lockstep, needs, implementation))
     if problems:
@@ -137,11 +137,11 @@ def hookimpl(
     declaration = Declaration(exact, host_syncs, lockstep, tuple(needs), implementation)
 
     def mark(target: F) -> F:
-        # What a static or class method wraps is what a plugin's attribute is.
+        # Getting the attribute from a plugin returns the function inside a static or class method.
         inner: Any = target.__func__ if isinstance(target, (staticmethod, classmethod)) else target
         routine: bool = inspect.isroutine(inner)
         if not routine:
-            raise ValueError(f"hookimpl marks functions, and {one_line(repr(inner))} is none")
+            raise ValueError(f"hookimpl marks functions, not {one_line(repr(inner))}")
         inner.syncfree_declaration = declaration
         _impl_marker(inner, specname=specname)
         return target
@@ -150,7 +150,7 @@ def hookimpl(
 
 
 def _problems(exact: object, host_syncs: object, lockstep: object, needs: object, implementation: object) -> Iterator[str]:
-    """What is declared wrongly."""
+    """Yield the problems of a declaration."""
     for name, value in (("exact", exact), ("lockstep", lockstep)):
         if not isinstance(value, bool):
             yield f"{name} is {value!r}, neither True nor False"
@@ -165,6 +165,6 @@ def _problems(exact: object, host_syncs: object, lockstep: object, needs: object
 
 
 def declaration_of(function: Callable[..., Any]) -> Declaration:
-    """What `hookimpl` declared for a function; the empty declaration for one marked with pluggy's own marker."""
+    """Return what `hookimpl` declared for a function; the empty declaration for one marked with pluggy's own marker."""
     found = getattr(function, "syncfree_declaration", None)
     return found if isinstance(found, Declaration) else Declaration()

@@ -1,4 +1,4 @@
-"""A plugin declared as a table: which hooks it implements, and where, each with the signature of its contract."""
+"""A plugin declared as a table: the hooks that it implements, and where, each with the signature of its contract."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Implementations:
     """
 
     def __init__(self, package: str, declared: Mapping[str, Callable[..., Any]]) -> None:
-        self.__name__ = package  # its last part is the name that `syncfree.register` gives it, as it does a module
+        self.__name__ = package  # `syncfree.register` names a plugin after the last part of this, as it does a module
         self._declared = dict(declared)
         vars(self).update(declared)
 
@@ -46,23 +46,23 @@ def implementations(
 
     Write ``PLUGIN = implementations("acme.kernels", hooks=("postprocess",))`` in a module that imports nothing heavy, and
     name ``module:PLUGIN`` as the entry point. The implementation of ``postprocess`` is then the function ``postprocess`` of
-    the module ``acme.kernels.postprocess``. It is declared with the signature of its contract; that it has it is checked when
-    it is imported.
+    the module ``acme.kernels.postprocess``. It is declared with the signature of its contract, which is checked against the
+    function when that is imported.
 
     Args:
         package: the package whose modules hold the implementations.
         hooks: the hooks that it implements, each named like its module and the function in it.
-        exact: as `hookimpl` takes it, for every hook of the table, like all that follows.
-        host_syncs: how often one call makes the host wait for the GPU; None says nothing about it.
+        exact: see `hookimpl`; this and the following arguments apply to every hook of the table.
+        host_syncs: how often one call makes the host wait for the GPU; None declares nothing.
         lockstep: all ranks must choose it together.
-        needs: what must be there for it to be chosen by default.
+        needs: requirements that must be met for it to be chosen by default.
 
     Returns:
         The plugin. Hooks that are declared differently are joined: ``implementations(...) | implementations(...)``.
 
     Raises:
-        ValueError: ``hooks`` is no collection of names or has one twice, or something is declared wrongly. An unknown hook
-            is told by whoever registers the plugin.
+        ValueError: ``hooks`` is not a collection of distinct names, or a declaration is invalid. An unknown hook is an error
+            when the plugin is registered.
     """
     names = [hooks] if isinstance(hooks, str) else list(hooks)
     if isinstance(hooks, str) or not all(isinstance(name, str) for name in names):
@@ -80,13 +80,13 @@ def implementations(
 
 
 def _declaration(name: str, path: str, hook: Hook | None) -> Callable[..., Any]:
-    """Return a function that looks like a hook's contract and only says where the implementation is."""
+    """Return a function with the signature of a hook's contract that only names the implementation."""
 
     def declaration(*args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"{path} is imported when it is chosen; this only declares it")
 
-    if hook is None:  # registering it names the hooks that exist
+    if hook is None:  # registering it raises, with the names of the hooks that exist
         declaration.__name__ = declaration.__qualname__ = name
         return declaration
-    # Its `__wrapped__` gives it the contract's signature. What pluggy left on the contract stays there.
+    # `__wrapped__` gives it the contract's signature; `updated=()` leaves out the attributes of pluggy's marker.
     return functools.wraps(hook.spec, updated=())(declaration)

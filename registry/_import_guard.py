@@ -1,4 +1,4 @@
-"""What importing somebody else's module must leave as it is, because everybody else in the process needs it."""
+"""Process state that importing a foreign module must not damage: ``sys.path`` and the standard streams."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _STREAMS = {"stdout": 1, "stderr": 2}
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Import somebody's module in this block: what it takes from ``sys.path`` is put back, a closed standard stream opened.
+    """Put back what the block removes from ``sys.path``, and reopen the standard streams that it closes.
 
     Raises:
-        PluginError: it left nothing of ``sys.path``, or closed a stream, and the block raised nothing.
+        PluginError: the block emptied or replaced ``sys.path`` or closed a stream, and raised nothing itself.
     """
     path, entries = sys.path, list(sys.path)
     streams = [name for name in _STREAMS if not _is_closed(name)]
@@ -37,7 +37,7 @@ def _put_back(path: list[str], entries: list[str]) -> list[str]:
     taken = [entry for entry in entries if entry not in sys.path]
     for entry in taken:
         sys.path.insert(min(entries.index(entry), len(sys.path)), entry)
-    # A few entries are no reason to refuse it: another thread may have taken them.
+    # Missing single entries are no reason to refuse the module: another thread may have removed them.
     return ["empties sys.path"] if taken == entries else []
 
 
@@ -46,7 +46,7 @@ def _is_closed(name: str) -> bool:
 
 
 def _open(name: str) -> bool:
-    """Open a standard stream anew, unless its descriptor is closed, too; closing the stream leaves that open."""
+    """Reopen a standard stream, unless its descriptor is closed, too; return whether it was reopened."""
     descriptor = _STREAMS[name]
     try:
         os.fstat(descriptor)

@@ -3,7 +3,7 @@
 A standard-library meta-path finder: it finds a watched module through the other finders and hooks the loader's
 ``exec_module`` for that one execution. The callback runs before the import returns, under the module's import lock, so
 no code that imports the module sees it unpatched. The finder itself only looks into a dictionary: importlib holds the global
-import lock while it asks a finder, so nothing may be imported or waited for there.
+import lock while it calls ``find_spec``, which therefore must not import or wait for anything.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class PostImportFinder(importlib.abc.MetaPathFinder):
         When the callback raises, the import fails with its error, and the callback is called again after the next execution.
         """
         self.waiting.setdefault(name, []).append(callback)
-        if not any(finder is self for finder in sys.meta_path):  # somebody's finder may say that it equals this one
+        if not any(finder is self for finder in sys.meta_path):  # a foreign finder's __eq__ may return True
             sys.meta_path.insert(0, self)
 
     def stop(self) -> None:
@@ -43,7 +43,7 @@ class PostImportFinder(importlib.abc.MetaPathFinder):
         """Find a watched module through the finders behind this one; None for every other module."""
         if fullname not in self.waiting:
             return None
-        # Only the finders behind: another one of this kind in front asks this one in its turn.
+        # Only the finders behind this one: another post-import finder in front of it calls this one, which must not call back.
         finders = list(sys.meta_path)
         own = next((index for index, finder in enumerate(finders) if finder is self), -1)
         for finder in finders[own + 1 :]:
@@ -68,7 +68,7 @@ class PostImportFinder(importlib.abc.MetaPathFinder):
             self._executed(module, spec.name, frozenset(sys.modules) - before)
 
         if isinstance(loader, (SourceFileLoader, SourcelessFileLoader)):
-            # One loader per module: hook the instance, so that everything that asks for the loader's type still works.
+            # These are one per module: hook the instance, so that code that checks the loader's type still works.
             hooked.exec_module = exec_module
 
             def restore() -> None:
@@ -98,7 +98,7 @@ class _HookedLoader(importlib.abc.Loader):
         self._execute = execute
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_loader":  # of a copy that is being made
+        if name == "_loader":  # not set yet, in a copy that is being made
             raise AttributeError(name)
         return getattr(self._loader, name)
 

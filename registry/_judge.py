@@ -1,17 +1,17 @@
-"""Does a binding fit the installed release? Judged from source files and recorded data; nothing is imported.
+"""Judge whether a binding fits the installed release, from source files and recorded data; nothing is imported.
 
-In this order, and the first rung that fails decides:
+These checks are made in order, and the first that fails decides:
 
 1. **version**: the installed release lies in the range of one of the binding's forms (`_form_ranges`: an open range ends at
    the newest recorded release);
 2. **presence**: every target exists in the source;
 3. **signature**: the target's parameters are the recorded ones;
-4. **fingerprint**: the target's code is the code that was read when the form was written, for some release of its range.
+4. **fingerprint**: the target's code is the code that the form was written for, in some release of its range.
 
-Verdicts: ``needed`` (this release stalls here), ``upstreamed`` (it has the fix), ``absent`` (the target is not there),
+Verdicts: ``needed`` (this release stalls here), ``upstreamed`` (it has the fix), ``absent`` (it does not have the target),
 ``unknown`` (not seen before).
 
-`judge` reads the functions of what is installed; `judge_records` decides, from records alone.
+`judge` reads the installed functions; `judge_records` decides, from records alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .fingerprints._releases import Releases
 
 Verdict = Literal["needed", "upstreamed", "absent", "unknown"]
 Records = Mapping[str, FunctionRecord | None]
-"""Target, then what it looks like; None when it is not there."""
+"""The record of each target; None for one that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def judge(binding: Binding, installed: Installed, releases: Releases) -> Judgeme
     try:
         found = _records(binding, installed, releases)
     except SourceUnreadable as error:
-        # Nothing is known of the code then, whatever the version says.
+        # Without the source nothing is known about the code, whatever the version is.
         return Judgement("unknown", f"its source cannot be read: {error}")
     return judge_records(installed.adapter, binding, installed.version, found, releases)
 
@@ -56,13 +56,13 @@ def judge(binding: Binding, installed: Installed, releases: Releases) -> Judgeme
 def judge_records(
     adapter: Adapter, binding: Binding, version: Version | None, found: Records, releases: Releases
 ) -> Judgement:
-    """Judge one binding of an adapter against what its functions look like in a release. Reads nothing.
+    """Judge one binding of an adapter against the records of its functions in a release. Reads no files.
 
     Args:
         adapter: the binding's adapter.
         binding: what to judge.
-        version: that of the release; None when nothing says it.
-        found: each of the binding's ``targets`` and ``depends``.
+        version: the release's version; None when it is unknown.
+        found: the records of the binding's ``targets`` and ``depends``.
         releases: the framework's recorded releases.
     """
     release = f"{adapter.framework} {version or 'of unknown version'}"
@@ -72,31 +72,31 @@ def judge_records(
     if missing:
         unexpected = [target for target in missing if not _known_without(target, version, releases)]
         if unexpected and fits is not None and fits.form.status == "needed" and fits.known(unexpected[0]):
-            # A release that is known to stall here, with other code than was recorded of it: somebody changed it.
+            # This release is known to stall here, but its code is not the recorded one: the installation was modified.
             return Judgement("unknown", f"{unexpected[0]} is gone, although {fits.form.releases} had it")
-        # Nothing to replace. No reason to warn: it was recorded so, no form expects it, or upstream's fix stays anyway.
+        # Nothing to replace, and no reason to warn: recorded so, expected by no form, or upstream's fix stays in place.
         return Judgement("absent", f"{release} has no {missing[0]}")
     present = {target: record for target, record in found.items() if record is not None}
     if fits is None:
-        # Whatever the code is, the adapter says nothing of this release: rung 1.
+        # Check 1 failed: no form covers this release, whatever its code is.
         return _outside(binding, ranges, release, present)
     for target in (*binding.targets, *binding.depends):
         if target not in present and _known_without(target, version, releases):
-            # Only `depends` get here: this release was read without it, so its form was written for that.
+            # Only `depends` get here: this release was recorded without it, so the form was written for that.
             continue
         problem = _difference(target, present.get(target), fits)
         if problem:
             if target in present and _with_code_of(ranges, "upstreamed", target, present[target]):
-                # A backport of the fix into a release that stalled: nothing to do, and nothing to bind by.
-                return Judgement("upstreamed", f"{release} carries the code of a release that has the fix", None)
-            # With the recorded parameters the replacement can be called: the user may insist, and is told how.
+                # The fix was backported into a release that stalled: nothing to do, and no form to bind by.
+                return Judgement("upstreamed", f"{release} contains the code of a release that has the fix", None)
+            # With the recorded parameters the replacement can be called, so the user may override the refusal.
             return Judgement("unknown", problem, fits.form if _signatures_fit(fits, binding, present) else None)
-    # All rungs hold: this is the code that the form was written for.
+    # All checks passed: this is the code that the form was written for.
     return Judgement(fits.form.status, fits.form.why, fits.form)
 
 
 def _records(binding: Binding, installed: Installed, releases: Releases) -> dict[str, FunctionRecord | None]:
-    """What the functions of a binding look like in what is installed; None for one that is not there."""
+    """Return the records of a binding's functions as installed; None for one that does not exist."""
     found: dict[str, FunctionRecord | None] = {}
     for module, targets in _by_module((*binding.targets, *binding.depends)).items():
         path = installed.source(module)
@@ -107,7 +107,7 @@ def _records(binding: Binding, installed: Installed, releases: Releases) -> dict
             text = path.read_text("utf-8")
             same = releases.same_source(module, text)
             for target in targets:
-                # A source that was read, to the letter: what is in it is known, and parsing would take 20 ms.
+                # Byte for byte a recorded source: its records are known, and parsing it would take 20 ms.
                 known = same is not None and target in releases.seen
                 found[target] = releases.record(target, same or "") if known else fingerprint(text, parse(target).qualname)
         except (OSError, UnicodeDecodeError, SourceUnreadable) as error:
@@ -123,7 +123,7 @@ def _by_module(targets: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _known_without(target: str, version: Version | None, releases: Releases) -> bool:
-    """This very release was read, and does not have the target."""
+    """Return whether this release was recorded without the target."""
     if version is None:
         return False
     same = [name for name in releases.releases() if Version(name) == Version(version.public)]
@@ -131,11 +131,13 @@ def _known_without(target: str, version: Version | None, releases: Releases) -> 
 
 
 def _difference(target: str, found: FunctionRecord | None, fits: FormRange) -> str | None:
-    """How a function differs from those that a form fits, rungs 3 and 4; None when it does not."""
+    """Return how a function differs from those that a form fits, checks 3 and 4; None when it does not."""
     known = fits.known(target)
     if found is None:
+        # A function of `depends`: its absence matters only if the releases that the form fits have it.
         return None if not known else f"{target}, which the replacement relies on, is gone"
     if not known:
+        # The function exists, but there is no record to compare it with.
         return f"{target} was never recorded for {fits.form.releases}"
     signatures = sorted({record.signature for record in known})
     if found.signature not in signatures:
@@ -147,33 +149,33 @@ def _difference(target: str, found: FunctionRecord | None, fits: FormRange) -> s
 
 
 def _with_code_of(ranges: Iterable[FormRange], status: str, target: str, found: FunctionRecord) -> FormRange | None:
-    """The first form of this status that fits exactly this code; None when none does."""
-    alike = (one for one in ranges if one.form.status == status)
-    return next((one for one in alike if any(known.fingerprint == found.fingerprint for known in one.known(target))), None)
+    """Return the first form of this status that fits exactly this code; None when none does."""
+    forms = (known for known in ranges if known.form.status == status)
+    return next((form for form in forms if any(r.fingerprint == found.fingerprint for r in form.known(target))), None)
 
 
 def _outside(
     binding: Binding, ranges: tuple[FormRange, ...], release: str, present: Mapping[str, FunctionRecord]
 ) -> Judgement:
     """Judge a release that no form covers, by whether its code is known from another one."""
-    seen = " or ".join(one.form.releases for one in ranges if one.recorded) or "none"
+    seen = " or ".join(known.form.releases for known in ranges if known.recorded) or "none"
     for status in ("upstreamed", "needed"):
         same = [_with_code_of(ranges, status, target, present[target]) for target in present]
         first = same[0] if all(same) else None
         if first is not None:
             if status == "upstreamed":
-                # Replacing nothing is safe in a release that nobody read, so the good news may be told.
+                # Replacing nothing is safe, even in a release that was never reviewed.
                 return Judgement("upstreamed", f"not seen before, but its code is that of {first.form.releases}")
-            # It stalls, but what is called around these functions may have changed: the user decides.
+            # It stalls, but the code around these functions may have changed: the user decides.
             why = f"{release} was not seen before (seen: {seen}); its code is that of {first.form.releases}"
             return Judgement("unknown", why, first.form)
-    # New code. The newest form whose replacement can be called at all is offered to a user who insists.
-    fitting = (one.form for one in reversed(ranges) if _signatures_fit(one, binding, present))
+    # New code: a user who overrides the refusal gets the newest form whose replacement can be called.
+    fitting = (known.form for known in reversed(ranges) if _signatures_fit(known, binding, present))
     return Judgement("unknown", f"{release} was not seen before (seen: {seen}), and its code is new", next(fitting, None))
 
 
 def _signatures_fit(fits: FormRange, binding: Binding, present: Mapping[str, FunctionRecord]) -> bool:
-    """Whether a form's replacements take the parameters that the targets have."""
+    """Return whether a form's replacements take the parameters that the targets have."""
     return all(
         present[target].signature in {record.signature for record in fits.known(target)} for target in binding.targets
     )

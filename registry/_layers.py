@@ -1,6 +1,6 @@
 """The program's choices: one layer for each `syncfree.use`, the latest on top.
 
-The end of a ``with`` block takes its own layer out, whatever other threads have put on top of it meanwhile.
+The end of a ``with`` block removes its own layer, whatever layers other threads have added on top of it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Layer:
 
     @property
     def permanent(self) -> bool:
-        """Nobody can take it back any more: it was made by a call that was not a ``with`` block."""
+        """The layer cannot be taken back any more: the object that could has been garbage collected."""
         return self._owner() is None
 
 
@@ -35,11 +35,11 @@ class Layers:
         self._stack = stack
 
     def choice(self, hook: str) -> Choice | None:
-        """What the topmost layer that names a hook chooses for it; None when no layer does."""
+        """Return the choice of the topmost layer that names a hook; None when no layer does."""
         return next((layer.choices[hook] for layer in reversed(self._stack) if hook in layer.choices), None)
 
     def with_layer(self, layer: Layer) -> Layers:
-        """Return this stack with one more layer on top, without the permanent ones that it has no use for any more."""
+        """Return this stack with one more layer on top, without permanent layers that others hide completely."""
         named: set[str] = set()
         kept: list[Layer] = []
         for below in (layer, *reversed(self._stack)):
@@ -50,7 +50,7 @@ class Layers:
         return Layers(kept[::-1])
 
     def without(self, layer: Layer) -> Layers:
-        """Return this stack without a layer, which need not be in it."""
+        """Return this stack without a layer; the layer may be absent."""
         return Layers([other for other in self._stack if other is not layer])
 
     def __len__(self) -> int:

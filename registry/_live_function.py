@@ -1,14 +1,14 @@
-"""Is what stands at a target the function that the module's source defines?
+"""Check that a target holds the function that the module's source defines.
 
-Nothing is taken from what an object says of itself: a proxy forwards ``__code__`` and ``__class__``, ``functools.wraps``
-copies ``__module__`` and sets ``__wrapped__``. From the outside in, there may be
+An object's own attributes prove nothing: a proxy forwards ``__code__`` and ``__class__``, ``functools.wraps`` copies
+``__module__`` and sets ``__wrapped__``. From the outside in, a target may hold
 
 1. a ``staticmethod`` or ``classmethod``, where the source has that decorator, and only there;
-2. for each further decorator of the source, in its order, at most one layer: made by that decorator or in its package, and
-   holding what is inside;
+2. for each further decorator of the source, in its order, at most one wrapper: made by that decorator or in its package,
+   and holding the next one;
 3. a plain function with the globals of the module and the code that a definition in the module's source compiles to.
 
-Anything else was put there by somebody.
+Anything else is a monkey patch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ METHODS = (staticmethod, classmethod)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A loaded module beside what its source defines."""
+    """A loaded module with its source text and the code compiled from it."""
 
     name: str
     module: ModuleType
@@ -42,10 +42,10 @@ class Source:
 
     @classmethod
     def of(cls, module: Any, name: str) -> Source:
-        """Read the source of what is loaded under this name.
+        """Read the source of the module that is loaded under this name.
 
         Raises:
-            BindingError: it is no module, or its source cannot be read.
+            BindingError: it is not a module, or its source cannot be read.
         """
         if not is_module(module):
             raise BindingError(f"{name} in sys.modules is not a module, but a {class_name(type(module))}")
@@ -58,7 +58,7 @@ class Source:
             raise BindingError(f"{file} cannot be read: {error}") from error
 
     def function_in(self, raw: object, owner: Any, qualname: str) -> FunctionType | None:
-        """The function that the source defines under this name, if this raw attribute is what became of it; else None.
+        """Return the function that the source defines under this name, if this raw attribute is it or wraps it; else None.
 
         Raises:
             BindingError: the source defines no such function.
@@ -77,19 +77,19 @@ class Source:
         return None
 
     def _under(self, layer: Any, made_by: list[list[Any]], code: CodeType) -> FunctionType | None:
-        """The source's function inside a layer, which these decorators made; None when they did not."""
+        """Return the source's function inside a layer, which these decorators made; None when they did not."""
         if not made_by:
             return layer if self._runs(layer, code) else None
-        outermost, *others = made_by
+        outermost, *inner_decorators = made_by
         method = next((method for method in METHODS if outermost and outermost[0] is method), None)
         if method is not None:
-            return self._under(layer.__func__, others, code) if type(layer) is method else None
+            return self._under(layer.__func__, inner_decorators, code) if type(layer) is method else None
         if any(_made_by(layer, named) for named in outermost):
             for inner in held_by(layer):
-                found = self._under(inner, others, code)
+                found = self._under(inner, inner_decorators, code)
                 if found is not None:
                     return found
-        return self._under(layer, others, code)  # a decorator may return the function itself
+        return self._under(layer, inner_decorators, code)  # a decorator may return the function itself
 
     def _runs(self, layer: Any, code: CodeType) -> bool:
         if type(layer) is not FunctionType or layer.__globals__ is not globals_of(self.module):
@@ -97,7 +97,7 @@ class Source:
         return same_code(layer.__code__, code)
 
     def _named(self, dotted: str, owner: Any) -> Any:
-        """What a name in a decorator's expression means; `ABSENT` when that is not known any more."""
+        """Return the object that a name in a decorator's expression refers to; `ABSENT` when it no longer exists."""
         first, _, rest = dotted.partition(".")
         for names in (globals_of(self.module), vars(builtins), namespace(owner)):
             if first in names:
@@ -109,7 +109,7 @@ def find(module: ModuleType, target: Target) -> tuple[Any, Any]:
     """Return the owner of a target, and the raw attribute.
 
     Raises:
-        BindingError: there is no such attribute, or it cannot be replaced by assignment.
+        BindingError: the attribute does not exist, or cannot be replaced by assignment.
     """
     owner, raw = look_up(module, target)
     if raw is ABSENT:

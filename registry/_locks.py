@@ -1,16 +1,16 @@
 """The locks of a runtime, and the order in which locks are taken.
 
-A thread takes them in this order and never in another:
+A thread takes them in this order only; any other order can deadlock:
 
-1. importlib's locks: the global import lock, which is held while finders are asked, and the lock of each module, which is
+1. importlib's locks: the global import lock, which is held while finders are called, and the lock of each module, which is
    held while that module is executed. Our callback after a module's execution runs under that module's lock.
 2. `Locks.changing`: one change at a time, from its last check to its last assignment. Held while ranks agree, which takes
    as long as they wait for each other.
 3. `Locks.state`: held while a change is assigned and while it is read, for microseconds.
 
 So nothing is imported, judged, composed or logged under 2 or 3, because that may take 1 or call foreign code; and a finder
-takes neither, because the thread that holds them may be waiting for the global import lock. What may fail or import is
-prepared without a lock, and prepared again when `Locks.generation` says that another change came first.
+takes neither, because the thread that holds them may be waiting for the global import lock. Work that may fail or import is
+prepared without a lock, and prepared again when `Locks.generation` shows that another change came first.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _ROUNDS = 3
 
 
 class Nesting(threading.local):
-    """Whether a thread is inside of a piece of work already: foreign code that runs there may call us again."""
+    """How deep a thread is nested in a piece of work: foreign code that runs inside it may call us again."""
 
     depth = 0
 
     @contextmanager
     def entered(self) -> Iterator[bool]:
-        """Do the work; yields whether this is the outermost entry, whose result counts."""
+        """Enter the work; yields whether this is the outermost entry, the only one with a result to keep."""
         self.depth += 1
         try:
             yield self.depth == 1
@@ -59,10 +59,10 @@ class Locks:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Hold the right to change something; wait for another thread that has it.
+        """Hold the lock for changes; wait while another thread holds it.
 
         Raises:
-            SelectionError: this thread has it already: a signal handler or a finalizer interrupted a change.
+            SelectionError: this thread holds it already: a signal handler or a finalizer interrupted a change.
         """
         if self.interrupted:
             raise SelectionError(
@@ -86,17 +86,17 @@ class Locks:
             yield
 
     def prepared(self) -> None:
-        """Let the switches of other threads go on, if they had to wait for this thread."""
+        """Release the switches of other threads that waited for this thread."""
         if self._urgent == threading.get_ident():
             self._urgent = None
             self._calm.set()
 
     def admit_switch(self) -> None:
-        """Let a switch begin, after a change of another thread that switches have had prepared again and again.
+        """Wait until a switch may begin: after another thread's change that switches have repeatedly made stale.
 
         Raises:
-            SelectionError: this thread is preparing a change: foreign code that runs there, such as a callback of the garbage
-                collector, would have it prepared again for ever.
+            SelectionError: this thread is preparing a change: a switch in foreign code that runs there, such as a callback of
+                the garbage collector, would make it stale every time.
         """
         if self._preparing.depth or self._urgent == threading.get_ident():  # it would wait for itself
             raise SelectionError(
@@ -116,7 +116,7 @@ class Locks:
         return self._preparing.depth > 0
 
     def _before_fork(self) -> None:
-        # A child must not see half of a change. Bounded, because a fork must never hang for our sake.
+        # A child must not see half of a change. With a timeout, because we must never make a fork hang.
         self._taken_for_fork = self.state.acquire(timeout=_SECONDS_BEFORE_FORK)
 
     def _after_fork(self) -> None:

@@ -1,4 +1,4 @@
-"""Where syncfree logs: loggers whose handlers cannot end what is being logged."""
+"""Loggers that never raise, so that logging cannot interrupt the operation that is being logged."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ else:
 
 
 class Log(_Adapter):
-    """A logger that raises nothing: with a closed standard error, or a handler that raises, the line is lost and no more."""
+    """A logger that raises nothing: with a closed standard error or a handler that raises, only the line is lost."""
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         """Log one line."""
         try:
             super().log(level, msg, *args, stacklevel=2, **kwargs)
-        except Exception:  # noqa: BLE001 - a choice that cannot be met, or an import, matters more than its line in a log
+        except Exception:  # noqa: BLE001 - the error or import that is being logged matters more than its line
             return
 
 

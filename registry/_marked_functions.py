@@ -1,4 +1,4 @@
-"""What a plugin marks as implementations of hooks, and whether a hot path can call it."""
+"""The functions that a plugin marks as implementations of hooks, and the check that a hot path can call them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ._signatures import misfit
 MARK = f"{PROJECT}_impl"
 """The attribute that pluggy's marker leaves on a function."""
 _UNWANTED = {
-    "hookwrapper": "a hook has one implementation, which nothing wraps",
-    "wrapper": "a hook has one implementation, which nothing wraps",
+    "hookwrapper": "a hook has one implementation, without wrappers",
+    "wrapper": "a hook has one implementation, without wrappers",
     "tryfirst": "which implementation is used is the user's choice, and SYNCFREE_PLUGINS gives the order of defaults",
     "trylast": "which implementation is used is the user's choice, and SYNCFREE_PLUGINS gives the order of defaults",
-    "optionalhook": "a hook that is not in the catalogue has nobody to call it",
+    "optionalhook": "no adapter calls a hook that is not in the catalogue",
 }
 
 
 def marked_by(plugin: object, hooks: Iterable[str], who: str) -> dict[str, Callable[..., Any]]:
-    """The functions that a plugin marks, by hook.
+    """Return the functions that a plugin marks, by hook.
 
     Raises:
-        PluginError: one of its attributes cannot be read, an unknown hook, two functions for one hook, something that is
-            not a plain function, or a mark that has no meaning here.
+        PluginError: an attribute cannot be read, or a mark is on an unknown hook, on two functions for one hook, on anything
+            but a function, or has an option that is not supported.
     """
     known = tuple(hooks)
     found: dict[str, Callable[..., Any]] = {}
@@ -42,7 +42,7 @@ def marked_by(plugin: object, hooks: Iterable[str], who: str) -> dict[str, Calla
             raise PluginError(f"plugin {who}: unknown hook {hook!r}{nearest(str(hook), known)}")
         for option, reason in _UNWANTED.items():
             if options.get(option):
-                raise PluginError(f"plugin {who}: {hook} is marked with {option}, which has no meaning here: {reason}")
+                raise PluginError(f"plugin {who}: {hook} is marked with {option}, which is not supported: {reason}")
         if not inspect.isroutine(function):
             kind = "class" if isinstance(function, type) else type(function).__name__
             raise PluginError(f"plugin {who}: {hook} is a {one_line(kind)}, not a function")
@@ -57,7 +57,7 @@ def check_signature(hook: Hook, function: Callable[..., Any], who: str) -> None:
     with attributed_to(f"plugin {who}: {hook.name} cannot be inspected"):
         for kind, is_kind in _NOT_PLAIN.items():
             if is_kind(function) or is_kind(getattr(type(function), "__call__", None)):  # noqa: B004 - what a call runs
-                raise PluginError(f"plugin {who}: {hook.name} is {kind}: a call of it returns no result")
+                raise PluginError(f"plugin {who}: {hook.name} is {kind}: calling it does not return a result")
     with attributed_to(f"plugin {who}: {hook.name} has no signature that can be read"):
         parameters = list(inspect.signature(function).parameters.values())
         shown = ", ".join(map(str, parameters))
@@ -81,8 +81,8 @@ _NOT_PLAIN: dict[str, Callable[[object], bool]] = {
 
 
 def _with_options(plugin: object, name: str) -> tuple[Any, dict[str, Any] | None]:
-    """An attribute of a plugin with what its marker says; None for one that is not marked."""
+    """Return an attribute of a plugin with the options of its marker; None for one that is not marked."""
     value = getattr(plugin, name)
-    # pluggy looks at functions only: what else is marked would be left out without a word.
+    # pluggy looks at functions only: it would silently leave out anything else that is marked.
     options = getattr(value, MARK, None) if inspect.isroutine(value) else inspect.getattr_static(value, MARK, None)
     return value, options if isinstance(options, dict) else None

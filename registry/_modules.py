@@ -1,4 +1,4 @@
-"""Which modules have been imported to their end: one that is still being imported lacks what its source defines later."""
+"""Which modules are fully imported: one that is still being imported lacks what its source defines later."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from types import ModuleType
 
 
 def is_importing(module: object) -> bool:
-    """Whether a module's code is still running, in this thread or in another."""
+    """Return whether a module's code is still running, in this thread or in another."""
     try:
-        spec = object.__getattribute__(module, "__spec__")  # a lazy module's own look-up would import it
+        spec = object.__getattribute__(module, "__spec__")  # a lazy module's __getattribute__ would import it
     except AttributeError:
         return False
     return bool(getattr(spec, "_initializing", False))
 
 
 def is_stand_in(module: object) -> bool:
-    """Whether this did not come from an import: an empty module or another object that somebody put into ``sys.modules``."""
+    """Return whether this did not come from an import: an empty module or another object that was put into ``sys.modules``."""
     try:
         attributes = object.__getattribute__(module, "__dict__")
     except AttributeError:
@@ -25,16 +25,16 @@ def is_stand_in(module: object) -> bool:
 
 
 def fully_imported(name: str) -> ModuleType | None:
-    """A module that has been imported to its end; None for any other, which is not there yet. Imports nothing."""
+    """Return a module whose import has finished; None for any other. Imports nothing."""
     module = sys.modules.get(name)
     return None if module is None or is_importing(module) else module
 
 
 def importing_behind(error: BaseException) -> str | None:
-    """The name of the module that something was missing in because it is still being imported; None otherwise."""
+    """Return the module that lacks a name because it is still being imported, if that caused the error; else None."""
     seen: list[BaseException] = []
     following: BaseException | None = error
-    while following is not None and not any(following is one for one in seen):
+    while following is not None and not any(following is visited for visited in seen):
         seen.append(following)
         name = following.name if isinstance(following, ImportError) else None
         module = following.obj if isinstance(following, AttributeError) else sys.modules.get(name or "")

@@ -18,7 +18,7 @@ class NameList:
 
     @property
     def allowed(self) -> tuple[str, ...]:
-        """The names without a minus, each once, in their order."""
+        """The names without a minus, in order, without duplicates."""
         return tuple(dict.fromkeys(word for word in self.words if not word.startswith("-")))
 
     @property
@@ -27,12 +27,12 @@ class NameList:
         return frozenset(word[1:].strip() for word in self.words if word.startswith("-"))
 
     def contradictions(self) -> list[str]:
-        """Say which names are both allowed and denied."""
+        """Return a message for each name that is both allowed and denied."""
         both = [clipped(name) for name in self.allowed if name in self.denied]
         return [f"{self.source} both allows and denies {name!r}: remove {name!r} or '-{name}'" for name in both]
 
     def unknown(self, what: str, known: Iterable[str]) -> list[str]:
-        """Say which names are not among the known ones, and the nearest of those."""
+        """Return a message for each unknown name, with the nearest known one."""
         valid = set(known)
         names = [name for name in (*self.allowed, *sorted(self.denied)) if name not in valid]
         return [f"{self.source} names the unknown {what} {clipped(name)!r}{nearest(name, valid)}" for name in names]

@@ -1,4 +1,4 @@
-"""The attributes of classes and modules themselves, past whatever a metaclass or a module's class answers instead."""
+"""The real attributes of classes and modules, bypassing what a metaclass or a module's class may return instead."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def globals_of(module: Any) -> dict[str, Any]:
 
 
 def is_class(value: object) -> bool:
-    """Whether it is a class; `isinstance` believes ``__class__``."""
+    """Return whether it really is a class; `isinstance` would trust ``__class__``."""
     return issubclass(type(value), type)
 
 
 def is_module(value: object) -> bool:
-    """Whether it is a module; `isinstance` believes ``__class__``."""
+    """Return whether it really is a module; `isinstance` would trust ``__class__``."""
     return issubclass(type(value), ModuleType)
 
 
 def member(value: Any, dotted: str) -> Any:
-    """Return what ``a.b`` means on a value without running any of its code; `ABSENT` when it is not there."""
+    """Return the attribute ``a.b`` of a value without running any of its code; `ABSENT` when it does not exist."""
     for name in dotted.split("."):
         if is_module(value):
             value = globals_of(value).get(name, ABSENT)
@@ -51,7 +51,7 @@ def member(value: Any, dotted: str) -> Any:
 
 
 def packages(value: object) -> set[str]:
-    """The top-level packages that define a function, a class with its bases, or the class of any other object.
+    """Return the top-level packages that define a function, a class with its bases, or the class of any other object.
 
     A function whose globals are not those of a loaded module has none.
     """
@@ -67,7 +67,7 @@ def packages(value: object) -> set[str]:
 
 
 def held_by(value: object) -> list[object]:
-    """What an object holds: in the closure of a function; otherwise in itself, its attributes and its tuples and lists."""
+    """Return the objects in a function's closure, or in any other object, its attributes, and its tuples and lists."""
     if type(value) is FunctionType:
         return gc.get_referents(*(value.__closure__ or ()))
     near = gc.get_referents(value)
@@ -75,5 +75,5 @@ def held_by(value: object) -> list[object]:
 
 
 def class_name(of: type) -> str:
-    """A class's module and name."""
+    """Return a class's module and name."""
     return f"{_module_of_class(of)}.{_name_of_class(of)}"

@@ -1,4 +1,4 @@
-"""What an implementation may need, and whether this process has it; asked each time, because torch may come later."""
+"""The needs of implementations and their checks; not cached, because torch may be imported later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._modules import is_importing
 
 
 def _importable(module: str) -> bool:
-    """Whether a module is found. One that is still being imported, or that a finder fails to look for, is not there."""
+    """Return whether a module can be found; False while it is being imported, or when a finder raises."""
     if is_importing(sys.modules.get(module)):
         return False
     return or_default(lambda: importlib.util.find_spec(module) is not None, False)
@@ -24,7 +24,7 @@ def _cuda() -> bool:
 
         return bool(torch.cuda.is_available())
 
-    return _importable("torch") and or_default(available, False)  # a torch whose libraries are missing has no CUDA
+    return _importable("torch") and or_default(available, False)  # importing torch raises when its libraries are missing
 
 
 def _one_node() -> bool:

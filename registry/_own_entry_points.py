@@ -8,4 +8,4 @@ PLUGINS = {
 }
 ADAPTERS = {name: f"syncfree.adapters.{name}:ADAPTER" for name in ("diffusers", "sglang", "vllm")}
 SHIPPED = {"syncfree": PLUGINS, "syncfree.adapters": ADAPTERS}
-"""Group, then name, then what it names; equal to ``pyproject.toml``."""
+"""Entry point values by group and name; equal to those in ``pyproject.toml``."""

@@ -1,4 +1,4 @@
-"""Putting slots in the place of targets, and taking them out again."""
+"""Replace targets by slots' bound functions, and restore them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from .adapting import Binding, Compose, Form
 
 @dataclass
 class Patch(Placement):
-    """One target in a loaded module, with a slot in its place.
+    """One target in a loaded module, with the slot that replaces it.
 
     Attributes:
         slot: what the bound function calls.
-        stale: what earlier bindings had put there and could not take out, because somebody had patched over it.
+        stale: what earlier bindings had placed and could not remove, because other code had patched over it.
         copies: modules and names where ``from x import y`` had put the original, now holding the bound function.
-        noticed: what had become of it when it was last looked at.
+        noticed: the change by other code that was last logged.
     """
 
     slot: Slot
@@ -37,17 +37,17 @@ class Patch(Placement):
     noticed: Displaced | None = None
 
     def is_out(self) -> bool:
-        """Whether the original is back, or what was put there cannot come back."""
-        gone = displaced(self)
-        return gone is not None and gone.state != "replaced"
+        """Return whether the original is back, or the bound function cannot come back."""
+        change = displaced(self)
+        return change is not None and change.state != "replaced"
 
 
 def make_patches(binding: Binding, form: Form) -> list[Patch]:
-    """Check every live target of a binding and make its slot; nothing is put in place yet, and nothing has changed.
+    """Check every live target of a binding and make its slot; nothing is assigned yet.
 
     Raises:
-        BindingError: a target is not the function that the module's source defines, because somebody replaced it, or it
-            is of a kind whose properties a binding would lose.
+        BindingError: a target is not the function that the module's source defines, because other code replaced it, or its
+            type has attributes that a bound function would not have.
     """
     if form.compose is None:
         raise BindingError(f"{binding.label}: the adapter has no replacement for {form.releases}")
@@ -65,7 +65,7 @@ def make_patches(binding: Binding, form: Form) -> list[Patch]:
 
 
 def put(patches: Iterable[Patch]) -> None:
-    """Put every site's bound function in its target's place."""
+    """Assign every bound function to its target."""
     for patch in patches:
         patch.put()
 
@@ -73,8 +73,8 @@ def put(patches: Iterable[Patch]) -> None:
 def propagate(patches: Iterable[Patch], modules: Iterable[str]) -> None:
     """Replace copies of the originals that ``from x import y`` made, in one walk over these modules.
 
-    Only module globals are reached; what holds a copy elsewhere (dictionaries, partials, default arguments, bound
-    methods kept on instances) is listed per target by ``syncfree.holders``.
+    Only module globals are reached; ``syncfree.holders`` lists other copies of a target (in dictionaries, partials, default
+    arguments, bound methods kept on instances).
     """
     of_modules = [patch for patch in patches if patch.owner is patch.module]
     by_original = {id(value): patch for patch in of_modules for value in (patch.original, *patch.stale)}
@@ -88,7 +88,7 @@ def propagate(patches: Iterable[Patch], modules: Iterable[str]) -> None:
 
 
 def take_out(patches: Iterable[Patch]) -> list[str]:
-    """Put every original back, everywhere; return what could not be restored because somebody patched over it."""
+    """Restore every original and its copies; return what could not be restored because other code patched over it."""
     patches = list(patches)
     left = []
     for patch in patches:
@@ -96,9 +96,9 @@ def take_out(patches: Iterable[Patch]) -> list[str]:
             pass
         elif (earlier := behind(patch.current)[-1]) is not patch.current:
             patch.put_back(earlier)
-        elif (gone := displaced(patch)) is not None and gone.state == "replaced":
-            left.append(gone.why)
-        patch.slot.retire()  # whoever still holds the bound function gets upstream
+        elif (change := displaced(patch)) is not None and change.state == "replaced":
+            left.append(change.why)
+        patch.slot.retire()  # remaining references to the bound function call upstream
     by_placed = {id(patch.placed): patch for patch in patches}
     for module, name, value in _globals(tuple(sys.modules)):
         patch_of_copy = by_placed.get(id(value))
@@ -108,20 +108,20 @@ def take_out(patches: Iterable[Patch]) -> list[str]:
 
 
 def observe(patches: Iterable[Patch], log: Log) -> Displaced | None:
-    """What became of these sites together, None while all are in place; each change is logged once, as a warning."""
+    """Return how other code changed these targets, None if it did not; each change is logged once, as a warning."""
     found = []
     for patch in patches:
-        gone = displaced(patch)
-        if gone is not None:
-            found.append(gone)
-            if patch.noticed != gone:
-                log.warning("syncfree: %s", gone.why)
-        patch.noticed = gone
-    return Displaced(found[0].state, "; ".join(gone.why for gone in found)) if found else None
+        change = displaced(patch)
+        if change is not None:
+            found.append(change)
+            if patch.noticed != change:
+                log.warning("syncfree: %s", change.why)
+        patch.noticed = change
+    return Displaced(found[0].state, "; ".join(change.why for change in found)) if found else None
 
 
 def package_modules(package: str) -> list[str]:
-    """The loaded modules of a package."""
+    """Return the loaded modules of a package."""
     return [name for name in tuple(sys.modules) if name == package or name.startswith(f"{package}.")]
 
 
@@ -129,7 +129,7 @@ def _globals(modules: Iterable[str]) -> Iterable[tuple[ModuleType, str, Any]]:
     for module_name in modules:
         module: Any = sys.modules.get(module_name)
         if is_module(module):
-            # A copy: another thread may be importing into this module right now.
+            # Iterate over a copy: another thread may be adding names to this module.
             yield from ((module, name, value) for name, value in list(globals_of(module).items()))
 
 
@@ -147,7 +147,7 @@ def _make_patch(target: Target, compose: Compose, source: Source, binding: Bindi
         )
     if type(function) is not FunctionType:
         lost = ", ".join(name for name in dir(type(function)) if not name.startswith("_"))
-        raise BindingError(f"{target} is a {class_name(type(function))}; a function in its place would not offer {lost}")
+        raise BindingError(f"{target} is a {class_name(type(function))}; a plain function would not have {lost}")
     slot = Slot(function, compose, traced=binding.compiled, source=inside)
     slot.original = original
     placed = slot.bound

@@ -1,4 +1,4 @@
-"""Who put an object in a target's place, for messages. Asks nothing of the object, which may answer anything."""
+"""Which code replaced a target, for messages. Reads no attribute of the object itself, which may return anything."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ._namespace import class_name, globals_of, held_by, is_module
 
 
 def described(value: object, module: ModuleType) -> str:
-    """Name what took the place of a function of this module: whose it is, and where it is written."""
+    """Return the module, file and line of the object that replaced a function of this module."""
     if type(value) is FunctionType:
         own = value.__code__.co_filename == globals_of(module).get("__file__")
         unless = ", unless that file was changed after it was imported" if own else ""
@@ -30,7 +30,7 @@ def _where(code: CodeType, names: dict[str, object]) -> str:
 
 
 def _function_in(value: object, module: ModuleType) -> FunctionType | None:
-    """A function of somebody else's that a proxy, a partial, a method or a mock holds."""
+    """Return a foreign function that a proxy, a partial, a method or a mock holds."""
     for held in held_by(value):
         if type(held) is FunctionType and held.__globals__ is not globals_of(module):
             return held

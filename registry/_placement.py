@@ -1,4 +1,4 @@
-"""An attribute of a framework's module or class that was replaced by assignment, and how that is undone."""
+"""Replace an attribute of a framework's module or class by assignment, and undo that."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Placement:
     """One replaced attribute.
 
     Attributes:
-        target: its name.
-        module: the module that was loaded when it was looked up.
+        target: the attribute's name.
+        module: the module that was loaded at the look-up.
         owner: the class or module that holds it.
-        original: the raw attribute, as found in the owner's ``__dict__`` (a staticmethod or classmethod object, too);
-            `ABSENT` where there was none.
-        placed: the raw attribute that takes its place.
+        original: the raw attribute in the owner's ``__dict__`` (may be a staticmethod or classmethod object); `ABSENT`
+            where it did not exist.
+        placed: the raw attribute that replaces it.
     """
 
     target: Target
@@ -34,22 +34,22 @@ class Placement:
 
     @property
     def current(self) -> Any:
-        """The raw attribute that is there now; `ABSENT` where there is none."""
+        """The raw attribute of the owner now; `ABSENT` where it does not exist."""
         return namespace(self.owner).get(self.target.name, ABSENT)
 
     def put(self) -> None:
-        """Put `placed` there."""
+        """Assign `placed`."""
         setattr(self.owner, self.target.name, self.placed)
 
     def put_back(self, original: Any) -> None:
-        """Put the original, or what somebody else had put there before, in the place of what is there."""
+        """Assign the original, or another earlier value; delete the attribute for `ABSENT`."""
         if original is ABSENT:
             delattr(self.owner, self.target.name)
         else:
             setattr(self.owner, self.target.name, original)
 
     def take_out(self) -> bool:
-        """Put the original back where `placed` still is; return whether it was."""
+        """Restore the original if the attribute still is `placed`; return whether it was."""
         if self.current is not self.placed:
             return False
         self.put_back(self.original)
@@ -57,16 +57,16 @@ class Placement:
 
 
 def look_up(module: ModuleType, target: Target) -> tuple[Any, Any]:
-    """Return the owner of a target in a loaded module, and the raw attribute there, `ABSENT` where there is none.
+    """Return the owner of a target in a loaded module, and the raw attribute, `ABSENT` where it does not exist.
 
     Raises:
-        BindingError: a class around it is not there, or the attribute cannot be replaced by assignment.
+        BindingError: a class around it does not exist, or the attribute cannot be replaced by assignment.
     """
     owner: Any = module
     for name in target.classes:
         owner = namespace(owner).get(name)
         if not is_class(owner):
-            raise BindingError(f"{target} is not in the loaded module: there is no class {name}")
+            raise BindingError(f"{target} is not in the loaded module, which has no class {name}")
     if member(type(owner), "__setattr__") not in _PLAIN:
-        raise BindingError(f"{target}: {class_name(type(owner))} has its own way of setting attributes")
+        raise BindingError(f"{target}: {class_name(type(owner))} defines its own __setattr__")
     return owner, namespace(owner).get(target.name, ABSENT)

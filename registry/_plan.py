@@ -1,4 +1,4 @@
-"""The plan: what this process does with each binding, and why."""
+"""The plan: the state of each binding in this process, with the reason."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ._slot import Counts
 
 State = Literal["bound", "waiting", "not bound", "refused", "restored", "replaced", "reloaded", "unloaded"]
 """``bound``: in place now. ``waiting``: will be bound when its module is imported. ``not bound``: nothing to do here.
-``refused``: it does not fit. ``restored``: the original is back. ``replaced``: it was bound, and somebody patched over it
-since. ``reloaded``, ``unloaded``: it was bound, and its module was executed anew since, or left ``sys.modules``."""
+``refused``: it does not fit. ``restored``: the original is back. ``replaced``: it was bound, and other code patched over it
+since. ``reloaded``, ``unloaded``: it was bound, and its module was executed again since, or left ``sys.modules``."""
 
 _DISPLACED = ("replaced", "reloaded", "unloaded")
 
@@ -27,8 +27,8 @@ class Entry:
         framework: with its installed version, or None when it is not installed.
         verdict: ``needed``, ``upstreamed``, ``absent``, ``unknown``.
         reason: why that verdict, or why it was refused.
-        choice: the implementation in use, or ``upstream``; `source` says who chose it. Where it was ``replaced``, what the
-            binding holds: whether it is still called is up to whoever replaced it.
+        choice: the implementation in use, or ``upstream``; `source` says where it was chosen. In state ``replaced`` it is the
+            binding's own: whether it is still called depends on the code that replaced it.
         counts: calls and declines by choice, per target.
     """
 
@@ -53,7 +53,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All bindings of this process, with the plugins that were left out, and its rank where it has one."""
+    """All bindings of this process, the plugins that were left out, and the process's rank, if any."""
 
     pid: int
     enabled: bool
@@ -66,10 +66,10 @@ class Plan:
         return iter(self.entries)
 
     def entry(self, hook: str, framework: str | None = None) -> Entry:
-        """The one entry of a hook (in a framework).
+        """Return the one entry of a hook (in a framework).
 
         Raises:
-            LookupError: there is none, or more than one.
+            LookupError: the hook has no entry, or more than one.
         """
         found = [e for e in self.entries if e.hook == hook and framework in (None, e.framework)]
         if len(found) != 1:
@@ -80,16 +80,16 @@ class Plan:
 
     @property
     def manifest(self) -> str:
-        """A hash of what is chosen and where; equal on two ranks when they do the same. Counts and pids do not matter."""
-        what = sorted(
+        """A hash of the choices and their targets; equal on ranks that run the same code. Counts and pids are not in it."""
+        parts = sorted(
             (e.framework, e.version, e.hook, e.targets, e.choice, e.verdict, *((e.state,) if e.state in _DISPLACED else ()))
             for e in self.entries
             if e.state != "restored"
         )
-        return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan as JSON-serializable data."""
+        """Return the plan as JSON-serializable data."""
         return {
             "pid": self.pid,
             "rank": asdict(self.rank) if self.rank is not None else None,
@@ -101,7 +101,7 @@ class Plan:
         }
 
     def summary(self) -> str:
-        """The one log line of a process."""
+        """Return the one log line of a process."""
         if not self.enabled:
             return "switched off"
         parts = []

@@ -3,6 +3,8 @@
 A plugin is a module or object whose `hookimpl`-marked functions implement hooks, or a table that `implementations` made. It
 comes from the entry point group ``syncfree`` or from `syncfree.register`. One that cannot be loaded or validated, whatever it
 raises, is reported with its distribution and left out; the others load.
+
+pluggy declares hooks and implementations and validates plugins. No call goes through it: a bound target calls its slot.
 """
 
 from __future__ import annotations
@@ -42,18 +44,18 @@ class Implementation:
 
     @property
     def lockstep(self) -> bool:
-        """All ranks must choose it together."""
+        """Whether all ranks must choose it together."""
         return self.hook.lockstep or self.declaration.lockstep
 
     def missing(self) -> tuple[str, ...]:
-        """The declared needs that this process does not meet."""
+        """Return the declared needs that this process does not meet."""
         return tuple(need for need in self.declaration.needs if not NEED_CHECKS[need]())
 
     def function(self) -> Callable[..., Any]:
-        """The function to call, imported on first use when the plugin only named it.
+        """Return the function to call, imported on first use when the plugin only named it.
 
         Raises:
-            PluginError: it cannot be imported, whatever importing it raises, or its signature is not the contract's.
+            PluginError: importing it raises, whatever that is, or its signature is not the contract's.
         """
         path = self.declaration.implementation
         if path is None:
@@ -68,15 +70,15 @@ class Implementation:
 
 @dataclass(frozen=True, slots=True)
 class BrokenPlugin:
-    """A plugin that was left out, and why, in one line; without a name, a distribution whose metadata is damaged."""
+    """A plugin that was left out, with the reason in one line; without a name, a distribution with damaged metadata."""
 
     name: str | None
     distribution: str | None
     reason: str
 
     def __str__(self) -> str:
-        whose = self.distribution if self.name is None else f"plugin {describe(self.name, self.distribution)}"
-        return f"{whose}: {self.reason}"
+        subject = self.distribution if self.name is None else f"plugin {describe(self.name, self.distribution)}"
+        return f"{subject}: {self.reason}"
 
 
 @dataclass
@@ -84,7 +86,7 @@ class Plugins:
     """The plugins of this process.
 
     ``implementations[hook][plugin]`` holds what was accepted, ``broken`` what was left out, ``denied`` the names that
-    the user's selection keeps out (they are not even imported), ``installed`` every name that `discover` found.
+    the user's selection excludes (they are not even imported), ``installed`` every name that `discover` found.
     """
 
     hooks: Mapping[str, Hook]
@@ -103,29 +105,28 @@ class Plugins:
         self.manager.add_hookspecs(specs)
 
     def permits(self, name: str) -> bool:
-        """Whether the selection lets a plugin of this name in."""
+        """Return whether the selection permits a plugin of this name."""
         return name not in self.denied and (not self.allowed or name in self.allowed)
 
     def discover(self) -> None:
         """Load every permitted plugin of the entry point group ``syncfree``; report what is broken.
 
         Raises:
-            KeyboardInterrupt: the only thing of what a plugin raises that is passed on.
+            KeyboardInterrupt: raised while a plugin is imported; every other exception is reported.
         """
         found = find(PROJECT)
-        self.broken += [BrokenPlugin(None, whose, reason) for whose, reason in found.damaged]
+        self.broken += [BrokenPlugin(None, distribution, reason) for distribution, reason in found.damaged]
         self.installed |= {point.name for point in found.points}
         for point in found.points:
             if self.permits(point.name):
                 self._take_in(point)
 
     def register(self, plugin: object, name: str, distribution: str | None = None) -> None:
-        """Validate one plugin and take its implementations in.
+        """Validate one plugin and add its implementations.
 
         Raises:
-            PluginError: the name is taken or reserved, a hook is unknown, a function is not one that a hot path can call,
-                a signature is not the contract's, the plugin implements nothing, or looking at it raises. Nothing of it is
-                kept then.
+            PluginError: the name is taken or reserved, a hook is unknown, a hot path cannot call a function, a signature is
+                not the contract's, the plugin implements nothing, or reading its attributes raises. Nothing is added then.
         """
         self._check_name(name, distribution)
         with attributed_to(f"plugin {describe(name, distribution)}"):
@@ -135,9 +136,9 @@ class Plugins:
             self.implementations.setdefault(implementation.hook.name, {})[name] = implementation
 
     def candidates(self, hook: str) -> Iterable[Implementation]:
-        """A hook's implementations in the order in which a default is looked for.
+        """Return a hook's implementations in the order in which the default is chosen.
 
-        First the plugins that ``SYNCFREE_PLUGINS`` names, in that order; then ours; then the others by name.
+        First the plugins that ``SYNCFREE_PLUGINS`` allows, in that order; then `BUILT_IN`; then the others by name.
         """
 
         def rank(name: str) -> tuple[int, str]:
@@ -149,13 +150,13 @@ class Plugins:
         return [found[name] for name in sorted(found, key=rank)]
 
     def _take_in(self, point: Point) -> None:
-        """Load and register what an entry point names, or report why not."""
+        """Load and register the plugin of an entry point, or report why that failed."""
         who = f"plugin {describe(point.name, point.distribution)}"
         try:
             self._check_name(point.name, point.distribution)  # before anything is imported
             self.register(point.load(), point.name, point.distribution)
         except PluginError as error:
-            # Its message begins with whose it is, which a report says itself.
+            # The message begins with the plugin, which the report prints itself.
             reason = one_line(error, 2 * LONGEST).removeprefix(who).lstrip(": ")
             self.broken.append(BrokenPlugin(point.name, point.distribution, reason))
 
@@ -171,7 +172,7 @@ class Plugins:
         marked = marked_by(plugin, self.hooks, who)
         if not marked:
             raise PluginError(f"plugin {who} implements no hook: {_what_to_do(plugin, self.hooks)}")
-        # pluggy sees a module of ours, never the plugin: it compares plugins with each other and reads their attributes.
+        # pluggy gets a module of ours, never the plugin: it compares plugins with ``==`` and reads their attributes.
         stand_in = ModuleType(name)
         vars(stand_in).update(marked)
         try:
@@ -196,12 +197,12 @@ class Plugins:
 
 
 def entry_points() -> list[tuple[str, str | None, Point]]:
-    """The installed plugins as (name, "distribution version", entry point); ours first, so that nobody takes its name."""
+    """Return the installed plugins as (name, "distribution version", entry point); ours first, so that their names are safe."""
     return [(point.name, point.distribution, point) for point in find(PROJECT).points]
 
 
 def _what_to_do(plugin: object, hooks: Iterable[str]) -> str:
-    """What makes a plugin of something that marks no function; its attributes have been read before."""
+    """Return the advice for a plugin that marks no function; its attributes have been read before."""
     for name in dir(plugin):
         if isinstance(inspect.getattr_static(plugin, name, None), Implementations):
             return f"its {name} is a plugin by itself: name 'module:{name}' as the entry point, or register that"
@@ -209,5 +210,5 @@ def _what_to_do(plugin: object, hooks: Iterable[str]) -> str:
 
 
 def describe(name: str, distribution: str | None) -> str:
-    """A plugin with its origin, for messages."""
+    """Return a plugin with its origin, for messages."""
     return f"{name!r} of {distribution}" if distribution else f"{name!r}"

@@ -1,6 +1,6 @@
-"""This process among the ranks of its job, and what the ranks tell each other through the store of their process group.
+"""The rank of this process in its job, and data that the ranks exchange through the store of their process group.
 
-A store has a time limit for a rank that says nothing; in a collective the others would wait for it for ever.
+Waiting at a store has a timeout for a rank that writes nothing; in a collective the others would hang.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from ._modules import fully_imported
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """A place in the default process group."""
+    """A rank in the default process group."""
 
     index: int
     size: int
 
 
 def current_rank() -> Rank | None:
-    """The rank of this process in the default process group; None without one.
+    """Return the rank of this process in the default process group; None without one.
 
-    Imports nothing: a torch that is still being imported, in whatever thread, has no process group yet.
+    Imports nothing: while torch is still being imported, in any thread, no process group exists.
     """
     distributed = fully_imported("torch.distributed")
     if distributed is None or not distributed.is_available() or not distributed.is_initialized():
@@ -35,18 +35,18 @@ def current_rank() -> Rank | None:
 
 
 def rank_count() -> int:
-    """The size of the default process group; 1 without one."""
+    """Return the size of the default process group; 1 without one."""
     rank = current_rank()
     return 1 if rank is None else rank.size
 
 
 def process_identity() -> dict[str, Any]:
-    """Which process of which machine this is."""
+    """Return the host and the pid of this process."""
     return {"host": os.uname().nodename, "pid": os.getpid()}
 
 
 class Published:
-    """What each rank of the default process group wrote under one name; ``rank`` is this process's."""
+    """The values that the ranks of the default process group wrote under one name; ``rank`` is this process's."""
 
     def __init__(self, name: str, store: Any, rank: Rank) -> None:
         self.rank = rank.index
@@ -55,34 +55,34 @@ class Published:
         self._keys = [f"{name}/{index}" for index in range(rank.size)]
 
     def wait(self, seconds: float) -> list[int]:
-        """Wait until every rank has written; return the ranks that had not when the time was over."""
+        """Wait until every rank has written; return the ranks that had not at the timeout."""
         try:
             self._store.wait(self._keys, timedelta(seconds=seconds))
-        except RuntimeError:  # what a store raises at the end of the time; each says it in its own words
+        except RuntimeError:  # raised at the timeout; the message depends on the store
             return [index for index, key in enumerate(self._keys) if not self._store.check([key])]
         return []
 
     def settle(self, outcome: str) -> str:
-        """Propose an outcome; return the one that stands, which the first rank to propose decides for all."""
+        """Propose an outcome; return that of the first rank to propose one, which counts for all."""
         return str(self._store.compare_set(self._outcome, "", outcome).decode())
 
     @property
     def outcome(self) -> str | None:
-        """What has been settled, if anything."""
+        """The outcome that was settled, if any."""
         return str(self._store.get(self._outcome).decode()) if self._store.check([self._outcome]) else None
 
     def read(self) -> dict[int, dict[str, Any]]:
-        """What has been written so far, by rank; does not wait."""
+        """Return the values written so far, by rank; does not wait."""
         return {index: json.loads(self._store.get(key)) for index, key in enumerate(self._keys) if self._store.check([key])}
 
 
-def publish(name: str, what: Mapping[str, Any], *, in_rounds: bool = False) -> Published:
-    """Write something JSON-serializable under a name; does not wait.
+def publish(name: str, value: Mapping[str, Any], *, in_rounds: bool = False) -> Published:
+    """Write a JSON-serializable value under a name; does not wait.
 
     Args:
         name: the same on every rank.
-        what: takes the place of what this rank wrote there before.
-        in_rounds: the n-th call of a rank belongs with the n-th of the others; what was written before is not seen.
+        value: replaces the value that this rank wrote before.
+        in_rounds: a rank's n-th call belongs with the n-th calls of the others; earlier values are not seen.
 
     Raises:
         LookupError: this process has no process group.
@@ -90,10 +90,10 @@ def publish(name: str, what: Mapping[str, Any], *, in_rounds: bool = False) -> P
     rank = current_rank()
     if rank is None:
         raise LookupError("this process has no process group")
-    from torch.distributed.distributed_c10d import _get_default_store  # there is no public way to a group's store
+    from torch.distributed.distributed_c10d import _get_default_store  # torch has no public accessor
 
     store = _get_default_store()
     if in_rounds:
         name = f"{name}/{store.add(f'{name}/rounds/{rank.index}', 1)}"
-    store.set(f"{name}/{rank.index}", json.dumps(what))
+    store.set(f"{name}/{rank.index}", json.dumps(value))
     return Published(name, store, rank)

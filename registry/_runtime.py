@@ -1,7 +1,7 @@
 """The registry of this process: loads adapters, judges, binds, toggles, restores and reports.
 
-Everything here runs when a framework is loaded or a choice changes; nothing here runs per call. `_locks` states which locks
-there are and what may be done under them: a change is prepared without a lock and then made under both.
+Everything here runs when a framework is loaded or a choice changes; nothing here runs per call. `_locks` describes the locks
+and what may be done under them: a change is prepared without a lock and then made under both.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ PROGRAM = "the program"
 
 
 class Runtime:
-    """One per process; `syncfree`'s functions are its methods."""
+    """The state behind `syncfree`'s public functions; one per process."""
 
     def __init__(self, adapters: Adapters | None = None, environ: Mapping[str, str] = os.environ) -> None:
         """Make a registry that has loaded nothing.
 
         Args:
-            adapters: the adapters; by default those that are installed, discovered on first use.
-            environ: the environment variables that the user's choices are read from.
+            adapters: the adapters; by default the installed ones, discovered on first use.
+            environ: the environment variables with the user's choices.
         """
         self._environ = environ
         self._adapters = adapters
@@ -61,10 +61,10 @@ class Runtime:
         self._registered: tuple[tuple[object, str], ...] = ()
         self._discovered: Discovered | None = None
 
-    # What is there
+    # Adapters, plugins and the user's selection
 
     def adapters(self) -> Adapters:
-        """The adapters, discovered on first use."""
+        """Return the adapters, discovered on first use."""
         while (found := self._adapters) is None:
             with self._nested.entered() as outermost:
                 made = Adapters().discover()
@@ -75,7 +75,7 @@ class Runtime:
         return found
 
     def discovered(self) -> Discovered:
-        """The user's selection and the plugins that it permits, discovered and validated on first use.
+        """Return the user's selection and the plugins that it permits, discovered and validated on first use.
 
         Raises:
             SelectionError: the environment or the configuration file names something that does not exist.
@@ -92,11 +92,11 @@ class Runtime:
         return found
 
     def plugins(self) -> Plugins:
-        """The plugins that the user's selection permits; see `discovered`."""
+        """Return the plugins that the user's selection permits; see `discovered`."""
         return self.discovered().plugins
 
     def selection(self) -> Selection:
-        """The user's choices; see `discovered`."""
+        """Return the user's choices; see `discovered`."""
         return self.discovered().selection
 
     @property
@@ -104,28 +104,28 @@ class Runtime:
         """Whether anything may be bound: neither ``SYNCFREE`` nor the configuration file switches everything off.
 
         Raises:
-            SelectionError: see `discovered`, which is not asked where the variable switches everything off.
+            SelectionError: see `discovered`, which is not called if the variable switches everything off.
         """
         return not is_off(self._environ) and self.selection().enabled
 
     def register(self, plugin: object, name: str) -> None:
-        """Take in a plugin that the program brings.
+        """Register a plugin of the program.
 
         Raises:
             PluginError: see `Plugins.register`.
-            SelectionError: ``SYNCFREE_PLUGINS`` keeps a plugin of this name out.
+            SelectionError: ``SYNCFREE_PLUGINS`` excludes this name.
         """
-        Plugins(HOOKS).register(plugin, name)  # validate it where the caller can see it
+        Plugins(HOOKS).register(plugin, name)  # validate it here, so that the caller gets the error
         while True:
             before, found = self._registered, self._discovered
             registered = (*before, (plugin, name))
             taken = {point for point, _, _ in entry_points()} if found is None else found.names
-            taken = taken | {other for _, other in before}
+            taken = taken | {registered_name for _, registered_name in before}
             if name in taken:
                 raise PluginError(f"plugin {name!r}: the name is taken. Taken: {', '.join(sorted(taken))}")
             if found is not None:
                 if found.selection.enabled and not found.plugins.permits(name):
-                    raise SelectionError(f"syncfree: {found.selection.plugins_source} keeps plugin {name!r} out")
+                    raise SelectionError(f"syncfree: {found.selection.plugins_source} excludes plugin {name!r}")
                 extended = with_plugins(found, registered)
             with self._locks.state:
                 if self._registered is before and self._discovered is found:
@@ -137,7 +137,7 @@ class Runtime:
     # Loading and binding
 
     def forget_selection(self) -> None:
-        """Have the user's choices read again by the next load, because nothing is bound by these."""
+        """Make the next load read the user's choices again, unless something is loaded with the current ones."""
         with self._locks.state:
             if not self._loaded:
                 self._discovered = None
@@ -146,7 +146,7 @@ class Runtime:
         """Judge and bind one framework's bindings: now where their modules are loaded, otherwise on import.
 
         Returns:
-            Whether this call did it: False where it was done before, and where everything is switched off.
+            True if this call loaded it; False if it was loaded before, or syncfree is switched off.
 
         Raises:
             SelectionError: the framework is not installed or has no adapter, or an explicit choice cannot be met. Nothing
@@ -169,8 +169,8 @@ class Runtime:
             return prepare(states, self.choice)
 
         def made() -> None:
-            others = [state for state in self._states if state.adapter.framework != framework]
-            self._states = (*others, *states)
+            kept = [state for state in self._states if state.adapter.framework != framework]
+            self._states = (*kept, *states)
             self._loaded = {**self._loaded, framework: adapter}
             self._to_attach = [*self._to_attach, *((attachment, adapter) for attachment in adapter.attachments)]
 
@@ -188,31 +188,31 @@ class Runtime:
     def survey(self) -> list[BindingState]:
         """Judge the bindings of every adapter without binding anything."""
         states, loaded = self._states, self._loaded
-        others = [adapter for adapter in self.adapters() if adapter.framework not in loaded]
+        not_loaded = [adapter for adapter in self.adapters() if adapter.framework not in loaded]
         return [
             *(state for state in states if state.adapter.framework in loaded),
-            *(state for adapter in others for state in self._judged(adapter, find_installed(adapter))),
+            *(state for adapter in not_loaded for state in self._judged(adapter, find_installed(adapter))),
         ]
 
     def problems(self, states: Iterable[BindingState]) -> list[str]:
-        """Why explicit choices cannot be met at these places; empty when they can."""
+        """Return why explicit choices cannot be met for these bindings; empty when they can."""
         return self._choices().problems(states)
 
     def choice(self, state: BindingState) -> tuple[Choice, Implementation | None]:
-        """What is chosen at a place: the choice, and the implementation to use (None: upstream)."""
+        """Return the choice for a binding, and the implementation to use (None: upstream)."""
         return self._choices().at(state)
 
     def use(self, choices: Mapping[str, str], all_ranks: bool, owner: object) -> Layer:
-        """Switch hooks to other implementations; return the layer that does.
+        """Switch hooks to other implementations; return the new layer of choices.
 
         Args:
             choices: hook = a plugin's name, ``upstream`` or ``default``.
             all_ranks: switch together with all ranks of the default process group.
-            owner: who may take the layer out again; a layer whose owner is gone stays.
+            owner: the object that may take the layer back; without it the layer is permanent.
 
         Raises:
             SelectionError: a wrong name, a choice that cannot be met, or a lockstep hook that the ranks do not switch
-                together. Nothing is switched then. While syncfree is switched off, nothing is looked at and nothing raised.
+                together. Nothing is switched then. While syncfree is switched off, nothing is checked or raised.
         """
         problems = self._wrong_names(choices) if self.enabled else []
         layer = Layer({} if problems else {hook: Choice(name, PROGRAM) for hook, name in choices.items()}, owner)
@@ -229,7 +229,7 @@ class Runtime:
         return problems
 
     def take_back(self, layer: Layer, all_ranks: bool) -> None:
-        """Undo one `use`: what was chosen below its layer, or above it since, is in force.
+        """Undo one `use`: the choices below its layer, or above it since, are in effect.
 
         Raises:
             SelectionError: see `use`. The layer stays then.
@@ -237,11 +237,11 @@ class Runtime:
         self._switch(lambda layers: layers.without(layer), all_ranks, frozenset(layer.choices))
 
     def restore(self) -> list[str]:
-        """Put every original back and forget the program's choices; return what could not be restored."""
+        """Restore every original and forget the program's choices; return what could not be restored."""
         with self._locks.changing(), self._locks.state:
             self._finder.stop()
             patches = [patch for state in self._states if state.status == "bound" for patch in state.patches]
-            _patch.take_out(self._patched_over)  # whoever patched over these may be gone; it was reported before
+            _patch.take_out(self._patched_over)  # the patch over these may be gone by now; reported at the earlier restore
             left = _patch.take_out(patches)
             self._patched_over = [patch for patch in (*self._patched_over, *patches) if not patch.is_out()]
             left += [message for attached in self._attached if (message := attached.undo()) is not None]
@@ -257,7 +257,7 @@ class Runtime:
         return left
 
     def plan(self) -> Plan:
-        """What this process does with each binding of the loaded frameworks."""
+        """Return the state of each binding of the loaded frameworks in this process."""
         if not self.enabled:
             return Plan(os.getpid(), False, (), (), ())
         found = self.discovered()
@@ -266,13 +266,13 @@ class Runtime:
         try:
             for round_number in count():
                 generation, states = self._locks.generation, self._states
-                with self._locks.preparing(round_number):  # a switch has it read again; see `Locks.preparing`
+                with self._locks.preparing(round_number):  # a concurrent switch makes this stale; see `Locks.preparing`
                     choices = self._choices()
                     found_at = [(*choices.at(state), state.displaced()) for state in states]
                 with self._locks.state:
                     if self._locks.generation == generation:
-                        # Not a tuple of a generator: CPython 3.11 fails where another thread walks all objects meanwhile.
-                        entries = [state.entry(*what) for state, what in zip(states, found_at, strict=True)]
+                        # Not tuple(generator): CPython 3.11 crashes if another thread calls gc.get_objects() meanwhile.
+                        entries = [state.entry(*at) for state, at in zip(states, found_at, strict=True)]
                         loaded = tuple(self._loaded)
                         break
         finally:
@@ -280,10 +280,10 @@ class Runtime:
         return Plan(os.getpid(), True, loaded, tuple(entries), broken, current_rank())
 
     def patch(self, target: str) -> _patch.Patch:
-        """The bound site of a target.
+        """Return the patch of a bound target.
 
         Raises:
-            LookupError: nothing is bound there.
+            LookupError: the target is not bound.
         """
         for state in self._states:
             for patch in state.patches:
@@ -291,7 +291,7 @@ class Runtime:
                     return patch
         raise LookupError(f"nothing is bound at {target!r}")
 
-    # How
+    # Changes
 
     def _judged(self, adapter: Adapter, installed: Installed | None) -> list[BindingState]:
         return [BindingState.judge(adapter, installed, binding, self.selection()) for binding in adapter.bindings]
@@ -309,25 +309,25 @@ class Runtime:
         """Prepare a change without a lock and make it under both; prepare it again where another change came first.
 
         Args:
-            prepared: everything that can fail; None where there is nothing to do.
+            prepared: does everything that can fail; returns None if there is nothing to do.
             made: further assignments.
             imported: limits the search for copies to these modules.
-            agreed: given the problems of this rank, returns those of all; called once, with the right to change.
+            agreed: given the problems of this rank, returns those of all; called once, under the lock for changes.
 
         Raises:
-            SelectionError: there are problems. Nothing was changed.
+            SelectionError: the change has problems. Nothing was changed.
         """
         try:
             for round_number in count():
                 generation = self._locks.generation
                 with self._locks.preparing(round_number):
                     change = prepared()
-                if change is None:
+                if change is None:  # an earlier change did the work, or an interrupted thread leaves it for later
                     return None
                 with self._locks.changing():
                     if self._locks.generation != generation:
-                        continue
-                    raise_all(agreed(change.all_problems()))
+                        continue  # another thread changed something that was read above: prepare again
+                    raise_all(agreed(change.all_problems()))  # before the first assignment, so that a failure changes nothing
                     with self._locks.state:
                         change.make(imported)
                         made()
@@ -349,13 +349,13 @@ class Runtime:
         """Bind what waits for a module that was just executed; called before its import returns.
 
         Raises:
-            SelectionError: an explicit choice cannot be met there. Nothing is bound, the import fails with it, and the next
+            SelectionError: an explicit choice cannot be met. Nothing is bound, the import fails with this error, and the next
                 import of the module tries again.
         """
         name = module.__name__
         self._executed_modules.add(name)
         if self._locks.interrupted:
-            return  # a signal handler imports in the middle of a change; `_bind_missed` binds it later
+            return  # this import is made by a signal handler in the middle of a change; `_bind_missed` binds it later
         unmet: list[tuple[BindingState, str]] = []
 
         def prepared() -> Change | None:
@@ -378,29 +378,29 @@ class Runtime:
         self._attach_executed()
 
     def _loaded_states(self) -> list[BindingState]:
-        """The places of loaded frameworks; those of restored ones stay in the plan until they are loaded again."""
+        """Return the bindings of loaded frameworks; those of restored ones stay in the plan until they are loaded again."""
         return [state for state in self._states if state.adapter.framework in self._loaded]
 
     def _is_ready(self, state: BindingState) -> bool:
         return state.status == "waiting" and not state.modules_to_import(self._executed_modules)
 
     def _bind_missed(self) -> None:
-        """Bind places that wait although their modules are there: an import was under way when they began to wait."""
-        nested = self._locks.is_preparing  # what it would import may be what this thread was interrupted in importing
+        """Make waiting bindings whose modules have been imported meanwhile: the import was under way when the wait began."""
+        nested = self._locks.is_preparing  # importing here could re-enter the import that this thread was interrupted in
 
         def prepared() -> Change | None:
             missed = [state for state in self._loaded_states() if self._is_ready(state)]
             if not missed or self._locks.interrupted or nested:
                 return None
             change = prepare(missed, self.choice, executed=self._executed_modules)
-            change.refuse_unmet()  # nobody is importing now whom an error could reach
+            change.refuse_unmet()  # no import is waiting for this, so an error would have no one to reach
             return change
 
         if (change := self._change(prepared)) is not None:
             change.log()
 
     def _attach_executed(self) -> None:
-        """Attach what belongs into modules that have been executed; what is missing without it is a warning."""
+        """Make the attachments to modules that have been executed; a failure is logged as a warning."""
         with self._locks.changing():
             ready = [
                 (attachment, adapter) for attachment, adapter in self._to_attach if self._is_executed(attachment.module)
@@ -424,13 +424,14 @@ class Runtime:
     def _switch(
         self, edit: Callable[[Layers], Layers], all_ranks: bool, hooks: frozenset[str], problems: Iterable[str] = ()
     ) -> None:
-        """Switch these hooks to what the program chooses, unless there are problems.
+        """Switch these hooks to the program's choices, unless there are problems.
 
-        With `all_ranks` a rank that cannot switch takes part in the agreement all the same: the others wait for it.
+        With `all_ranks`, a rank that cannot switch still takes part in the agreement, because the others wait for it.
         """
         together = all_ranks and rank_count() > 1
         given = list(problems)
         if not self.enabled:
+            # Nothing is bound here, so there is nothing to switch; a warning, because the choice has no effect.
             if together:
                 agree({}, ["switched off"])
             log_of().warning(
@@ -450,11 +451,11 @@ class Runtime:
                 states = [state for state in self._loaded_states() if state.binding.hook in hooks]
                 switch = Switch(tuple(states), now, then)
                 to_agree_on = switch.to_agree_on()
-                change.problems += [] if all_ranks else switch.alone()
+                change.problems += [] if all_ranks else switch.alone()  # a mixed choice in a lockstep hook hangs
                 change.problems += then.problems(states)
-                if not change.problems:
+                if not change.problems:  # no plugin is imported for a switch that is refused anyway
                     change = prepare(states, then.at, import_early=True)
-            except SyncfreeError as error:
+            except SyncfreeError as error:  # kept as a problem: this rank must still reach `agree`
                 change.problems.append(str(error))
             return change
 

@@ -1,16 +1,15 @@
-"""What the user chose, read once per process.
+"""The user's choices, read once per process.
 
-Precedence, in one place. ``SYNCFREE=off`` switches everything off. Otherwise, strongest first:
+``SYNCFREE=off`` switches everything off. Otherwise, in order of precedence, highest first:
 
 1. a call in the program: ``syncfree.use(hook=choice)``;
 2. the environment: ``SYNCFREE_<HOOK>=<plugin>`` or ``upstream``;
 3. the file that ``SYNCFREE_CONFIG`` names (TOML);
-4. the default: an implementation that is declared exact, where the installed release stalls.
+4. the default: an implementation that declares ``exact``, where the installed release stalls.
 
 ``SYNCFREE_PLUGINS`` allows (``name``) and denies (``-name``) plugins; ``SYNCFREE_ALLOW_UNKNOWN`` names the hooks that may
-be bound to a target whose code was not seen before. Each of them overrides the file's entry of the same meaning. A
-variable that is empty or blank counts as not set. What is wrong in any of them does not matter while syncfree is switched
-off.
+be bound to targets with unknown code. Each of them overrides the file's corresponding entry. An empty or blank variable
+counts as not set. While syncfree is switched off, errors in any of them are ignored.
 """
 
 from __future__ import annotations
@@ -37,21 +36,21 @@ DEFAULT = "default"
 _ON = frozenset({"on", "1", "true", "yes"})
 _OFF = frozenset({"off", "0", "false", "no"})
 _OF_KUBERNETES = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
-"""Kubernetes sets these in every container beside a service whose name begins with ``syncfree``."""
+"""Kubernetes sets these for a service whose name begins with ``syncfree``, in every container of its namespace."""
 
 _SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was chosen for a hook and where: a plugin's name, ``upstream``, or ``default``."""
+    """The choice for a hook (a plugin's name, ``upstream``, or ``default``), and where it was made."""
 
     name: str
     source: str
 
     @property
     def explicit(self) -> bool:
-        """The user named it, so it must be met or refused aloud."""
+        """Whether the user named it, so that it must be met or refused with an error."""
         return self.name != DEFAULT
 
 
@@ -63,10 +62,10 @@ class Selection:
     """The user's choices for this process.
 
     Attributes:
-        allowed: the plugins that are let in, all when it is empty.
-        denied: the plugins that are kept out.
-        plugins_source: the variable, or the file and its key, that `allowed` and `denied` come from.
-        ignored: what would be an error if syncfree were not switched off.
+        allowed: the plugins that are permitted; all if empty.
+        denied: the plugins that are excluded.
+        plugins_source: the variable, or the file and its key, of `allowed` and `denied`.
+        ignored: problems that would be errors if syncfree were not switched off.
     """
 
     enabled: bool
@@ -78,15 +77,15 @@ class Selection:
     ignored: tuple[str, ...] = ()
 
     def choice(self, hook: str) -> Choice:
-        """The choice for a hook; the default one when nothing was said."""
+        """Return the choice for a hook, `BY_DEFAULT` if none was made."""
         return self.hooks.get(hook, BY_DEFAULT)
 
 
 def is_off(environ: Mapping[str, str]) -> bool:
-    """Whether ``SYNCFREE`` switches everything off.
+    """Return whether ``SYNCFREE`` switches everything off.
 
     Raises:
-        SelectionError: the variable holds something else than on or off.
+        SelectionError: the value is neither on nor off.
     """
     word = _value(environ, SWITCH).lower()
     if word and word not in _ON | _OFF:
@@ -100,8 +99,8 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
     Names of plugins are checked later, when the plugins are known (`check_plugin_names`).
 
     Raises:
-        SelectionError: an unknown variable, key or hook, a value that cannot be read, or a missing file, unless syncfree
-            is switched off. All that is wrong is named in one message.
+        SelectionError: an unknown variable, key or hook, an invalid value, or a missing file, unless syncfree is switched
+            off. One message lists all problems.
     """
     variables = {hook.variable: name for name, hook in hooks.items()}
     problems = list(_unknown_variables(environ, (*GENERAL_VARIABLES, *variables)))
@@ -125,7 +124,7 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
 
 
 def _names(environ: Mapping[str, str], variable: str, in_file: NameList) -> NameList:
-    """The names in a variable; when there are none, those of the file's entry of the same meaning."""
+    """Return the names in a variable, or if it has none, those of the file's corresponding entry."""
     words = [word.strip() for word in _value(environ, variable).split(",") if word.strip()]
     return NameList(words, variable) if words or not in_file.words else in_file
 
@@ -151,7 +150,7 @@ def check_plugin_names(selection: Selection, installed: Iterable[str], implement
 
 
 def choice_problem(hook: str, name: str, available: Iterable[str], installed: Iterable[str]) -> str | None:
-    """Why a name cannot be chosen for a hook; None when it can."""
+    """Return why a name cannot be chosen for a hook; None when it can."""
     valid = {*available, UPSTREAM, DEFAULT}
     if name in valid:
         return None
@@ -168,7 +167,7 @@ def raise_all(problems: list[str]) -> None:
 
 
 def _unknown_variables(environ: Mapping[str, str], known: tuple[str, ...]) -> Iterator[str]:
-    """Variables that begin as ours do, or are one of ours in other letters."""
+    """Yield a message for each variable that has our prefix and is unknown, or is one of ours in other spelling."""
     for name in environ:
         folded = name.strip().upper().replace("-", "_")
         ours = name.startswith(f"{PREFIX}_") or folded in known
@@ -178,5 +177,5 @@ def _unknown_variables(environ: Mapping[str, str], known: tuple[str, ...]) -> It
 
 
 def _value(environ: Mapping[str, str], variable: str) -> str:
-    """What a variable holds; empty when it is not set."""
+    """Return a variable's value without surrounding blanks; empty when it is not set."""
     return environ.get(variable, "").strip()

@@ -1,7 +1,7 @@
-"""What a function really takes, and whether a replacement takes every call that is made of it.
+"""The real parameters of a function, and the check that a replacement takes every call of it.
 
-`inspect.signature` reports what a function says of itself: it follows ``__wrapped__`` and believes ``__signature__``, so
-everything made with ``functools.wraps(target)`` has the target's signature there. The code object says what is so.
+`inspect.signature` follows ``__wrapped__`` and trusts ``__signature__``, so it returns the target's signature for everything
+made with ``functools.wraps(target)``. The code object has the real parameters.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def parameters(function: FunctionType) -> Parameters:
 
 
 def signature(function: FunctionType) -> inspect.Signature:
-    """Return what a plain function takes, for messages."""
+    """Return the signature of a plain function, for messages."""
     return inspect.Signature(parameters(function), __validate_parameters__=False)
 
 
@@ -57,14 +57,14 @@ def declared(of: Parameters) -> str:
 
 
 def passed(of: Parameters) -> str:
-    """Return the source of a call that passes all parameters on: by position, keyword-only ones by name."""
+    """Return the source of a call that forwards all parameters: by position, keyword-only ones by name."""
     return ", ".join(
         f"{p.name}={p.name}" if p.kind is _P.KEYWORD_ONLY else f"{_MARKS.get(p.kind, '')}{p.name}" for p in of
     )
 
 
 def misfit(replacement: Callable[..., Any], target: Parameters) -> str | None:
-    """Say why a replacement does not take every call that a function with these parameters passes on; None when it does."""
+    """Return why a replacement does not take every call that a function with these parameters forwards; None when it does."""
     try:
         stand_in, names = _stand_in(replacement)
     except (TypeError, ValueError, RecursionError) as error:
@@ -78,10 +78,10 @@ def misfit(replacement: Callable[..., Any], target: Parameters) -> str | None:
 
 
 def _stand_in(function: Any) -> tuple[Callable[..., Any], Sequence[str]]:
-    """Return what takes the same arguments and does nothing, so that Python itself says what fits, and parameter names."""
+    """Return an empty function with the same parameters, so that Python itself checks a call, and the parameter names."""
     if type(function) is FunctionType:
         of = parameters(function)
-        # A decorator's wrapper passes everything on: what it wraps decides.
+        # A decorator's wrapper forwards all arguments: the wrapped function decides.
         if [p.kind for p in of] == [*_MARKS] and "__wrapped__" in vars(function):
             return _stand_in(function.__dict__["__wrapped__"])
         return _empty(of)
@@ -104,19 +104,19 @@ def _empty(of: Parameters) -> tuple[Callable[..., Any], Sequence[str]]:
     return made, [p.name for p in of]
 
 
-def _calls(target: Parameters, theirs: Sequence[str]) -> Iterator[tuple[range, dict[str, None]]]:
-    """Yield the calls to try; who takes these takes all.
+def _calls(target: Parameters, names: Sequence[str]) -> Iterator[tuple[range, dict[str, None]]]:
+    """Yield the calls to try; a function with parameters of these names that takes them takes every call.
 
-    Positional and keyword-only parameters are always passed. How many ``*args`` and which ``**kwargs`` come besides is up
-    to the caller. One more name at a time is enough: a call fails by a single name, unknown or filled twice, or because
-    something is missing, and more names only mend that.
+    Positional and keyword-only parameters are always passed; ``*args`` and ``**kwargs`` vary with the caller. One more name
+    at a time is enough: a call fails because of a single name, unknown or filled twice, or because an argument is missing,
+    which more names can only fix.
     """
     kinds = {p.kind for p in target}
     count = sum(p.kind in _POSITIONAL for p in target)
     by_name = {p.name: None for p in target if p.kind is _P.KEYWORD_ONLY}
     not_free = {p.name for p in target if p.kind in (_P.POSITIONAL_OR_KEYWORD, _P.KEYWORD_ONLY)}
-    free = [name for name in (*theirs, _ANY_NAME) if name not in not_free]
-    for more in range(len(theirs) + 2 if _P.VAR_POSITIONAL in kinds else 1):
+    free = [name for name in (*names, _ANY_NAME) if name not in not_free]
+    for more in range(len(names) + 2 if _P.VAR_POSITIONAL in kinds else 1):
         yield range(count + more), by_name
         if _P.VAR_KEYWORD in kinds:
             yield from ((range(count + more), {**by_name, name: None}) for name in free)

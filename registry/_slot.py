@@ -9,9 +9,8 @@ Order of dispatch of a bound call, all of it in one function with the target's o
 4. if the result is ``NotImplemented`` (declined before anything was touched), count the decline and call upstream with the
    same arguments.
 
-Any other exception propagates unchanged. Nothing is looked up by name, locked or caught on the way. A toggle replaces the
-current choice in one assignment, so a call in another thread runs and is counted wholly by the old one or wholly by the
-new one.
+Exceptions propagate unchanged. Nothing is looked up by name, locked or caught on the way. A toggle replaces the current
+choice in one assignment, so a call in another thread runs and is counted entirely by the old choice or by the new one.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _MARK = "_syncfree_slot"
 
 
 class Counter:
-    """Counts calls. ``tick`` is C code and atomic under the GIL; reading does not disturb it."""
+    """Counts calls. ``tick`` is C code and atomic under the GIL; reading ``value`` does not change it."""
 
     __slots__ = ("_count", "tick")
 
@@ -46,7 +45,7 @@ class Counter:
     @property
     def value(self) -> int:
         """How often ``tick`` was called."""
-        return int(repr(self._count)[6:-1])  # "count(3)"; itertools.count shows its state nowhere else
+        return int(repr(self._count)[6:-1])  # "count(3)"; itertools.count exposes its state nowhere else
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +78,14 @@ class Slot:
     """What a bound target calls.
 
     Attributes:
-        bound: the function to put in the target's place.
+        bound: the function that replaces the target.
         choice: the plugin in use, or ``upstream``.
         current: what ``bound`` reads per call; replaced in one assignment.
         upstream: the target's own function.
-        original: the raw attribute that upstream was found in.
+        original: the raw attribute that held upstream.
         source: the function inside upstream's decorators; upstream itself where it has none.
-        code: what ``bound`` runs, as long as nobody exchanges it.
-        retired: the binding was taken out, so that ``bound`` only stands for upstream, wherever it is still held.
+        code: the code object of ``bound`` as made, to detect that other code replaced it.
+        retired: the binding was removed, so that ``bound`` only calls upstream for code that still holds it.
     """
 
     __slots__ = (
@@ -121,9 +120,9 @@ class Slot:
         self.prepare(None)()
 
     def prepare(self, implementation: Implementation | None) -> Callable[[], None]:
-        """Compose for an implementation (None: upstream) and return what switches to it; the switch only assigns.
+        """Compose for an implementation (None: upstream) and return a function that switches to it by assignments only.
 
-        Composed once per implementation, whoever asks: two threads may.
+        The composition is cached per implementation; two threads may call this at once.
 
         Raises:
             BindingError: the adapter fails, or its replacement does not take every call of the target.
@@ -142,7 +141,7 @@ class Slot:
         return switch
 
     def retire(self) -> None:
-        """Switch to upstream until the process exits, and hand over to it what was set on ``bound``: attributes and defaults."""
+        """Switch to upstream until the process exits, and copy to it the attributes and defaults that were set on ``bound``."""
         self.prepare(None)()
         self.retired = True
         attributes, defaults, by_name = self._as_made
@@ -157,11 +156,11 @@ class Slot:
             self.source.__kwdefaults__ = self.bound.__kwdefaults__
 
     def prepared(self) -> list[Current]:
-        """What it keeps for each choice; one of them holds upstream."""
+        """Return the cached state for each choice, including upstream."""
         return [prepared.current for prepared in list(self._prepared.values())]
 
     def counts(self) -> dict[str, Counts]:
-        """Calls and declines by choice."""
+        """Return calls and declines by choice."""
         return {name: Counts(p.calls.value, p.declines.value) for name, p in list(self._prepared.items())}
 
     def _replacement(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -179,9 +178,9 @@ class Slot:
 
 
 def slot_of(raw: Any) -> Slot | None:
-    """The slot whose bound function this is, or holds as a method; None for anything else.
+    """Return the slot of a bound function, or of a static or class method of one; None for anything else.
 
-    Also None for a wrapper around a bound function, whose attributes `functools.wraps` copies.
+    Also None for a wrapper around a bound function, which has the same attributes through `functools.wraps`.
     """
     function = raw.__func__ if type(raw) in (staticmethod, classmethod) else raw
     slot = vars(function).get(_MARK) if type(function) is FunctionType else None
@@ -189,9 +188,9 @@ def slot_of(raw: Any) -> Slot | None:
 
 
 def behind(raw: Any) -> list[Any]:
-    """A raw attribute, and what is behind it as long as it is what a binding that was taken out had left there.
+    """Return a raw attribute, followed by the originals behind it while it is the bound function of a removed binding.
 
-    `take_out` cannot reach a bound function under somebody's patch; it comes back into its place when that patch goes.
+    `take_out` cannot reach a bound function under other code's patch; removing that patch puts it back at the target.
     """
     chain = [raw]
     while (slot := slot_of(chain[-1])) is not None and slot.retired:

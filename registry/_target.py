@@ -8,11 +8,11 @@ from functools import cache
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target, taken apart.
+    """A parsed target.
 
     Attributes:
         module: the module that holds it.
-        qualname: its name there: ``function`` or ``Class.function``.
+        qualname: its name in the module: ``function`` or ``Class.function``.
     """
 
     module: str
@@ -34,6 +34,6 @@ class Target:
 
 @cache
 def parse(target: str) -> Target:
-    """Take a target apart."""
+    """Parse a target."""
     module, _, qualname = target.partition(":")
     return Target(module, qualname)

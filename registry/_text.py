@@ -1,13 +1,13 @@
-"""Text of others, such as a path, a name or a message, for a terminal or a log."""
+"""Make foreign text, such as a path, a name or a message, safe for a terminal or a log."""
 
 from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    r"""Return the text on one line, with what a terminal would act on written as an escape: ``\x1b``, ``\n``, ``\u202e``.
+    r"""Return the text on one line, with every character that a terminal could act on escaped: ``\x1b``, ``\n``, ``\u202e``.
 
-    That is every character that `str.isprintable` refuses: control and format characters, line breaks, blanks other than
-    the space, unpaired surrogates. A backslash stays as it is.
+    Those are the characters that `str.isprintable` rejects: control and format characters, line breaks, blanks other than
+    the space, unpaired surrogates. Backslashes are not escaped.
     """
     if text.isprintable():
         return text

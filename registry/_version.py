@@ -1,3 +1,3 @@
-"""The version of this distribution, said once; pyproject.toml reads it from here."""
+"""The version of this distribution; pyproject.toml reads it from here."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""What an adapter is made of: `Adapter`, `Binding`, `Form`, `Attachment`. Nothing here imports a framework."""
+"""The records of an adapter: `Adapter`, `Binding`, `Form`, `Attachment`. Nothing here imports a framework."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A hook and the places in one framework where that work is done.
+    """A hook and its targets in one framework.
 
     Attributes:
         hook: the hook's name.
         targets: ``"package.module:Class.function"``; several are bound all or none.
         forms: the forms upstream's code took, by release, without overlap.
-        depends: further functions that the replacement relies on; their fingerprints must be the recorded ones too.
+        depends: further functions that the replacement relies on; their fingerprints must match the recorded ones, too.
         compiled: torch.compile may trace the target; its calls are then counted only outside of compiled regions.
-        note: a hazard that plan and doctor print.
+        note: a hazard to show in the plan and in doctor.
     """
 
     hook: str
@@ -60,13 +60,13 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A function that is put beside or around a framework's own when its module has been imported, outside of the hot path.
+    """A function that is added to a framework, or wraps one of its own, when its module has been imported; not a hot path.
 
     Attributes:
         target: ``"package.module:Class.function"``.
-        make: given the original (None when `adds`), returns what takes its place.
+        make: given the original (None when `adds`), returns its replacement.
         purpose: what is missing without it, for messages.
-        adds: the name must be free; otherwise there must be something.
+        adds: whether the name must be free; otherwise it must exist.
     """
 
     target: str
@@ -88,17 +88,17 @@ class Adapter:
         framework: the name used in reports and by ``syncfree.load``.
         package: the importable top-level package.
         distributions: names the package is distributed under; the installed one gives the version.
-        bindings: what is bound.
+        bindings: the framework's bindings.
         home: the package that holds ``releases.json`` (usually ``__name__``).
-        reviewed: the newest release in which every change of the recorded functions was read, so that the open forms are
-            known to fit its code. Only a release that changes something moves it. None: open forms fit the code of the
-            first release in their range alone.
+        reviewed: the newest release in which every change of the recorded functions was reviewed, so that the open forms are
+            known to fit its code. Only a release that changes something moves it. None: open forms fit only the code of the
+            first release in their range.
         logger: the logger whose handlers reach the framework's own log.
-        loads_plugins_since: the release from which the framework itself loads our plugin in every process; older ones are
-            entered through ``syncfree.pth``. None: always through ``syncfree.pth``.
+        loads_plugins_since: the first release that itself loads our plugin in every process; in older ones ``syncfree.pth``
+            does. None: always ``syncfree.pth``.
         server_plans: given the address of a running server, returns the plan of each of its workers as a dictionary, as
-            ``syncfree doctor --server`` shows it; raises a `SyncfreeError` that says why it cannot. None: it cannot be asked.
-        attachments: what is put beside or around functions of the framework that are no targets of hooks.
+            ``syncfree doctor --server`` shows it, or raises a `SyncfreeError` with the reason. None: not supported.
+        attachments: functions to add to the framework or to wrap around its functions that are not targets of hooks.
     """
 
     framework: str

@@ -1,7 +1,7 @@
 """``import syncfree.auto``: load the hooks of every framework that is installed.
 
-For environments without ``syncfree.pth`` (editable installs), and for scripts that want to say it. Import it first: what a
-script has imported by name before keeps upstream's function.
+For environments without ``syncfree.pth`` (editable installs), and for scripts that prefer an explicit import. Import it
+first: names that a script imported before keep upstream's functions.
 """
 
 from __future__ import annotations

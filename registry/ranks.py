@@ -1,4 +1,4 @@
-"""What an adapter may ask about the other ranks of its job: their plans, and this process's own rank. Imports no torch."""
+"""Functions for adapters about the ranks of a job: their plans, and this process's own rank. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .adapting import Attachment
 
 
 def compare_plans_after(target: str, framework: str) -> Attachment:
-    """Have the ranks of a job compare their plans after each call of this function, which makes the default process group.
+    """Return an attachment that compares the ranks' plans after each call of the function that makes the default group.
 
-    A difference in a lockstep hook raises `SelectionError` out of that call, on every rank.
+    A difference in a lockstep hook raises `SelectionError` from that call, on every rank.
     """
 
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,15 +33,15 @@ def compare_plans_after(target: str, framework: str) -> Attachment:
 
 
 def gather_plans(question: str) -> list[dict[str, Any]]:
-    """Publish this process's plan as an answer to a question; return what the ranks of its process group answered so far.
+    """Publish this process's plan as the answer to a question; return the answers of its process group's ranks so far.
 
-    For a function that a framework's own remote calls reach in its workers. It waits for nobody, because a rank in the
-    middle of a step may be waiting for this one: whoever asks repeats the question until every rank has answered.
+    For a function that a framework's own remote calls reach in its workers. It does not wait for other ranks, because one in
+    the middle of a step may be waiting for this one: the caller repeats the question until every rank has answered.
     """
-    mine = {**_api.plan().as_dict(), **process_identity(), "question": question}
+    own = {**_api.plan().as_dict(), **process_identity(), "question": question}
     if rank_count() == 1:
-        return [mine]
-    answers = publish("syncfree/answer", mine).read().values()
+        return [own]
+    answers = publish("syncfree/answer", own).read().values()
     return [answer for answer in answers if answer["question"] == question]
 
 

@@ -1,11 +1,11 @@
-"""Run by ``syncfree.pth`` at interpreter start: the way into frameworks that load no plugins in their worker processes.
+"""Run by ``syncfree.pth`` at interpreter start, for frameworks that load no plugins in their worker processes.
 
-It only puts a finder on ``sys.meta_path`` that notices the first import of such a framework and has its hooks loaded right
-before the framework's package executes. Kept free of imports, because every Python process of the environment pays for it.
-``SYNCFREE=off`` leaves it out.
+It only puts a finder on ``sys.meta_path`` that detects the first import of such a framework and loads its hooks right
+before the framework's package executes. Free of imports, because every Python process of the environment pays for them.
+With ``SYNCFREE=off`` it does nothing.
 
-PYTEST_DONT_REWRITE: pytest rewrites the modules of every distribution that brings it a plugin, and warns, in each of its
-runs, of one that Python imported before.
+PYTEST_DONT_REWRITE: pytest rewrites the modules of every distribution that has a pytest plugin, and would warn in each run
+that Python had imported this one before.
 """
 
 import sys
@@ -17,8 +17,8 @@ FRAMEWORKS = {"diffusers": "diffusers", "sglang.multimodal_gen": "sglang"}
 class FirstImport:
     """Finds the package of a framework through the finders behind this one, with a loader that loads our hooks first.
 
-    Nothing is loaded while it is asked: importlib holds the global import lock then, and a caller may only want to know
-    whether the package is there.
+    ``find_spec`` loads nothing: importlib holds the global import lock while it runs, and the caller may only want to know
+    whether the package exists.
     """
 
     def __init__(self):
@@ -51,7 +51,7 @@ class FirstImport:
             raise
         except BaseException as error:
             if type(error).__name__ == "SelectionError" and type(error).__module__ == "syncfree._errors":
-                raise  # an explicit choice cannot be met; the next import asks again
+                raise  # an explicit choice cannot be met; the next import tries again
             report(framework, error)
         self.frameworks.pop(name, None)
         if not self.frameworks:
@@ -67,7 +67,7 @@ class LoadFirst:
         self._name = name
 
     def __getattr__(self, name):
-        if name == "_loader":  # of a copy that is being made
+        if name == "_loader":  # not set yet, in a copy that is being made
             raise AttributeError(name)
         return getattr(self._loader, name)
 
@@ -81,22 +81,22 @@ class LoadFirst:
 
 
 def plainly(error):
-    """What was raised, without the help of syncfree."""
+    """Return the text of an exception, without using syncfree."""
     try:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
     except BaseException:  # noqa: BLE001 - a foreign __str__ may raise anything
-        return f"{type(error).__name__}, whose message cannot be printed"
+        return f"{type(error).__name__} with a message that cannot be printed"
 
 
 def report(framework, error):
-    """Say in one line on standard error that nothing of a framework is bound, and why."""
+    """Print one line on standard error: nothing of a framework is bound, and why."""
     try:
-        from syncfree._errors import describe_error as said
-    except BaseException:  # noqa: BLE001 - syncfree may be what is broken
-        said = plainly
+        from syncfree._errors import describe_error as describe
+    except BaseException:  # noqa: BLE001 - syncfree itself may be broken
+        describe = plainly
     try:
-        print(f"syncfree: nothing of {framework} is bound: {said(error)}", file=sys.stderr)
-    except Exception:  # noqa: BLE001 - without standard error there is nowhere to say it, and the framework must import
+        print(f"syncfree: nothing of {framework} is bound: {describe(error)}", file=sys.stderr)
+    except Exception:  # noqa: BLE001 - standard error may be missing, and the framework must import nevertheless
         return
 
 

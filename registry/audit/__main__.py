@@ -1,4 +1,4 @@
-"""``python -m syncfree.audit -- COMMAND...``: the command line for those who want the auditor alone."""
+"""``python -m syncfree.audit -- COMMAND...``: the command line of the auditor alone."""
 
 from __future__ import annotations
 

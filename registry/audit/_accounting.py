@@ -10,7 +10,7 @@ from ._notes import HERE, REFUSED, Note, text_of
 from ._watch import Member, Program
 
 _SHORTEST_IMPORT = 0.25
-"""Seconds. Importing torch takes several times as long on any machine; a Python process that ended sooner has not done it."""
+"""Seconds. Importing torch takes several times as long on any machine, so a Python process that ended sooner did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ def unaudited(
 
     Args:
         living: the processes that had not ended when the report was made.
-        images_with_log: programs in whose processes an audit has begun.
-        folder: what the audit puts on PYTHONPATH.
+        images_with_log: programs with a process in which an audit began.
+        folder: the folder that the audit puts on PYTHONPATH.
     """
     notes = list(notes)
     found = {}
@@ -44,33 +44,33 @@ def unaudited(
             found[note.pid] = Unaudited(note.pid, argv, note.text)
     for member in living:
         if member.program.is_python and member.program.pid not in found:
-            reason = "it was still running when the command had ended; what it does from then on is not in this report"
+            reason = "it was still running when the command had ended; its later syncs are not in this report"
             found[member.pid] = Unaudited(member.pid, member.program.argv, reason)
     return list(found.values())
 
 
 def _reason(program: Program, notes: list[Note], images_with_log: set[str], folder: str) -> str | None:
-    """Say why a program was not audited; None when it was, or need not have been."""
+    """Return why a program was not audited; None when it was, or need not have been."""
     if _is_known(program, notes):
         has_begun = program.image in images_with_log or any(
             note.kind == REFUSED and note.image == program.image for note in notes
         )
         if program.has_torch and not has_begun:
-            return "it loaded torch, but the audit had not begun in it"
+            return "it loaded torch, but the audit did not begin in it"
         return None
     if program.has_torch:
-        return f"it loaded torch, and nothing else is known of it: {_cause(program, folder)}"
+        return f"it loaded torch, and nothing else is known about it: {_cause(program, folder)}"
     if program.is_python and program.lived >= _SHORTEST_IMPORT:
-        return f"nothing is known of it: {_cause(program, folder)}"
+        return f"nothing is known about it: {_cause(program, folder)}"
     return None
 
 
 def _is_known(program: Program, notes: list[Note]) -> bool:
-    here = [note for note in notes if note.kind == HERE]
+    started = [note for note in notes if note.kind == HERE]
     if program.is_random:
-        return any(note.image == program.image for note in here)
+        return any(note.image == program.image for note in started)
     text = text_of(program.argv)
-    return any(note.text == text and (note.image == program.image or note.pid == program.pid) for note in here)
+    return any(note.text == text and (note.image == program.image or note.pid == program.pid) for note in started)
 
 
 def _cause(program: Program, folder: str) -> str:

@@ -1,4 +1,4 @@
-"""Thread states reach autograd threads through torch's own thread-local objects, which ``backward()`` carries along."""
+"""Pass thread states to autograd threads through torch's own thread-local objects, which ``backward()`` propagates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The three ways to see syncs, behind one interface."""
+"""The three back ends that detect syncs, behind one interface."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ BackendName = Literal["auto", "cuda", "dry-run", "simulated"]
 
 
 class Backend(Protocol):
-    """What sees syncs and passes them to the recorder."""
+    """Detects syncs and passes them to the recorder."""
 
     name: str
 
     def watching(self) -> AbstractContextManager[None]:
-        """Whatever this thread needs while it has an audit open."""
+        """Return a context manager that this thread holds while it has an audit open."""
         ...
 
 
 def select(name: str) -> Backend:
     """Return a back end that is ready in this process.
 
-    ``auto`` installs nothing: it takes the simulated or the dry-run device where that is installed already, a real GPU
+    ``auto`` installs nothing: it uses the simulated or the dry-run device if one is installed already, a real GPU
     otherwise. ``simulated`` installs that device; ``dry-run`` needs a process that was started with it.
 
     Raises:
         ValueError: no such back end.
-        AuditError: it cannot run here; the message says why and what to do.
+        AuditError: it cannot run here; the message gives the reason and the next step.
     """
     if name not in get_args(BackendName):
         raise ValueError(f"no audit back end {name!r}{nearest(name, get_args(BackendName))}")

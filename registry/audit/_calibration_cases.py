@@ -11,12 +11,12 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An operation that has a row of the rule table.
+    """An operation for a row of the rule table.
 
     Attributes:
         rule: the row's name.
-        code: what is run, for people.
-        prepare: makes the operands, outside of the audit.
+        code: the operation as text, for reports.
+        prepare: makes the operands, outside the audit.
         run: the operation.
         syncs: hard syncs by the rule table.
         soft: soft syncs by the rule table.
@@ -59,7 +59,7 @@ def _pinned() -> torch.Tensor:
 
 
 def _truth(x: torch.Tensor) -> bool:
-    return True if x else False  # noqa: SIM210  (the truth value is what is tested)
+    return True if x else False  # noqa: SIM210  (this tests the truth value itself)
 
 
 CASES: tuple[Case, ...] = (

@@ -38,7 +38,7 @@ def audit_command(
 ) -> None:
     """Run COMMAND and print where it makes the host wait for the GPU, with or without one.
 
-    All Python processes that it starts are audited. Those that could not be are named. The exit status is COMMAND's.
+    All Python processes that it starts are audited; those that could not be are listed. The exit status is COMMAND's.
     """
     if backend not in get_args(BackendName):
         raise typer.BadParameter(f"{backend!r}{nearest(backend, get_args(BackendName))}", param_hint="--backend")
@@ -64,13 +64,13 @@ def audit_command(
         raise typer.Exit(_OVER_BUDGET)
     if budget is not None and recording.unaudited:
         _print(
-            f"syncfree audit: {len(recording.unaudited)} process(es) not audited, so nothing is proven of budget {budget}"
+            f"syncfree audit: {len(recording.unaudited)} process(es) not audited, so budget {budget} is not proven"
         )
         raise typer.Exit(_NOT_ALL_AUDITED)
 
 
 def _check_writable(option: str, file: Path) -> None:
-    """End with status 2 when a file cannot be written later. Leaves what is there unchanged."""
+    """Exit with status 2 if a file could not be written later; does not change the file."""
     try:
         if file.is_file() or file.is_dir():
             with file.open("ab"):
@@ -78,7 +78,7 @@ def _check_writable(option: str, file: Path) -> None:
         elif not file.exists():
             with tempfile.TemporaryFile(dir=file.parent):
                 pass
-        elif not os.access(file, os.W_OK):  # a pipe: opening it would wait for its reader
+        elif not os.access(file, os.W_OK):  # a pipe: opening it would block until it has a reader
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         _refuse(option, file, error)
@@ -98,5 +98,5 @@ def _refuse(option: str, file: Path, error: OSError) -> None:
 
 def _print(text: str) -> None:
     if sys.stderr is not None:
-        with contextlib.suppress(OSError):  # a reader that has gone away is no reason not to write the files
+        with contextlib.suppress(OSError):  # a closed standard error is no reason not to write the files
             print(text, file=sys.stderr, flush=True)

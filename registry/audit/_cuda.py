@@ -1,11 +1,10 @@
 """The back end for a real GPU.
 
-torch calls the trace callbacks at the very points where ``set_sync_debug_mode`` would warn, and also for
-device and event waits; on the waiting thread, before the wait, each time. What they do not see are
-``non_blocking`` copies of pageable memory. A dispatch mode sees those, and tells which operator is running
-when a callback comes.
+torch calls the trace callbacks exactly where ``set_sync_debug_mode`` would warn, and also for device and event
+waits; on the waiting thread, before each wait. They miss ``non_blocking`` copies of pageable memory. A dispatch
+mode records those, and knows which operator is running when a callback is called.
 
-Once an audit has been opened the trace stays switched on in the process: torch has no way to switch it off.
+The first audit switches the trace on until the process exits: torch has no way to switch it off.
 """
 
 from __future__ import annotations
@@ -91,7 +90,7 @@ _installed: CudaBackend | None = None
 
 
 def backend() -> CudaBackend:
-    """The back end of this process, installed on first use.
+    """Return the back end of this process, installed on first use.
 
     Raises:
         AuditError: no GPU that torch can use.

@@ -1,4 +1,4 @@
-"""What goes wrong in an audit, and whose fault it is."""
+"""The errors of an audit: it cannot run, or the audited code failed it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class AuditError(SyncfreeError, RuntimeError):
-    """The audit cannot be done as asked: what was asked, what is there, and what to do."""
+    """The audit cannot run as requested; the message names the request, the available options and the next step."""
 
 
 class SyncBudgetExceeded(AssertionError):
@@ -27,4 +27,4 @@ class SyncBudgetExceeded(AssertionError):
 
 
 class PinnedMemoryRace(AssertionError):
-    """Poison mode: host or device memory was used before the ``non_blocking`` copy that needs it was ordered."""
+    """Poison mode: host or device memory was used without waiting for the ``non_blocking`` copy of it."""

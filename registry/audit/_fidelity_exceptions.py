@@ -1,4 +1,4 @@
-"""Operators of PyTorch's test database that are known not to equal the CPU's on the simulated device, and why."""
+"""Operators of PyTorch's test database with known differences between the CPU and the simulated device, and why."""
 
 from __future__ import annotations
 
@@ -21,4 +21,4 @@ EXCEPTIONS: dict[str, str] = {
 ON_GPU_BUILDS: dict[str, str] = {
     "nn.functional.rms_norm": "backward is one fused formula on CUDA, which torch's decomposition computes in another order",
 }
-"""What differs in addition where torch was built for CUDA: there some operators are not put together from others."""
+"""Further differences in a torch that was built for CUDA, where some operators are not composed of others."""

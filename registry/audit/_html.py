@@ -30,7 +30,7 @@ td.n,th.n{text-align:right}code,svg text{font-family:ui-monospace,monospace;font
 
 
 def page(recording: Recording) -> str:
-    """The whole page."""
+    """Return the whole page."""
     title = f"{recording.hard} host syncs: {shlex.join(recording.command)}"
     key = "".join(f'<span><i style="background:{colour}"></i>{kind}</span>' for kind, colour in _COLOURS.items())
     timelines = "".join(_timeline(process) for process in recording.processes)
@@ -143,7 +143,7 @@ def _phases(recording: Recording) -> str:
         for phase in recording.phases()
     )
     if not rows:
-        return "<p>The program marks none; call <code>syncfree.audit.step()</code> at the beginning of each step.</p>"
+        return "<p>No phases are marked; call <code>syncfree.audit.step()</code> at the beginning of each step.</p>"
     head = '<tr><th>phase<th class="n">steps<th class="n">hard<th class="n">hard per step<th class="n">soft</tr>'
     return f"<table>{head}{rows}</table>"
 

@@ -1,6 +1,6 @@
 """Run a command as if the auditing process were not there: same descriptors, same terminal, same signals.
 
-The auditing process waits in one thread, for signals and for the time of its next look at the command's processes.
+The auditing process waits in one thread, for signals and for the next poll of the command's processes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a process that holds signals had before: its mask, and what SIGCHLD did."""
+    """The signal state before `holding_signals`: the mask, and the handler of SIGCHLD."""
 
     mask: set[int]
     of_children: signal.Handlers
@@ -36,21 +36,21 @@ class Held:
 
 @contextmanager
 def holding_signals() -> Iterator[Held]:
-    """Let no signal end this process before it has removed what it made; `run` passes them on. What is ignored stays ignored."""
+    """Block signals until this process has removed its files; `run` forwards them. Ignored signals stay ignored."""
     ignored = {number for number in _PASSED_ON if signal.getsignal(number) == signal.SIG_IGN}
-    of_children = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would take the command's status away
+    of_children = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if it were ignored, the command's status would be lost
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {*_PASSED_ON, signal.SIGCHLD} - ignored)
     try:
         yield Held({int(number) for number in mask}, signal.SIG_IGN if of_children == signal.SIG_IGN else signal.SIG_DFL)
     finally:
         while signal.sigtimedwait(_PASSED_ON, 0) is not None:
-            pass  # they were for the command, which has ended
+            pass  # meant for the command, which has ended
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGCHLD, of_children)
 
 
 def run(command: list[str], environment: dict[str, str], held: Held) -> tuple[int, Watch]:
-    """Run a command until it has ended, and for up to two seconds its Python processes that have not.
+    """Run a command until it ends, then wait up to two seconds for its remaining Python processes.
 
     Returns its status (negative for a signal) and the watch that saw its processes.
 
@@ -72,14 +72,14 @@ def _started(command: list[str], environment: dict[str, str], held: Held) -> sub
     parent = os.getpid()
 
     def in_child() -> None:
-        _libc.prctl(_SET_DEATH_SIGNAL, signal.SIGTERM)  # SIGKILL for the auditing process is not to leave the command behind
+        _libc.prctl(_SET_DEATH_SIGNAL, signal.SIGTERM)  # so that a SIGKILL of the auditing process also ends the command
         if os.getppid() != parent:
             os._exit(1)
         signal.signal(signal.SIGCHLD, held.of_children)
         signal.pthread_sigmask(signal.SIG_SETMASK, held.mask)
 
     try:
-        # Descriptors that the caller's shell opened for the command are passed on; this process has none that are inherited.
+        # The command inherits descriptors that the caller's shell opened; this process has opened none that are inheritable.
         return subprocess.Popen(command, env=environment, close_fds=False, preexec_fn=in_child)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
@@ -87,7 +87,7 @@ def _started(command: list[str], environment: dict[str, str], held: Held) -> sub
 
 
 def _follow(process: subprocess.Popen[bytes], watch: Watch) -> int:
-    """Wait for the command and pass signals on to it; return the last one that asked it to end, 0 when none did."""
+    """Wait for the command and forward signals to it; return the last one that asked it to end, 0 when none did."""
     asked_to_end = 0
     while True:
         pause = watch.look()
@@ -98,24 +98,24 @@ def _follow(process: subprocess.Popen[bytes], watch: Watch) -> int:
             continue
         if received.si_signo in _ENDING:
             asked_to_end = received.si_signo
-        # What the terminal sends reaches the command by itself, and so does what the program sends to its process group.
+        # Signals from the terminal, or from the program to its process group, reach the command without us.
         if received.si_code <= 0 and not watch.is_member(received.si_pid):
             process.send_signal(received.si_signo)
 
 
 def _pass_on_to_group(watch: Watch, number: int) -> None:
-    """Ask the processes that the command left behind to end as well, except those that left its process group."""
+    """Send the signal also to the processes that the command left running, except those outside its process group."""
     watch.look()
     for member in watch.living():
         try:
             if os.getpgid(member.pid) == os.getpgrp():
                 os.kill(member.pid, number)
         except ProcessLookupError:
-            continue  # it has just ended
+            continue  # it has ended meanwhile
 
 
 def _let_end(watch: Watch) -> None:
-    """Give helpers that end with the command, such as those of multiprocessing, the time to do so."""
+    """Give helper processes that end with the command, such as those of multiprocessing, time to do so."""
     end = time.monotonic() + _PATIENCE
     while True:
         pause = watch.look()
@@ -127,7 +127,7 @@ def _let_end(watch: Watch) -> None:
 @contextmanager
 def _as_subreaper() -> Iterator[None]:
     if not sys.platform.startswith("linux") or not os.path.exists("/proc/self/stat"):
-        raise AuditError("syncfree audit follows the processes of its command through Linux's /proc, which is not here")
+        raise AuditError("syncfree audit follows the processes of its command through Linux's /proc, which does not exist here")
     if _libc.prctl(_SET_SUBREAPER, 1) != 0:
         raise AuditError(f"cannot become the subreaper of the command's processes: {os.strerror(ctypes.get_errno())}")
     try:

@@ -1,9 +1,8 @@
-"""A log that a process under audit writes and the auditing process reads: lines in files that are mapped into memory.
+"""A log that a process under audit writes and the auditing process reads: lines in memory-mapped files.
 
-Writing a line is one copy into memory that exists already. So it needs no file descriptor that the program could close or
-give to a file of its own, takes no lock that a forked child or a signal handler could find held, and a full disk, a limit
-on file sizes or a removed folder stops it only where the log must grow. What could not be kept is flagged in the memory
-that is there.
+Writing a line is one copy into mapped memory. So it needs no file descriptor that the program could close or reuse for a
+file of its own, takes no lock that a forked child or a signal handler could find held, and a full disk, a limit on file
+sizes or a removed folder matters only when the log must grow. A lost line is flagged in the memory that is mapped already.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from os import O_CLOEXEC, O_CREAT, O_EXCL, O_RDWR, close, path, posix_fallocate,
 from os import open as open_descriptor
 from pathlib import Path
 
-# Small, so that it is there in microseconds: a signal handler that waits, and needs room too, may interrupt the making of it.
+# Small, so that mapping it takes microseconds: a signal handler that needs a new segment, too, may interrupt it.
 _SIZE = 1 << 19
 _MAP_FIXED = 0x10
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -30,8 +29,7 @@ _libc.mmap.restype = ctypes.c_void_p
 class Log:
     """Lines of one process, in files ``NAME.0.log``, ``NAME.1.log`` and so on of a folder.
 
-    Byte 0 of a file is the error number of the last line that could not be kept, 0 when all were. Lines follow; what is
-    behind the last one is zero.
+    Byte 0 of a file is the error number of the last lost line, 0 if no line was lost. Lines follow; the rest is zero.
     """
 
     def __init__(self, folder: str, name: str) -> None:
@@ -45,19 +43,19 @@ class Log:
         self._memory = self._segment(_SIZE)
 
     def write(self, line: bytes) -> None:
-        """Append a line, which holds no zero byte. Never raises, never waits: a line that cannot be kept is flagged."""
+        """Append a line without zero bytes. Never raises, never waits: a line that cannot be written is flagged."""
         memory = self._memory
         try:
-            memory.write(line)  # one call that holds the interpreter: neither a thread nor a signal handler comes between
+            memory.write(line)  # one call that holds the GIL: no thread or signal handler can interleave
         except ValueError:
             self._write_elsewhere(line)
 
     def flag(self, number: int) -> None:
-        """Leave word that a line could not be kept, and the error number that says why."""
+        """Flag that a line was lost, with the error number of the reason."""
         self._memory[0] = number
 
     def _write_elsewhere(self, line: bytes) -> None:
-        """Go on in a new file. When several threads do so at once each gets its own, and the last one is used from then on."""
+        """Continue in a new file. Several threads that do so at once each get their own, and the last one stays in use."""
         try:
             memory = self._segment(max(_SIZE, len(line) + 1))
             memory.write(line)
@@ -70,7 +68,7 @@ class Log:
 
     def _segment(self, size: int) -> mmap.mmap:
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-        if limit != resource.RLIM_INFINITY:  # to go beyond it is a signal that may end the process
+        if limit != resource.RLIM_INFINITY:  # exceeding it raises a signal that may end the process
             size = min(size, limit)
         if size < 2:
             raise OSError(errno.EFBIG, strerror(errno.EFBIG))
@@ -80,12 +78,12 @@ class Log:
 
 
 def _map_new_file(file: str, size: int) -> mmap.mmap:
-    """Map a new file whose space on the disk is reserved: without, a full disk would be a signal that ends the process."""
+    """Map a new file with its disk space reserved: otherwise a full disk would raise a signal that ends the process."""
     memory = mmap.mmap(-1, size)
     descriptor = open_descriptor(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     try:
         posix_fallocate(descriptor, 0, size)
-        # Put in the place of memory that Python mapped: for a file, Python would keep a descriptor until the process ends.
+        # Mapped over memory that Python mapped: for a file, Python would keep a descriptor open until the process exits.
         place = ctypes.addressof(ctypes.c_char.from_buffer(memory))
         if _libc.mmap(place, size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED | _MAP_FIXED, descriptor, 0) != place:
             number = ctypes.get_errno()
@@ -101,7 +99,7 @@ def _map_new_file(file: str, size: int) -> mmap.mmap:
 
 
 def read(folder: Path) -> Iterator[tuple[str, list[bytes], int]]:
-    """Yield name, lines and flag of every log of a folder; a line that its process was killed in is left out."""
+    """Yield name, lines and flag of every log of a folder; a last line cut off by the process's end is left out."""
     segments: dict[str, list[tuple[int, Path]]] = {}
     for file in folder.glob("*.log"):
         name, number, _ = file.name.rsplit(".", 2)
@@ -113,5 +111,5 @@ def read(folder: Path) -> Iterator[tuple[str, list[bytes], int]]:
 
 
 def _content(file: Path) -> bytes:
-    file.chmod(0o600)  # the program's umask may have taken every permission away
-    return file.read_bytes() or b"\0"  # empty when its process was killed while it made the file
+    file.chmod(0o600)  # the program's umask may have removed every permission
+    return file.read_bytes() or b"\0"  # empty when the process was killed while it created the file

@@ -1,7 +1,7 @@
-"""Notes that audited processes leave for the auditing one: symbolic links, whose target is the text.
+"""Notes that audited processes leave for the auditing one: symbolic links with the text as their target.
 
-A link is made by one system call, without a descriptor that another thread could close, and needs no space that a limit or a
-full disk could refuse. ``_inject/sitecustomize.py`` leaves the first note of each process, by code of its own.
+A link is made by one system call, without a descriptor that another thread could close, and without space that a limit or a
+full disk could refuse. ``_inject/sitecustomize.py`` leaves the first note of each process, with its own code.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ REFUSED = "refused"
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What one process left: the kind of note, the program that it executes, and the text."""
+    """The note of one process: its kind, the program that the process executes, and the text."""
 
     kind: str
     image: str
@@ -27,7 +27,7 @@ class Note:
 
 
 def leave(directory: str, kind: str, image: str, text: str) -> None:
-    """Leave a note; a directory that is gone has no reader any more."""
+    """Leave a note; ignored if the directory was removed, because then no process reads it."""
     target = text.encode("utf-8", "backslashreplace").replace(b"\0", b"\n")[:1000] or b" "
     with contextlib.suppress(OSError):
         os.symlink(target, os.fsencode(os.path.join(directory, f"{kind}.{image}.{os.getpid()}")))

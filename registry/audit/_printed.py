@@ -1,4 +1,4 @@
-"""What ``syncfree audit`` prints."""
+"""The printed report of ``syncfree audit``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ._recording import Recording
 
 
 def text(recording: Recording) -> str:
-    """The printed report."""
+    """Return the printed report."""
     lines = [f"syncfree audit: {_headline(recording)}"]
     for process in recording.processes:
         hard = sum(sync.hard and sync.allowed is None for sync in process.syncs)
         about = f"{hard} hard, {process.backend}, torch {process.torch}, {shlex.join(process.argv)}"
         lines.append(f"  process {process.pid}: {about}")
-    lines += [f"  NOT AUDITED, process {one.pid}: {one.reason}: {shlex.join(one.argv)}" for one in recording.unaudited]
+    lines += [f"  NOT AUDITED, process {entry.pid}: {entry.reason}: {shlex.join(entry.argv)}" for entry in recording.unaudited]
     for site in recording.sites():
         lines += str(site).split("\n")
     for phase in recording.phases():

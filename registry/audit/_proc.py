@@ -1,4 +1,4 @@
-"""What Linux tells of a process in ``/proc``."""
+"""Information about a process from Linux's ``/proc``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Stat:
     """One process at one moment.
 
     Attributes:
-        image: identifies the program that it executes: addresses that every exec draws anew and a forked child keeps. Empty
-            for a process that is ending, and for one that this user may not look into.
+        image: identifies the program that it executes: addresses that every exec randomizes and a forked child keeps. Empty
+            for a process that is ending, and for one that this user may not inspect.
     """
 
     pid: int
@@ -30,14 +30,14 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What the files say that a process has mapped into its memory."""
+    """Whether a process has files of Python and of torch mapped into its memory."""
 
     of_python: bool
     of_torch: bool
 
 
 def stat(pid: int) -> Stat | None:
-    """Return None when there is no such process."""
+    """Return the state of a process; None when it does not exist."""
     content = _read(pid, "stat")
     if content is None:
         return None
@@ -47,25 +47,25 @@ def stat(pid: int) -> Stat | None:
 
 
 def has_random_addresses(pid: int) -> bool:
-    """False when two programs that a process executes may be given the same addresses."""
+    """Return False when two programs that a process executes may get the same addresses."""
     personality = _read(pid, "personality")
     with open("/proc/sys/kernel/randomize_va_space", "rb") as file:
         return personality is not None and not int(personality, 16) & _ADDR_NO_RANDOMIZE and file.read().strip() != b"0"
 
 
 def arguments(pid: int) -> list[str]:
-    """The command line of a process, empty when it has ended."""
+    """Return the command line of a process, empty when it has ended."""
     return os.fsdecode(_read(pid, "cmdline") or b"").removesuffix("\0").split("\0")
 
 
 def environment(pid: int) -> dict[str, str]:
-    """The environment that a process was started with, empty when it cannot be read."""
+    """Return the environment that a process was started with, empty when it cannot be read."""
     entries = os.fsdecode(_read(pid, "environ") or b"").split("\0")
     return dict(entry.split("=", 1) for entry in entries if "=" in entry)
 
 
 def files(pid: int) -> Files | None:
-    """Return None when the process has ended, or this user may not look into it."""
+    """Return which files a process has mapped; None when it has ended, or this user may not inspect it."""
     maps = _read(pid, "maps")
     if not maps:
         return None

@@ -1,7 +1,7 @@
 """The audit of one process under ``syncfree audit``: every sync of every thread goes to a log of that process.
 
-Lines of JSON, written as they come: a process that is killed, or that ends by ``os._exit`` as ``multiprocessing`` children
-do, leaves what it had. Each log begins with a line about the process; a stack is written once and then referred to.
+Lines of JSON, written at once, so that they survive a process that is killed or ends by ``os._exit``, as children of
+``multiprocessing`` do. Each log begins with a line about the process; a stack is written once and then referred to.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ DIRECTORY = "SYNC_AUDIT_DIRECTORY"
 BACKEND = "SYNC_AUDIT_BACKEND"
 _MARKER = "syncfree_audit_begin"
 _kept: list[object] = []
-# Kept from the start on, as the imported functions are: programs put others in the place of json.dumps and time.time.
+# Bound at import, like the imported functions: programs monkey-patch json.dumps and time.time.
 _encode = json.JSONEncoder(default=str).encode
 
 
 def begin(directory: str, backend: str, image: str) -> None:
     """Audit this process until it ends; called right after torch was imported.
 
-    An audit that cannot be done ends the process with its sentence. A process that cannot keep a record goes on without an
-    audit, and is named in the report.
+    An audit that cannot run ends the process with the reason. A process that cannot make a log goes on without an audit, and
+    is listed in the report.
     """
     try:
         recorder = Recorder(directory, image)
@@ -43,7 +43,7 @@ def begin(directory: str, backend: str, image: str) -> None:
         return
     try:
         _begin(backend, recorder)
-    except Exception as error:  # noqa: BLE001 - with a device that is installed by half nothing more can be computed
+    except Exception as error:  # noqa: BLE001 - nothing can be computed on a half-installed device
         sentence = str(error) if isinstance(error, AuditError) else f"{type(error).__name__}: {error}"
         _notes.leave(directory, _notes.REFUSED, image, sentence)
         sys.exit(f"syncfree audit: {sentence}")
@@ -67,47 +67,47 @@ def _begin(name: str, recorder: Recorder) -> None:
         backend = _backend.select(name)
     recorder.begin(backend.name, torch.__version__)
     _record.open_everywhere(recorder)
-    # Until the process exits: it names the operators of this thread; other threads' waits are recorded without names.
+    # Never exited: it names the operators of this thread; other threads' waits are recorded without names.
     watching = backend.watching()
     watching.__enter__()
-    _kept.append(watching)  # a generator that nobody holds is closed, and leaves what it had entered
+    _kept.append(watching)  # a generator without references is closed, which would exit the context
 
 
 @contextmanager
 def _autograd_let_go() -> Iterator[None]:
-    """Wait at the end until autograd's threads have let go of what ``backward()`` inside of this gave them.
+    """Wait at the end until autograd's threads have released the objects that ``backward()`` in this block gave them.
 
-    They do it after ``backward()`` has returned and need the interpreter for it. In a program that ends in that moment they
-    would find none, and end it with SIGABRT.
+    They release them after ``backward()`` has returned, and need the interpreter for it. If the program exits at that
+    moment, they end it with SIGABRT.
     """
     import torch
 
-    gone = threading.Event()
-    marker = _Marker(gone)
-    torch._C._stash_obj_in_tls(_MARKER, marker)  # torch keeps what is stashed as long as the work of a backward()
+    released = threading.Event()
+    marker = _Marker(released)
+    torch._C._stash_obj_in_tls(_MARKER, marker)  # torch keeps it as long as the work of a backward()
     del marker
     try:
         yield
     finally:
-        # Newer torch has a way to remove it, and wants that: what is in there when a thread ends needs the interpreter too.
+        # Newer torch can remove it, and needs that: releasing it at a thread's end would need the interpreter, too.
         remove = getattr(torch._C, "_remove_obj_from_tls", lambda key: torch._C._stash_obj_in_tls(key, None))
         remove(_MARKER)
-        gone.wait(10)
+        released.wait(10)
 
 
 class _Marker:
-    def __init__(self, gone: threading.Event) -> None:
-        self._gone = gone
+    def __init__(self, released: threading.Event) -> None:
+        self._released = released
 
     def __del__(self) -> None:
-        self._gone.set()
+        self._released.set()
 
 
 class Recorder:
-    """A sink that writes; a forked child writes to a log of its own.
+    """A sink that writes to a log; a forked child writes to its own.
 
     Raises:
-        OSError: there can be no log.
+        OSError: the log cannot be made.
     """
 
     def __init__(self, directory: str, image: str) -> None:
@@ -129,7 +129,7 @@ class Recorder:
             return
         stack = self._stacks.get(sync.stack)
         if stack is None:
-            # Written before it is looked up: a thread that comes in between writes it a second time, under another number.
+            # Written before it is stored for look-up: a concurrent thread writes it a second time, under another number.
             stack = next(self._numbers)
             self._write(stack=[stack, [[frame.file, frame.line, frame.function] for frame in sync.stack]])
             self._stacks[sync.stack] = stack
@@ -143,7 +143,7 @@ class Recorder:
             self._write(phase=phase, seconds=perf_counter())
 
     def _is_ours(self) -> bool:
-        """True when there is a log of this very process: a forked child has its parent's and makes one."""
+        """Return whether the log is this process's; a forked child, which has its parent's, makes its own first."""
         if self._pid == getpid():
             return True
         try:

@@ -1,4 +1,4 @@
-"""The process in which audited tests run: installs the simulated or the dry-run device, then does what the parent asks."""
+"""The process in which audited tests run: installs the simulated or the dry-run device, then serves the parent's requests."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def main(commands: int, answers: int) -> None:
         child.refuse(str(error))
         return
     config = Config.fromdictargs(start["options"], start["args"])
-    # pytest's own plugins leave caches and result files to the process that has no workerinput.
+    # In a process with workerinput, pytest's own plugins write no caches and result files.
     config.workerinput = {"audit_process": True, "workerid": "audit"}  # type: ignore[attr-defined]
     config.pluginmanager.register(child, "syncfree_audit_child")
     config.hook.pytest_cmdline_main(config=config)
 
 
 class _Child:
-    """A plugin that replaces pytest's test loop by one that takes orders."""
+    """A plugin that replaces pytest's test loop by one that serves requests."""
 
     def __init__(self, commands: IO[str], answers: IO[str]) -> None:
         self.commands = commands
@@ -71,7 +71,7 @@ class _Child:
             request = json.loads(line)
             item = items.get(request["run"])
             if item is None:
-                problem = "\n".join(self._problems) or "there is no test of this name"
+                problem = "\n".join(self._problems) or "no test has this name"
                 self._send(failed=f"the audit process could not collect {request['run']}:\n{problem}")
                 continue
             if expected is not None and expected is not item:

@@ -1,4 +1,4 @@
-"""The hooks of the pytest plugin: which tests are audited, where they run, and what is printed of them."""
+"""The hooks of the pytest plugin: they select and run the audited tests, and print their report."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--sync-backend",
         choices=get_args(BackendName),
         default="auto",
-        help="what sees the syncs: auto is cuda where torch has a GPU, else simulated",
+        help="what detects the syncs: auto is cuda where torch has a GPU, else simulated",
     )
 
 
 @pytest.fixture
 def sync_audit(request: pytest.FixtureRequest) -> Report:
-    """The `syncfree.audit.Report` of this test; it records while the test function runs, not in other fixtures."""
+    """Return the `syncfree.audit.Report` of this test; it records while the test function runs, not in other fixtures."""
     return _report_of(request.node)
 
 
@@ -49,7 +49,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for report in process.run(item):
         item.ihook.pytest_runtest_logreport(report=report)
-    # What an unaudited test of this process set up for a module ends with the last test of that module, wherever that ran.
+    # The fixtures that unaudited tests set up here for a module end with its last test, in whichever process that ran.
     item.session._setupstate.teardown_exact(nextitem)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
@@ -113,7 +113,7 @@ def _uses_real_gpu(config: pytest.Config) -> bool:
 
 
 def _report_of(item: pytest.Item) -> Report:
-    """The item's report, made on first use."""
+    """Return the item's report, made on first use."""
     report = item.stash.get(_REPORT, None)
     if report is None:
         from . import _backend
@@ -146,7 +146,7 @@ def _watching(item: pytest.Item, report: Report) -> Iterator[None]:
     from . import _backend, simulated
 
     with _backend.select("auto").watching():
-        # On a real GPU the hardware shows its races by itself.
+        # Poison mode needs the simulated device.
         if _marker(item)[1] and report.backend == "simulated":
             with simulated.poison():
                 yield

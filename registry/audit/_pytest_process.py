@@ -1,6 +1,6 @@
 """The parent's side of the process in which audited tests run.
 
-The child is given the same options as this run, collects the audited tests once, and runs them one at a time on request.
+The child gets the same options as this run, collects the audited tests once, and runs them one at a time on request.
 Messages are lines of JSON on two pipes.
 """
 
@@ -22,18 +22,18 @@ import pytest
 
 _CHILD = "audit_process"
 _NOT_IN_CHILD = ("terminalreporter", "xdist", "xdist.looponfail", "pytest_cov")
-# What the configuration deserves is said by this process. In the child some options have no plugin, and this package is
-# imported before pytest could rewrite it.
+# Warnings about the configuration come from this process only. In the child some options have no plugin, and this package
+# is imported before pytest could rewrite it.
 _SAID_HERE = ("ignore::pytest.PytestConfigWarning", "ignore::pytest.PytestAssertRewriteWarning")
 
 
 def is_audit_process(config: pytest.Config) -> bool:
-    """True in the child."""
+    """Return whether this is the child."""
     return bool(getattr(config, "workerinput", {}).get(_CHILD))
 
 
 def torch_has_gpu() -> bool:
-    """True when torch can use a GPU. Imports torch only where it was built for CUDA and there is a driver."""
+    """Return whether torch can use a GPU. Imports torch only if it was built for CUDA and a driver is installed."""
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:
         return False
@@ -60,7 +60,7 @@ class AuditProcess:
         self._from_child: IO[str]
 
     def run(self, item: pytest.Item) -> Iterator[pytest.TestReport]:
-        """Run one test and yield its reports: setup, call and teardown, or one that says why it could not run."""
+        """Run one test and yield its reports: setup, call and teardown, or one with the reason why it could not run."""
         if self._process is None:
             self._start()
         try:
@@ -86,7 +86,7 @@ class AuditProcess:
             self._end()
 
     def _next(self, item: pytest.Item) -> str | None:
-        """The audited test that this process will be asked for next; unknown under xdist, which gives out tests."""
+        """Return the next audited test of this process; None under xdist, which distributes tests."""
         if hasattr(self._config, "workerinput"):
             return None
         after = self._nodeids.index(item.nodeid) + 1
@@ -105,17 +105,17 @@ class AuditProcess:
         self._to_child = os.fdopen(to_child, "w")
         self._from_child = os.fdopen(from_child)
         root = self._config.rootpath
-        # Whole files: pytest gives up when one test that it is asked for by name cannot be collected.
+        # Whole files: pytest aborts when one of the tests given by name cannot be collected.
         files = dict.fromkeys(str(root / nodeid.partition("::")[0]) for nodeid in self._nodeids)
         start = {"options": _options(self._config), "args": list(files)}
         self._to_child.write(json.dumps(start) + "\n")
         self._to_child.flush()
 
     def _end(self) -> str:
-        """Wait for the child and say how it ended."""
+        """Wait for the child and return how it ended."""
         assert self._process is not None
         for pipe in (self._to_child, self._from_child):
-            with contextlib.suppress(BrokenPipeError):  # what could not be written was for a process that is gone
+            with contextlib.suppress(BrokenPipeError):  # the unwritten rest was for a process that has ended
                 pipe.close()
         status = self._process.wait()
         self._process = None
@@ -130,7 +130,7 @@ _START = (
 
 
 def _options(config: pytest.Config) -> dict[str, Any]:
-    """This run's options, as far as they are plain data, for a process that reports nothing by itself."""
+    """Return this run's options, as far as they are plain data, without the plugins that print reports."""
     options = {name: value for name, value in vars(config.option).items() if _is_plain(value)}
     options["plugins"] = [*options.get("plugins", []), *(f"no:{name}" for name in _NOT_IN_CHILD)]
     options["inifilename"] = str(config.inipath) if config.inipath else None
@@ -141,7 +141,7 @@ def _options(config: pytest.Config) -> dict[str, Any]:
     options["usepdb"] = False
     options.pop("file_or_dir", None)
     if options.get("basetemp"):
-        ours = Path(options["basetemp"])  # this process may not have made it yet, and empties it when it does
+        ours = Path(options["basetemp"])  # shared, it would be emptied when this process creates its own
         options["basetemp"] = str(ours.with_name(f"{ours.name}-audited"))
     return options
 

@@ -1,4 +1,4 @@
-"""What the pytest plugin does under a release of pytest that it does not support; it uses nothing that those releases lack."""
+"""The pytest plugin for releases of pytest that it does not support: it only fails the tests that need it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _REASON = f"@pytest.mark.sync_budget and the fixture sync_audit need pytest 8.2 
 
 
 def pytest_report_header() -> str:
-    """Say that the plugin does nothing."""
+    """Return a header line that the plugin does nothing."""
     return f"syncfree: {_REASON}"
 
 
 def pytest_runtest_setup(item: Any) -> None:
-    """Fail a test whose budget nobody would check."""
+    """Fail a test with a budget, which would not be checked."""
     if item.get_closest_marker("sync_budget") is not None:
         pytest.fail(_REASON, pytrace=False)

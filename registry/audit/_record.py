@@ -1,7 +1,7 @@
-"""Syncs as they happen: the record, and the audits that each thread has open.
+"""The recording of syncs, and the audits that each thread has open.
 
-An audit sees the thread that opened it, and the autograd threads that work for that thread. A process-wide audit (the
-command line's) sees every thread.
+An audit covers the thread that opened it, and the autograd threads that work for that thread. A process-wide audit (the
+command line's) covers every thread.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One line of Python on the way to a sync."""
+    """One line of Python in the stack of a sync."""
 
     file: str
     line: int
@@ -53,8 +53,8 @@ class Sync:
 
     Attributes:
         op: the operator or API function, ``aten::_local_scalar_dense`` or ``torch.cuda.synchronize``.
-        hard: the host waits until the queue has drained. False: only the driver's staging of pageable memory waits.
-        shape: of the tensor that was read or copied, where there is one.
+        hard: the host waits until the queue has drained. False: it waits only for the driver's staging of pageable memory.
+        shape: of the tensor that was read or copied, if any.
         stack: innermost first, without frames of torch and of the auditor.
         seconds: ``time.perf_counter()`` before the wait.
         step: number of `syncfree.audit.step` calls before it in this thread, -1 before the first.
@@ -83,7 +83,7 @@ _UNKNOWN = Frame("<unknown>", 0, "")
 
 
 class Sink(Protocol):
-    """What a sync is delivered to."""
+    """A receiver of syncs."""
 
     def add(self, sync: Sync) -> None: ...
 
@@ -107,17 +107,17 @@ class _Local(threading.local):
 
 
 _local = _Local()
-# One entry for each open audit. No counter with a lock: a forked child or a signal handler could find the lock held.
+# One entry per open audit, instead of a counter with a lock, which a forked child or a signal handler could find held.
 _open_audits: list[None] = []
 _everywhere: list[Sink] = []
 _ignored_directories: tuple[str, ...] = (_HERE, "<frozen")
-# A back end sets these two: an autograd thread has the state of the thread that waits for it.
+# Set by a back end, so that an autograd thread has the state of the thread that waits for it.
 _publish: Callable[[ThreadState], None] | None = None
 _inherited: Callable[[], ThreadState | None] | None = None
 
 
 def connect(publish: Callable[[ThreadState], None], inherited: Callable[[], ThreadState | None], ignore: str) -> None:
-    """Tell how thread states reach autograd threads, and which directory's frames are not user code."""
+    """Set the functions that pass thread states to autograd threads, and a directory that is not user code."""
     global _publish, _inherited, _ignored_directories
     _publish, _inherited = publish, inherited
     if ignore not in _ignored_directories:
@@ -125,12 +125,12 @@ def connect(publish: Callable[[ThreadState], None], inherited: Callable[[], Thre
 
 
 def is_active() -> bool:
-    """True while any thread has an audit open; the cheap test before anything else is looked at."""
+    """Return whether any thread has an audit open; cheap, so back ends check it first."""
     return bool(_open_audits)
 
 
 def thread_state() -> ThreadState:
-    """The calling thread's own state, made on first use."""
+    """Return the calling thread's own state, made on first use."""
     state = _local.state
     if state is None:
         state = _local.state = ThreadState(threading.get_ident(), _thread_name())
@@ -151,8 +151,7 @@ def opened(sink: Sink) -> Iterator[None]:
         yield
     finally:
         _open_audits.pop()
-        # By identity: two reports may be equal, and audits may be closed in another order than they were
-        # opened.
+        # By identity: reports may be equal, and audits may be closed in any order.
         state.sinks[:] = [other for other in state.sinks if other is not sink]
 
 
@@ -164,13 +163,13 @@ def open_everywhere(sink: Sink) -> None:
 
 @contextmanager
 def allow(reason: str) -> Iterator[None]:
-    """Syncs of this thread inside are intended: they are listed with ``reason`` and do not count against a budget.
+    """Allow the syncs of this thread in the block: they are listed with ``reason`` and do not count against a budget.
 
     Raises:
         ValueError: the reason is empty.
     """
     if not isinstance(reason, str) or not reason.strip():
-        raise ValueError(f"allow() needs the reason why these syncs are intended, as text; got {reason!r}")
+        raise ValueError(f"allow() needs the reason why these syncs are intended, as a string; got {reason!r}")
     state = thread_state()
     state.allowed.append(reason)
     try:
@@ -216,19 +215,19 @@ def record(kind: Kind, op: str, *, hard: bool = True, shape: tuple[int, ...] | N
 
 
 def user_location() -> Frame:
-    """The innermost line of user code of the calling thread."""
+    """Return the innermost line of user code of the calling thread."""
     frames = _user_frames(sys._getframe(1), depth=1)
     return frames[0] if frames else _UNKNOWN
 
 
 def _thread_name() -> str:
-    """The calling thread's name; asking for the current thread would show the program a thread that Python did not make."""
+    """Return the calling thread's name; `threading.current_thread` would register a thread that Python did not start."""
     identifier = threading.get_ident()
     return next((thread.name for thread in threading.enumerate() if thread.ident == identifier), f"thread {identifier}")
 
 
 def _stack(state: ThreadState | None) -> tuple[Frame, ...]:
-    """User frames of the calling thread; for an autograd thread, of the thread that called ``backward()``."""
+    """Return the user frames of the calling thread; for an autograd thread, of the thread that called ``backward()``."""
     own = _user_frames(sys._getframe(2))
     if own or state is None or state.owner == threading.get_ident():
         return own

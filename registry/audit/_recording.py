@@ -1,4 +1,4 @@
-"""What ``syncfree audit`` found in all processes of a command: read from their files, and as plain data."""
+"""The syncs of all processes of a command under ``syncfree audit``: read from their logs, and as plain data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Process:
     Attributes:
         phases: (name, seconds) of each `syncfree.audit.step`.
         image: identifies the program that it executes, see `_proc.Stat`.
-        error: the error number that says why some syncs could not be kept, 0 when all were.
+        error: the error number of the reason why some syncs were lost, 0 if none were.
     """
 
     pid: int
@@ -38,7 +38,7 @@ class Process:
     error: int = 0
 
     def at(self, seconds: float) -> float:
-        """Wall-clock time of a moment of this process, comparable between processes."""
+        """Return a moment of this process as wall-clock time, comparable between processes."""
         return seconds + self.offset
 
 
@@ -58,7 +58,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Everything that one command did."""
+    """The result of one command under audit."""
 
     command: list[str]
     exit_status: int
@@ -66,7 +66,7 @@ class Recording:
     unaudited: list[Unaudited] = field(default_factory=list)
 
     def syncs(self, *, allowed: bool = False) -> Iterator[Sync]:
-        """Syncs of all processes outside `allow` regions; those inside when ``allowed``."""
+        """Return the syncs of all processes outside `allow` regions; those inside when ``allowed``."""
         return (sync for process in self.processes for sync in process.syncs if (sync.allowed is not None) == allowed)
 
     @property
@@ -75,18 +75,18 @@ class Recording:
         return sum(sync.hard for sync in self.syncs())
 
     def sites(self) -> list[Site]:
-        """Call sites by number of syncs, over all processes."""
+        """Return call sites by number of syncs, over all processes."""
         return sites(self.syncs())
 
     def phases(self) -> list[Phase]:
-        """Syncs per phase name, in order of first use; syncs before the first step are in none."""
+        """Return syncs per phase name, in order of first use; syncs before the first step are in none."""
         steps = Counter(name for process in self.processes for name, _ in process.phases)
         hard = Counter(sync.phase for sync in self.syncs() if sync.hard and sync.step >= 0)
         soft = Counter(sync.phase for sync in self.syncs() if not sync.hard and sync.step >= 0)
         return [Phase(name, number, hard[name], soft[name]) for name, number in steps.items()]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for ``--json``."""
+        """Return plain data for ``--json``."""
         return {
             "command": self.command,
             "exit_status": self.exit_status,
@@ -153,7 +153,7 @@ def _process(image: str, lines: list[bytes], error: int) -> Process | None:
             stacks[number] = tuple(Frame(*frame) for frame in frames)
         elif process is not None and "sync" in line:
             kind, op, hard, shape, stack, *rest = line["sync"]
-            frames = stacks.get(stack, ())  # a stack that could not be kept
+            frames = stacks.get(stack, ())  # the line with this stack may have been lost
             process.syncs.append(Sync(Kind(kind), op, hard, None if shape is None else tuple(shape), frames, *rest))
         elif process is not None:
             process.phases.append((line["phase"], line["seconds"]))

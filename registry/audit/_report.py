@@ -1,4 +1,4 @@
-"""What an audit found."""
+"""The report of an audit."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Report:
 
     def __init__(self, budget: int | None, backend: str) -> None:
         if budget is not None and budget < 0:
-            raise ValueError(f"a budget is a number of syncs from 0, or None for no limit; got {budget}")
+            raise ValueError(f"a budget is a number of syncs, 0 or more, or None for no limit; got {budget}")
         self.budget = budget
         self.backend = backend
         self.everything: list[Sync] = []
@@ -58,11 +58,11 @@ class Report:
         self._starts: list[int] = []
 
     def add(self, sync: Sync) -> None:
-        """Take one sync; called by the recorder."""
+        """Add one sync; called by the recorder."""
         self.everything.append(sync)
 
     def begin_step(self, phase: str) -> None:
-        """Take the beginning of a step; called by the recorder."""
+        """Add the beginning of a step; called by the recorder."""
         self.phases.append(phase)
         self._starts.append(len(self.everything))
 
@@ -96,11 +96,11 @@ class Report:
         return iter(self.everything)
 
     def sites(self, *, allowed: bool = False) -> list[Site]:
-        """Lines by number of syncs, hard ones first, most frequent first; of `allow` regions when ``allowed``."""
+        """Return call sites, hard syncs first, most frequent first; those in `allow` regions when ``allowed``."""
         return sites(sync for sync in self.everything if (sync.allowed is not None) == allowed)
 
     def per_step(self) -> list[int]:
-        """Hard syncs outside `allow` regions between each `step` call and the next one."""
+        """Return the number of hard syncs outside `allow` regions between each `step` call and the next one."""
         ends = [*self._starts[1:], len(self.everything)]
         return [
             sum(sync.hard and sync.allowed is None for sync in self.everything[start:end])
@@ -114,11 +114,11 @@ class Report:
 
     @property
     def is_over_budget(self) -> bool:
-        """True when there are more hard syncs than the budget."""
+        """Whether there are more hard syncs than the budget."""
         return self.budget is not None and self.count > self.budget
 
     def over_budget_text(self) -> str:
-        """The message of `SyncBudgetExceeded`."""
+        """Return the message of `SyncBudgetExceeded`."""
         return f"the host waited {_times(self.count)} for the device, budget {self.budget} ({self.backend} back end)\n{self}"
 
     def __str__(self) -> str:

@@ -17,9 +17,9 @@ class Rule:
     """One row.
 
     Attributes:
-        name: short and stable; calibration cases carry it.
-        operation: Python that does it; ``x`` is a CUDA tensor. Markdown.
-        waits: ``yes``, ``no``, or ``driver`` when only the driver's staging of pageable memory waits.
+        name: short and stable; calibration cases refer to it.
+        operation: the Python code, in Markdown; ``x`` is a CUDA tensor.
+        waits: ``yes``, ``no``, or ``driver`` when the host waits only for the driver's staging of pageable memory.
         kinds, ops: the events that this row explains; an empty ``ops`` means every operator of those kinds.
         source: a pattern that the line of user code must also match, where the event alone is ambiguous.
     """
@@ -207,7 +207,7 @@ RULES: tuple[Rule, ...] = (
         "explicit-wait",
         "`event.synchronize()`, `stream.synchronize()`, `torch.cuda.synchronize()`",
         "yes",
-        "asked for; `set_sync_debug_mode` does not see event and device waits",
+        "explicit; `set_sync_debug_mode` does not see event and device waits",
         "move it off the hot path: wait where the value is used, or let streams wait for each other",
         (Kind.WAIT,),
     ),
@@ -263,10 +263,10 @@ RULES: tuple[Rule, ...] = (
 
 
 def find(kind: Kind, op: str, *, hard: bool, source: str) -> Rule:
-    """The first row that explains an event; every kind has one that matches whatever the operator is.
+    """Return the first row that explains an event; every kind has one that matches any operator.
 
     Args:
-        source: the line of user code, which tells ``torch.tensor([...])`` from ``.to("cuda")``; may be empty.
+        source: the line of user code, to distinguish ``torch.tensor([...])`` from ``.to("cuda")``; may be empty.
     """
     if kind is Kind.STAGED:
         return _BY_NAME["download-pageable-non-blocking" if hard else "upload-pageable-non-blocking"]
@@ -278,7 +278,7 @@ def find(kind: Kind, op: str, *, hard: bool, source: str) -> Rule:
 
 
 def replacement(kind: Kind, op: str, *, hard: bool, source: str = "") -> str:
-    """How to get the same value without this wait."""
+    """Return how to get the same value without this wait."""
     return find(kind, op, hard=hard, source=source).replacement
 
 

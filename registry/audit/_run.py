@@ -1,4 +1,4 @@
-"""Run a command under audit and read what its processes left."""
+"""Run a command under audit and read the logs and notes of its processes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(command: list[str], backend: str = "auto") -> Recording:
     begun = {process.image for process in processes}
     missed = _accounting.unaudited(watch.programs, watch.living(), notes, begun, _INJECT)
     missed += [
-        Unaudited(process.pid, process.argv, f"it could not keep all of its syncs: {os.strerror(process.error)}")
+        Unaudited(process.pid, process.argv, f"some of its syncs could not be logged: {os.strerror(process.error)}")
         for process in processes
         if process.error
     ]
@@ -46,11 +46,11 @@ def _environment(directory: Path, backend: str) -> dict[str, str]:
 
 @contextmanager
 def _directory() -> Iterator[Path]:
-    """A folder for logs and notes, removed at the end."""
+    """Make a folder for logs and notes, removed at the end."""
     try:
         directory = tempfile.mkdtemp(prefix="sync-audit-")
     except OSError as error:
-        raise AuditError(f"no folder for the records of the audit: {error}; set TMPDIR to one") from error
+        raise AuditError(f"no folder for the logs of the audit: {error}; set TMPDIR to one") from error
     try:
         _try_out(directory)
         yield Path(directory)
@@ -68,7 +68,7 @@ def _try_out(directory: str) -> None:
         os.symlink("trial", link)
     except OSError as error:
         raise AuditError(
-            f"{directory} cannot hold the records of the audit: {error.strerror}; set TMPDIR to a folder that can"
+            f"{directory} cannot hold the logs of the audit: {error.strerror}; set TMPDIR to a folder that can"
         ) from error
     for path in Path(directory).iterdir():
         path.unlink()

@@ -1,8 +1,8 @@
-"""Every process that a command starts, as the auditing process sees them from outside.
+"""Watch every process that a command starts, from the auditing process.
 
-The auditing process is the subreaper of the command: a process whose parent has ended becomes its child, whatever it does to
-its session and its environment, so that each process of the command descends from it by processes that it has seen. It looks
-up to twenty times a second. What it misses has lived too short to import torch.
+The auditing process is the subreaper of the command: when a process's parent ends, the process becomes its child, whatever
+its session and environment are, so that it can trace every process of the command back to itself. It polls up to twenty
+times a second; a process that it misses lived too short to import torch.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from . import _proc
 
 _PERIOD = 0.05
 _LONGEST_PERIOD = 0.1
-_SHARE = 0.05  # of one processor, for looking
+_SHARE = 0.05  # of one processor, for polling
 _FILES_PERIOD = 0.2
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(slots=True)
 class Program:
-    """What one exec began: a process, and those that it forked.
+    """The program of one exec, in the process that made it and those that it forked.
 
     Attributes:
         image: its addresses, see `_proc.Stat`; empty where they cannot be read.
         is_random: no other program has these addresses.
-        pid: of the first process seen with it.
-        lived: the longest that one of its processes can have lived, in seconds.
+        pid: the first process seen with it.
+        lived: an upper bound for the lifetime of its processes, in seconds.
     """
 
     image: str
@@ -55,15 +55,15 @@ class Member:
 
 
 class Watch:
-    """The processes of one command, which is started after this was made.
+    """The processes of one command; make this before the command is started.
 
     Attributes:
-        command: the process that the caller waits for. All others that become children of this process are waited for here.
+        command: the process that the caller waits for; this class waits for all other children of the auditing process.
     """
 
     def __init__(self) -> None:
         self.command = 0
-        self._me = os.getpid()
+        self._own_pid = os.getpid()
         self._programs: dict[str, Program] = {}
         self._members: dict[int, Member] = {}
         self._foreign = _listed()
@@ -71,20 +71,20 @@ class Watch:
 
     @property
     def programs(self) -> list[Program]:
-        """All programs that were seen so far, in order of their first sight, without this one, which a forked child leaves."""
-        own = _proc.stat(self._me)
+        """All programs seen so far, oldest first, without the auditing one, which a child has between fork and exec."""
+        own = _proc.stat(self._own_pid)
         return [program for program in self._programs.values() if own is None or program.image != own.image]
 
     def living(self) -> list[Member]:
-        """The processes that had not ended at the last look."""
+        """Return the processes that had not ended at the last poll."""
         return [member for member in self._members.values() if not member.has_ended]
 
     def is_member(self, pid: int) -> bool:
-        """True for a process of the command."""
+        """Return whether this is a process of the command."""
         return pid in self._members
 
     def look(self) -> float:
-        """Look once; return the seconds to wait before the next look."""
+        """Poll once; return the seconds to wait before the next poll."""
         self._before, self._now = self._now, time.monotonic()
         self._find_new()
         for member in list(self._members.values()):
@@ -94,20 +94,20 @@ class Watch:
     def _find_new(self) -> None:
         listed = _listed()
         self._foreign = {pid: inode for pid, inode in self._foreign.items() if listed.get(pid) == inode}
-        pids = listed.keys() - self._foreign.keys() - self._members.keys() - {self._me}
+        pids = listed.keys() - self._foreign.keys() - self._members.keys() - {self._own_pid}
         found = [stat for pid in pids if (stat := _proc.stat(pid)) is not None]
         while decided := [stat for stat in found if self._is_decided(stat)]:
             for stat in decided:
-                if stat.parent == self._me or stat.parent in self._members:
+                if stat.parent == self._own_pid or stat.parent in self._members:
                     self._adopt(stat)
                 else:
                     self._foreign[stat.pid] = listed[stat.pid]
             found = [stat for stat in found if stat not in decided]
-        # What is left has a parent that was not listed yet; the next look finds both.
+        # The rest have a parent that was not listed yet; the next poll finds both.
 
     def _is_decided(self, stat: _proc.Stat) -> bool:
-        known = stat.parent == self._me or stat.parent in self._members or stat.parent in self._foreign
-        return known or stat.parent == 0  # 0 is outside of this container
+        known = stat.parent == self._own_pid or stat.parent in self._members or stat.parent in self._foreign
+        return known or stat.parent == 0  # 0 is outside this container
 
     def _adopt(self, stat: _proc.Stat) -> None:
         age = time.clock_gettime(time.CLOCK_BOOTTIME) - stat.started / _TICKS
@@ -121,7 +121,7 @@ class Watch:
         program = self._programs.get(identity)
         if program is None:
             program = Program(stat.image, is_random, stat.pid, argv, _proc.environment(stat.pid))
-            # What this user may not look into goes by its name.
+            # A process that this user may not inspect is recognized by its name.
             program.is_python = not stat.image and os.path.basename(argv[0]).startswith(("python", "pypy"))
             self._programs[identity] = program
         return program
@@ -129,14 +129,14 @@ class Watch:
     def _look_at(self, member: Member) -> None:
         stat = _proc.stat(member.pid)
         if stat is not None and stat.started != member.started:
-            stat = None  # another process has got its number
+            stat = None  # the pid was reused
         if not member.has_ended:
             member.program.lived = max(member.program.lived, self._now - member.since)
         if stat is None:
             del self._members[member.pid]
         elif stat.is_zombie:
             member.has_ended = True
-            if stat.parent == self._me and member.pid != self.command:
+            if stat.parent == self._own_pid and member.pid != self.command:
                 os.waitpid(member.pid, os.WNOHANG)
         else:
             if stat.image and stat.image != member.program.image:
@@ -156,6 +156,6 @@ class Watch:
 
 
 def _listed() -> dict[int, int]:
-    """The number of each process, with the inode that tells it from a later one of the same number."""
+    """Return all pids, each with the inode that distinguishes the process from a later one of the same pid."""
     with os.scandir("/proc") as entries:
         return {int(entry.name): entry.inode() for entry in entries if entry.name.isdigit()}

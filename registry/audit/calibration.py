@@ -1,7 +1,7 @@
-"""The same operations on both back ends: ``python -m syncfree.audit.calibration``.
+"""Run the same operations on both back ends: ``python -m syncfree.audit.calibration``.
 
-Runs every case on the back end of this machine, and prints where it differs from the rule table and from the kept result of
-the other back end. ``--keep`` writes the result into the package, where the rule table's page finds it.
+Runs every case on the back end of this machine, and prints the differences from the rule table and from the kept result of
+the other back end. ``--keep`` writes the result into the package, from where the rule table's page reads it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DATA = Path(__file__).with_name("data")
 
 
 def kept(backend: str) -> dict[str, Any] | None:
-    """The kept result of ``cuda`` or ``simulated``; None where there is none."""
+    """Return the kept result of ``cuda`` or ``simulated``; None if no result was kept."""
     path = DATA / f"calibration-{backend}.json"
     if not path.exists():
         return None
@@ -58,7 +58,7 @@ def measure() -> dict[str, Any]:
 
 
 def differences(result: dict[str, Any], other: dict[str, Any] | None) -> list[str]:
-    """Where a result differs from the rule table and from the other back end's; one sentence each."""
+    """Return the differences of a result from the rule table and from the other back end's; one sentence each."""
     found: list[str] = []
     for case in CASES:
         count = result["counts"].get(case.code)
@@ -72,7 +72,7 @@ def differences(result: dict[str, Any], other: dict[str, Any] | None) -> list[st
 
 
 def confirmed(rule: str) -> str:
-    """What the kept GPU result says of one row of the rule table."""
+    """Return whether the kept GPU result confirms a row of the rule table, for its page."""
     result = kept("cuda")
     cases = [case for case in CASES if case.rule == rule]
     if result is None or not cases:
@@ -83,7 +83,7 @@ def confirmed(rule: str) -> str:
 
 
 def main() -> int:
-    """Measure, print the differences; status 1 when there are any."""
+    """Measure and print the differences; status 1 when there are any."""
     parser = argparse.ArgumentParser(prog="python -m syncfree.audit.calibration", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="write the result into the package")
     options = parser.parse_args()
@@ -94,7 +94,7 @@ def main() -> int:
     other = kept(other_name)
     print(f"{result['backend']} back end, {result['device']}, torch {result['torch']}: {len(CASES)} operations")
     if other is None:
-        print(f"there is no kept result of the {other_name} back end: run this there with --keep")
+        print(f"no result of the {other_name} back end was kept: run this there with --keep")
     found = differences(result, other)
     print("\n".join(found) or "no difference")
     if options.keep:

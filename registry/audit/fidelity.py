@@ -1,6 +1,6 @@
-"""How much of PyTorch computes the same on the simulated device as on the CPU: ``python -m syncfree.audit.fidelity``.
+"""Measure how many operators of PyTorch give the CPU's results on the simulated device: ``python -m syncfree.audit.fidelity``.
 
-For every operator of PyTorch's own test database (OpInfo) its float32 samples run on both devices, forward and, where the
+The float32 samples of every operator of PyTorch's own test database (OpInfo) run on both devices, forward and, where the
 operator has one, backward. An operator counts as equal when all its results and gradients are.
 """
 
@@ -21,7 +21,7 @@ from ._fidelity_exceptions import EXCEPTIONS, ON_GPU_BUILDS, UNDEFINED
 _SAMPLES = 4
 _SEED = 0
 _CPU_RUNS = 64
-"""Some LAPACK routines (lstsq with gelsy) give one of several results for the same input; the device's must be one of them."""
+"""Some LAPACK routines (lstsq with gelsy) return one of several results for one input; the device's must be one of them."""
 
 
 _Results: TypeAlias = tuple[list[torch.Tensor], list[torch.Tensor]]  # of forward, and the gradients
@@ -29,7 +29,7 @@ _Results: TypeAlias = tuple[list[torch.Tensor], list[torch.Tensor]]  # of forwar
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Result of one operator; ``backward`` is None where it has none, problems are empty where all was equal."""
+    """The problems of one operator; empty strings where all was equal, ``backward`` is None where it has none."""
 
     name: str
     forward: str
@@ -41,12 +41,12 @@ def sweep(names: Iterable[str] = (), samples: int = _SAMPLES) -> list[Outcome]:
     from torch.testing._internal.common_methods_invocations import op_db
 
     wanted = set(names)
-    # An operator that has no CPU kernel has nothing to be compared with.
+    # An operator without a CPU kernel has nothing to compare with.
     return [_compare(op, samples) for op in op_db if op.dtypes and (not wanted or _name(op) in wanted)]
 
 
 def expected() -> dict[str, str]:
-    """The operators that are known to differ with this build of torch, with the reasons."""
+    """Return the operators with known differences in this build of torch, with the reasons."""
     return EXCEPTIONS | (ON_GPU_BUILDS if torch.version.cuda else {})
 
 
@@ -77,11 +77,11 @@ def _sample_inputs(op: Any, dtype: torch.dtype, requires_grad: bool) -> Iterable
 
 
 def _compare_sample(op: Any, sample: Any, differentiable: bool) -> tuple[str, str]:
-    """Problems of forward and backward on one sample; empty strings where everything is equal."""
+    """Return the problems of forward and backward on one sample; empty strings where everything is equal."""
     try:
         expected = _run(op, sample, differentiable)
     except (RuntimeError, NotImplementedError, ValueError, TypeError, AttributeError):
-        return "", ""  # the CPU itself refuses this sample: nothing to compare
+        return "", ""  # the CPU kernel rejects this sample: nothing to compare
     try:
         found = _run(op, sample.transform(_upload), differentiable)
     except Exception as error:  # noqa: BLE001 - every failure of the simulated device is a result to report
@@ -89,12 +89,12 @@ def _compare_sample(op: Any, sample: Any, differentiable: bool) -> tuple[str, st
     problems = _differences(expected, found)
     if any(problems):
         again = (_differences(_run(op, sample, differentiable), found) for _ in range(_CPU_RUNS))
-        problems = next((others for others in again if not any(others)), problems)
+        problems = next((of_run for of_run in again if not any(of_run)), problems)
     return problems
 
 
 def _run(op: Any, sample: Any, differentiable: bool) -> _Results:
-    """Results and gradients on the CPU."""
+    """Return results and gradients, moved to the CPU."""
     torch.manual_seed(_SEED)
     result = op(sample.input, *sample.args, **sample.kwargs)
     results = _tensors(sample.output_process_fn_grad(result) if differentiable else result)
@@ -140,7 +140,7 @@ def _first_line(error: Exception) -> str:
 
 
 def main() -> int:
-    """Print the shares and every exception; status 1 when an exception is not one of the known ones."""
+    """Print the shares and every difference; status 1 when a difference is not a known one."""
     parser = argparse.ArgumentParser(prog="python -m syncfree.audit.fidelity", description=__doc__)
     parser.add_argument("operators", nargs="*", help="names of OpInfo entries; all without")
     parser.add_argument("--samples", type=int, default=_SAMPLES, help="samples per operator")

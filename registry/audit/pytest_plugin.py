@@ -1,11 +1,11 @@
 """The pytest plugin: ``@pytest.mark.sync_budget(n)``, the ``sync_audit`` fixture and ``--sync-report``.
 
-Where torch has a GPU, audited tests run where they are, on the CUDA back end. Elsewhere they run on the simulated device
-in one process of their own, which is started before the first of them; all other tests stay in this process and see
-nothing of it. Loading this plugin imports no torch.
+Where torch has a GPU, audited tests run in this process, on the CUDA back end. Elsewhere they run on the simulated device
+in a separate process, which is started before the first of them; all other tests stay in this process, unaffected. Loading
+this plugin imports no torch.
 
-pytest loads it in every environment that it is installed in. Under a release of pytest that it does not support it does
-nothing but say so, and fail the tests that are marked, because nobody would count their syncs.
+pytest loads it in every environment that it is installed in. Under a release of pytest that it does not support it only
+reports that, and fails the marked tests, because their syncs would not be counted.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command. An error that the user can mend ends it with one sentence and status 2, an interrupt with 130."""
+    """Run the command. An error that the user can fix ends it with one sentence and status 2, an interrupt with 130."""
     try:
         from ._app import run
 

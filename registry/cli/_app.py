@@ -1,4 +1,4 @@
-"""The command line: its subcommands, and how errors end it."""
+"""The command line: its subcommands and its exit statuses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Commands(TyperGroup):
 
 @contextmanager
 def _quoted() -> Iterator[None]:
-    """Errors about the arguments quote them printably, and an interrupt is status 130."""
+    """Make errors about the arguments printable, and exit with status 130 on an interrupt."""
     try:
         yield
     except typer.Exit:
@@ -40,7 +40,7 @@ def _quoted() -> Iterator[None]:
     except KeyboardInterrupt as interrupt:
         raise typer.Exit(130) from interrupt
     except _USAGE_ERROR as error:
-        error.message = "\n".join(map(printable, error.message.split("\n")))  # the help has several lines
+        error.message = "\n".join(map(printable, error.message.split("\n")))  # a message may have several lines
         raise
 
 
@@ -69,7 +69,7 @@ def _options(version: bool = typer.Option(False, "--version", help="Print the ve
 
 
 def run() -> None:
-    """Run the command; an error that the user can mend ends it with status 2 and one sentence, any other is raised."""
+    """Run the command; an error that the user can fix ends it with status 2 and one sentence, any other is raised."""
     tolerate_every_character()
     try:
         app()

@@ -1,4 +1,4 @@
-"""What the commands print. The one door to the terminal: text of others comes out as it is, never as markup or control codes."""
+"""All output of the commands. Foreign text is printed literally, never interpreted as markup or control codes."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Styled(NamedTuple):
 
 
 Cell = str | Styled | list[str]
-"""Of a table: one text, or several lines."""
+"""A cell of a table: one text, or several lines."""
 
 _NARROWEST = 60
-"""Columns of text; in fewer rich leaves out cells of a table."""
+"""Columns of text; with fewer, rich leaves out cells of a table."""
 
 
 def print_line(text: str, style: str = "") -> None:
@@ -62,7 +62,7 @@ def print_error(text: str) -> None:
 
 
 def tolerate_every_character() -> None:
-    """Let a character that the encoding of standard output lacks come out as an escape, as Python does for errors."""
+    """Print characters that the encoding of standard output lacks as escapes, as Python does on standard error."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
@@ -74,7 +74,7 @@ def _text(cell: Cell) -> Text:
 
 
 class _Page(io.StringIO):
-    """Collects what rich writes as for standard output."""
+    """Collects rich's output, formatted as for standard output."""
 
     encoding = "utf-8"
 
@@ -86,15 +86,15 @@ class _Page(io.StringIO):
         return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _print(what: RenderableType, soft_wrap: bool = False) -> None:
-    page, size = _Page(), shutil.get_terminal_size()  # unlike rich, it takes every value of COLUMNS and LINES
+def _print(renderable: RenderableType, soft_wrap: bool = False) -> None:
+    page, size = _Page(), shutil.get_terminal_size()  # unlike rich, it accepts every value of COLUMNS and LINES
     console = Console(file=page, width=max(size.columns, _NARROWEST), height=size.lines)
-    console.print(what, soft_wrap=soft_wrap)
+    console.print(renderable, soft_wrap=soft_wrap)
     _write(sys.stdout, page.getvalue())
 
 
 def _write(stream: TextIO | None, text: str) -> None:
-    """Write to a stream; one whose reader has left, as ``| head`` does, gets nothing more, and the status stays the answer's.
+    """Write to a stream; a broken pipe, as with ``| head``, drops the output and does not change the exit status.
 
     Raises:
         OutputError: standard output cannot be written to for another reason, such as a full disk.
@@ -105,7 +105,7 @@ def _write(stream: TextIO | None, text: str) -> None:
         stream.write(text)
         stream.flush()
     except OSError as error:
-        # What is left in the buffer would fail again when Python ends.
+        # The rest of the buffer would fail again when Python exits.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)

@@ -1,4 +1,4 @@
-"""What ``syncfree doctor --server`` prints."""
+"""The output of ``syncfree doctor --server``."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SHOWN = 8
 
 
 def show(address: str, as_json: bool) -> None:
-    """Ask a vLLM server for the plans of its workers and print them.
+    """Get the plans of a vLLM server's workers and print them.
 
-    Ends with status 1 when the plans are not all there or differ, or when nothing is loaded in a worker.
+    Exits with status 1 when plans are missing or differ, or when nothing is loaded in a worker.
 
     Raises:
-        SyncfreeError: the server cannot be asked.
+        SyncfreeError: the server cannot be reached or does not support it.
     """
     processes = _plans(address)
     problems = _problems(processes)
@@ -41,7 +41,7 @@ def _plans(address: str) -> list[dict[str, Any]]:
         if adapter.server_plans is not None:
             return adapter.server_plans(address)
     why = "; ".join(RUNTIME.adapters().broken) or "no installed adapter can"
-    raise SelectionError(f"syncfree: {address} cannot be asked: {why}")
+    raise SelectionError(f"syncfree: cannot get the plans of {address}: {why}")
 
 
 def _problems(processes: list[dict[str, Any]]) -> list[str]:
@@ -56,7 +56,7 @@ def _problems(processes: list[dict[str, Any]]) -> list[str]:
 
 
 def _silent(ranks: list[dict[str, int]]) -> Iterator[str]:
-    """Say which ranks of the largest job that a rank named did not answer."""
+    """Yield a message about the ranks that did not answer, out of the largest job size that a rank reported."""
     answered = {rank["index"] for rank in ranks}
     size = max((rank["size"] for rank in ranks), default=0)
     if number := size - len(answered):

@@ -1,4 +1,4 @@
-"""``syncfree doctor``: what is installed, and what syncfree would do with it, and why."""
+"""``syncfree doctor``: what is installed, what syncfree would do with it, and why."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def doctor_command(
         None, help="Show the plans in the workers of the vLLM server at this address instead, with their counters."
     ),
 ) -> None:
-    """Say what is installed, and for each binding its verdict, the choice, and the reason. Imports no framework.
+    """Show what is installed, and for each binding its verdict, the choice, and the reason. Imports no framework.
 
-    Exits with status 1 when an explicit choice cannot be met; of a server, when its workers differ or do not all answer.
+    Exits with status 1 when an explicit choice cannot be met; for a server, when its workers differ or do not all answer.
     """
     if server is not None:
         show(server, as_json)
@@ -53,7 +53,7 @@ def doctor_command(
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One binding, and what would be used there once its module is imported."""
+    """One binding, and the implementation that it would use once its module is imported."""
 
     entry: Entry
     would_use: str
@@ -70,12 +70,13 @@ def _print(rows: list[_Row], notes: list[str], problems: list[str], enabled: boo
     print_line(f"syncfree {__version__}, Python {platform.python_version()}{switched}")
     for framework in dict.fromkeys(row.entry.framework for row in rows):
         print_line("")
-        mine = [row for row in rows if row.entry.framework == framework]
-        if all(row.entry.reason.endswith("is not installed") for row in mine):
+        of_framework = [row for row in rows if row.entry.framework == framework]
+        if all(row.entry.reason.endswith("is not installed") for row in of_framework):
             print_line(f"{framework}: not installed", "dim")
             continue
         columns = ("hook", "target", "verdict", "would use", "chosen by", "reason")
-        print_table(f"{framework} {mine[0].entry.version or '(unknown version)'}", columns, map(_cells, mine))
+        version = of_framework[0].entry.version or "(unknown version)"
+        print_table(f"{framework} {version}", columns, map(_cells, of_framework))
     for note in notes:
         print_line(f"note: {note}")
     for problem in problems:
@@ -93,8 +94,8 @@ def _notes() -> list[str]:
     if importlib.util.find_spec("_syncfree_site") is None:
         return [
             (
-                "syncfree.pth is missing (an editable install does not get it): diffusers and SGLang before 0.5.21 load "
-                "nothing by themselves here. Install the wheel, or import syncfree.auto first"
+                "syncfree.pth is missing (an editable install does not get it): nothing is loaded automatically for diffusers "
+                "and SGLang before 0.5.21. Install the wheel, or import syncfree.auto first"
             )
         ]
     if "_syncfree_site" not in sys.modules:

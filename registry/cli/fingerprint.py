@@ -1,4 +1,4 @@
-"""``syncfree fingerprint``: read real releases and record what the functions that adapters bind look like in them."""
+"""``syncfree fingerprint``: record the functions that adapters bind, from the wheels of real releases."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def fingerprint_command(
 ) -> None:
     """Record functions of a framework's releases, read from real wheels through pip; nothing is imported.
 
-    Releases that the file has are read again only for functions that it does not have yet. --check compares with the
-    given releases and wheels, or else with what is installed.
+    Releases that the file has are read again only for functions that it lacks. --check compares it with the given releases
+    and wheels, or else with what is installed.
     """
     adapter = RUNTIME.adapters().get(framework)
     index = Index(_distributions(adapter, distribution or []))
@@ -61,7 +61,7 @@ def _check(adapter: Adapter, path: Path, given: list[Sources]) -> None:
 
 def _write(adapter: Adapter, path: Path, index: Index, wheels: list[Sources], asked: list[str]) -> None:
     given = {sources.release: sources for sources in wheels}
-    recorded = _recorded(adapter, path, anew=bool(given or asked))
+    recorded = _recorded(adapter, path, overwrite=bool(given or asked))
     targets = targets_of(adapter)
     names = sorted({*recorded.names, *asked, *given}, key=Version)
     if not names:
@@ -70,7 +70,7 @@ def _write(adapter: Adapter, path: Path, index: Index, wheels: list[Sources], as
     modules = sorted({parse(target).module for target in targets})
     files = {module: dict(recorded.files.get(module, {})) for module in modules}
     for name in names:
-        # A wheel that was handed over is always read; what pip would fetch again is not.
+        # A given wheel is always read; a release is not fetched again.
         complete = name in recorded.names and name not in given
         missing = [target for target in targets if not (complete and target in recorded.seen)]
         unhashed = [module for module in modules if not (complete and module in recorded.files)]
@@ -96,16 +96,16 @@ def _write(adapter: Adapter, path: Path, index: Index, wheels: list[Sources], as
     print_line(f"{path}: {len(names)} releases, {len(targets)} functions")
 
 
-def _recorded(adapter: Adapter, path: Path, *, anew: bool) -> Releases:
+def _recorded(adapter: Adapter, path: Path, *, overwrite: bool) -> Releases:
     empty = Releases(adapter.framework, (), {})
     if not path.exists():
         return empty
     try:
         recorded = read_releases(path)
     except ReleaseDataError as error:
-        if not anew:
+        if not overwrite:
             raise
-        print_error(f"{error}; it is written anew, with the releases named now")
+        print_error(f"{error}; it is overwritten, with the releases given now")
         return empty
     if recorded.framework != adapter.framework:
         raise SelectionError(f"{path} is of {recorded.framework}, not of {adapter.framework}; give another --output")

@@ -1,4 +1,4 @@
-"""``syncfree list``: hooks, implementations, and who provides them."""
+"""``syncfree list``: hooks, implementations, and the distributions that provide them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._output import Cell, print_json, print_line, print_table
 def list_command(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """List the hooks, their implementations, and who provides them."""
+    """List the hooks, their implementations, and the distributions that provide them."""
     plugins = RUNTIME.plugins()
     rows = [(hook, plugins.candidates(name)) for name, hook in HOOKS.items()]
     broken = [{"name": b.name, "distribution": b.distribution, "reason": b.reason} for b in plugins.broken]
@@ -25,13 +25,13 @@ def list_command(
         return
     columns = ("hook", "implementation", "exact", "host syncs", "needs", "provided by")
     print_table("Hooks and their implementations", columns, [row for hook, given in rows for row in _rows(hook.name, given)])
-    print_line("Choose with SYNCFREE_<HOOK>=<implementation> or upstream; syncfree doctor says what fits what is installed.")
+    print_line("Choose with SYNCFREE_<HOOK>=<implementation> or upstream; syncfree doctor shows what fits this installation.")
     for left_out in plugins.broken:
         print_line(f"left out: {left_out}", "red")
 
 
 def _rows(hook: str, given: Iterable[Implementation]) -> list[tuple[Cell, ...]]:
-    """A hook's rows: one for each implementation, the first with the hook's name."""
+    """Return a hook's rows: one per implementation, the first with the hook's name."""
     cells = [_cells(implementation) for implementation in given] or [("(only upstream)", "", "", "", "")]
     return [("" if index else hook, *row) for index, row in enumerate(cells)]
 

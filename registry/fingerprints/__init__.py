@@ -1,1 +1,1 @@
-"""What the functions of each release look like: reading them, recording them, and the records to judge by."""
+"""Records of the functions of each release, to judge bindings by: reading, recording and storing them."""

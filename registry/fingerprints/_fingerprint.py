@@ -1,9 +1,9 @@
-"""Read a function's signature and fingerprint out of a module's source text, without importing the module.
+"""Read a function's signature and fingerprint from a module's source text, without importing the module.
 
-A fingerprint changes when what the function does may change, and at no other time: it ignores comments, docstrings, blank
-lines, the width of the indentation and how lines are wrapped inside brackets. It is the same under every Python that can
-parse the source: ``ast.dump`` and the tokens of f-strings differ between 3.11, 3.12 and 3.13, so only slices of the source
-text are hashed. See ``docs/fingerprints.md``.
+A fingerprint changes only when the function's behaviour may change: it ignores comments, docstrings, blank lines, the width
+of the indentation and the wrapping of lines inside brackets. It is the same under every Python that can parse the source:
+``ast.dump`` and the tokens of f-strings differ between 3.11, 3.12 and 3.13, so only slices of the source text are hashed.
+See ``docs/fingerprints.md``.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _TEMPLATE_STARTS = {getattr(tokenize, name, -1) for name in ("FSTRING_START", "T
 _TEMPLATE_ENDS = {getattr(tokenize, name, -1) for name in ("FSTRING_END", "TSTRING_END")}
 
 _IGNORED = {COMMENT, NL, ENDMARKER}
-_SEPARATOR = "\0"  # the one character that no Python source may hold
+_SEPARATOR = "\0"  # the only character that no Python source may contain
 _STRUCTURE = {NEWLINE: "\1", INDENT: "\2", DEDENT: "\3"}
 _DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionRecord:
-    """What is recorded of a function.
+    """The record of a function.
 
-    A name that is defined more than once (``if``/``else``, a property and its setter) has one record over all definitions.
+    A name that is defined more than once (``if``/``else``, a property and its setter) has one record for all definitions.
 
     Attributes:
         signature: parameter names, kinds and defaults, without annotations: ``(self, x, *, y=None)``; those of several
@@ -52,7 +52,7 @@ class FunctionRecord:
 
 
 class SourceUnreadable(SyncfreeError):
-    """A source file that this Python cannot read or parse."""
+    """This Python cannot read or parse a source file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def fingerprint(source: str, qualname: str) -> FunctionRecord | None:
     for node in found:
         try:
             digest.update(_normalised(node, lines).encode("utf-8", "surrogatepass"))
-        except (SyntaxError, tokenize.TokenError) as error:  # `tokenize` refuses some line continuations that parse
+        except (SyntaxError, tokenize.TokenError) as error:  # `tokenize` rejects some line continuations that parse
             raise SourceUnreadable(f"this Python cannot tokenize {qualname}, line {node.lineno}: {error}") from error
         digest.update(b"\0\0")
     return FunctionRecord(
@@ -89,12 +89,12 @@ def fingerprint(source: str, qualname: str) -> FunctionRecord | None:
     )
 
 
-@lru_cache(maxsize=1)  # several functions of one module are asked for in a row, and a syntax tree is large
+@lru_cache(maxsize=1)  # callers read several functions of one module in a row, and a syntax tree is large
 def _parsed(source: str) -> ast.Module:
     try:
         with warnings.catch_warnings():
-            # An invalid escape in a framework's string is not ours to report, and a warning that is turned into an
-            # error would make the source unreadable.
+            # Invalid escapes in a framework's strings are not ours to report, and as an error such a warning would make
+            # the source unreadable.
             warnings.simplefilter("ignore")
             return ast.parse(source)
     except SyntaxError as error:
@@ -131,7 +131,7 @@ def _normalised(node: _Function, lines: list[str]) -> str:
     kept: list[str] = []
     after_docstring = False
     for token in _tokens("\n".join(lines) + "\n"):
-        # By the start alone: before 3.12.2 the end of a string of several lines with non-ASCII text is wrong.
+        # Compares only the start: before 3.12.2 the end of a multi-line string with non-ASCII text is wrong.
         if any(start <= token.start < end for start, end in spans):
             after_docstring = True
             continue
@@ -139,7 +139,7 @@ def _normalised(node: _Function, lines: list[str]) -> str:
         after_docstring = False
         if not ends_docstring:
             kept.append(_STRUCTURE.get(token.kind, token.text))
-    # A method is tokenized with the indentation of its class; how deep the function lies is not part of what it does.
+    # A method is tokenized with the indentation of its class, which does not affect its behaviour.
     if kept and kept[0] == _STRUCTURE[INDENT]:
         del kept[0]
     while kept and kept[-1] == _STRUCTURE[DEDENT]:
@@ -151,7 +151,7 @@ def _first_line(node: _Function, lines: list[str]) -> int:
     if not node.decorator_list:
         return node.lineno
     line = node.decorator_list[0].lineno
-    while not lines[line - 1].lstrip().startswith("@"):  # "@(" may stand on a line before the expression
+    while not lines[line - 1].lstrip().startswith("@"):  # "@(" may be on the line before the expression
         line -= 1
     return line
 

@@ -1,7 +1,7 @@
-"""Write down what an adapter's functions look like in a release, and compare with what was written down before.
+"""Record an adapter's functions in a release, and compare them with earlier records.
 
-Looked for are the functions that an adapter's bindings name, and those of ``watched.txt`` beside the adapter: one
-``package.module:Class.function`` a line, recorded ahead of a binding, so that writing one needs no wheel to be read again.
+These are the functions that an adapter's bindings name, and those of ``watched.txt`` beside the adapter: one
+``package.module:Class.function`` per line, recorded ahead of a binding, so that writing one needs no wheel to be read again.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ WATCHED = "watched.txt"
 
 
 class WatchListError(SyncfreeError):
-    """A line of ``watched.txt`` that names no function."""
+    """A line of ``watched.txt`` does not name a function."""
 
 
 def folder_of(adapter: Adapter) -> Path:
-    """The folder of an adapter's package, where its data files lie."""
+    """Return the folder of an adapter's package, which contains its data files."""
     return _folder_of(adapter.home)
 
 
 def targets_of(adapter: Adapter) -> tuple[str, ...]:
-    """Every function to record for an adapter, sorted.
+    """Return every function to record for an adapter, sorted.
 
     Raises:
         WatchListError: a line of its watch list is not ``package.module:Class.function`` of the adapter's package.
@@ -57,7 +57,7 @@ def _watched(adapter: Adapter) -> list[str]:
 
 
 def observe(sources: Sources, targets: Iterable[str]) -> dict[str, FunctionRecord]:
-    """Describe the functions that a release has; the others are left out.
+    """Return the records of the functions that a release has; the others are left out.
 
     Raises:
         SourceUnreadable: this Python cannot parse a source file of that release.
@@ -78,12 +78,12 @@ def observe(sources: Sources, targets: Iterable[str]) -> dict[str, FunctionRecor
 
 
 def source_hashes(sources: Sources, modules: Iterable[str]) -> dict[str, str]:
-    """What the sources of these modules hash to in a release; those that it does not have are left out."""
+    """Return the hashes of these modules' sources in a release; modules that it does not have are left out."""
     return {module: hash_of(text) for module, text in sources.texts(modules)}
 
 
 def differences(recorded: Releases, sources: Sources, targets: Iterable[str]) -> list[str]:
-    """Say how a release differs from what is recorded of it, one sentence for each function; empty when it does not."""
+    """Return how a release differs from its records, one sentence per function; empty when it does not."""
     name = f"{recorded.framework} {sources.release}"
     if sources.release not in recorded.names:
         command = f"syncfree fingerprint {recorded.framework} --release {sources.release}"
@@ -95,21 +95,21 @@ def differences(recorded: Releases, sources: Sources, targets: Iterable[str]) ->
         if target not in recorded.seen:
             problems.append(f"{target} is not recorded; run `syncfree fingerprint {recorded.framework}`")
             continue
-        before, now = _told(recorded.record(target, sources.release)), _told(found.get(target))
+        before, now = _shown(recorded.record(target, sources.release)), _shown(found.get(target))
         if before != now:
             problems.append(f"{target} of {name}: recorded {before}, found {now}")
     return problems
 
 
-def _told(record: FunctionRecord | None) -> str:
+def _shown(record: FunctionRecord | None) -> str:
     return "nothing" if record is None else f"{record.signature} {record.fingerprint}"
 
 
 def check_installed(adapter: Adapter, recorded: Releases | None = None) -> list[str]:
-    """Say how the installed framework differs from what is recorded, by default beside its adapter; empty: it does not."""
+    """Return how the installed framework differs from the records, by default its adapter's; empty when it does not."""
     installed = find_installed(adapter)
     if installed is None or installed.version is None:
-        state = "is not installed" if installed is None else "is installed without metadata that says its release"
-        return [f"{adapter.framework} {state}: there is nothing to compare with"]
+        state = "is not installed" if installed is None else "is installed without metadata about its release"
+        return [f"{adapter.framework} {state}: nothing to compare with"]
     sources = Sources(installed.distribution, public(installed.version), installed.location.parent)
     return differences(recorded or load_releases(adapter.home), sources, targets_of(adapter))

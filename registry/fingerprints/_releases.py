@@ -1,8 +1,8 @@
-"""What each release's functions looked like: the data that judging compares with.
+"""The recorded functions of each release, which bindings are judged by.
 
-``releases.json`` lies beside an adapter and is written by ``syncfree fingerprint``, which reads real wheels. For each target
-it lists the bodies that were seen and the releases that had each, for each source file what it hashed to: a file that is
-byte for byte one that was read need not be parsed to know what is in it. A checksum over the content catches a hand edit.
+``syncfree fingerprint`` writes ``releases.json`` beside an adapter, from real wheels. For each target it lists the distinct
+bodies and the releases with each, and for each source file its hashes, so that a file that equals a recorded one byte for
+byte need not be parsed. A checksum over the content detects edits by hand.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from ._fingerprint import FunctionRecord
 FORMAT = 1
 FILE_NAME = "releases.json"
 Seen = Mapping[str, Mapping[str, FunctionRecord]]
-"""Target, then release, then what it was; a release without the target is left out."""
+"""Records by target, then release; a release without the target is left out."""
 Files = Mapping[str, Mapping[str, str]]
-"""Module, then what its source hashed to, then one release that had exactly this source."""
+"""By module, then hash of its source: one release that had exactly this source."""
 
 
 class ReleaseDataError(SyncfreeError):
-    """A release data file that is missing, edited by hand, or of another format."""
+    """A release data file is missing, was edited by hand, or has another format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """The releases of a framework that were read, and what each target looked like in them."""
+    """The recorded releases of a framework, and the records of each target in them."""
 
     framework: str
     names: tuple[str, ...]
@@ -44,38 +44,38 @@ class Releases:
     files: Files = field(default_factory=dict)
 
     def releases(self) -> tuple[str, ...]:
-        """The releases that were read, oldest first."""
+        """Return the recorded releases, oldest first."""
         return self.names
 
     def targets(self) -> tuple[str, ...]:
-        """The functions that were looked for."""
+        """Return the targets that were recorded."""
         return tuple(self.seen)
 
     def record(self, target: str, release: str) -> FunctionRecord | None:
-        """What a target looked like in a release; None when that release does not have it."""
+        """Return the record of a target in a release; None when that release does not have it."""
         return self.seen.get(target, {}).get(release)
 
     def same_source(self, module: str, text: str) -> str | None:
-        """A release that had a module with exactly this source text; None when none is known."""
+        """Return a recorded release that had a module with exactly this source text; None if no release had."""
         hashes = self.files.get(module)
         return hashes.get(hash_of(text)) if hashes else None
 
 
 def hash_of(text: str) -> str:
-    """What a source text is known by."""
+    """Return the hash of a source text."""
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def folder_of(home: str) -> Path:
-    """The folder of a package, such as ``syncfree.adapters.vllm``.
+    """Return the folder of a package, such as ``syncfree.adapters.vllm``.
 
     Raises:
-        ReleaseDataError: it is not a package, or cannot be imported as far as its folder is known.
+        ReleaseDataError: it is not a package, or importing its parent packages failed.
     """
     try:
         module = sys.modules.get(home)
         if module is None:
-            spec = importlib.util.find_spec(home)  # imports the packages that it lies in
+            spec = importlib.util.find_spec(home)  # imports its parent packages
             folders = list(spec.submodule_search_locations or ()) if spec is not None else []
         else:
             folders = list(getattr(module, "__path__", ()))
@@ -84,12 +84,12 @@ def folder_of(home: str) -> Path:
     except BaseException as error:
         raise ReleaseDataError(f"{home} is not a package that can be found: {describe_error(error)}") from error
     if not folders:
-        raise ReleaseDataError(f"{home} is not a package, so there is no {FILE_NAME} beside it")
+        raise ReleaseDataError(f"{home} is not a package, so it has no {FILE_NAME}")
     return Path(folders[0])
 
 
 def load_releases(home: str) -> Releases:
-    """The release data in the folder of a package, such as ``syncfree.adapters.vllm``.
+    """Return the release data in the folder of a package, such as ``syncfree.adapters.vllm``.
 
     Raises:
         ReleaseDataError: see `read_releases`, or the package has no folder.
@@ -102,7 +102,7 @@ def read_releases(path: Path) -> Releases:
     """Read and check a release data file.
 
     Raises:
-        ReleaseDataError: the file is missing, is not of this format, or its checksum is not that of its content.
+        ReleaseDataError: the file is missing, has another format, or its checksum does not match its content.
     """
     again = "run `syncfree fingerprint` to write it from the wheels"
     try:
@@ -112,7 +112,7 @@ def read_releases(path: Path) -> Releases:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ReleaseDataError(f"{path} is not of format {FORMAT}; {again}")
     if data.get("checksum") != _checksum(data):
-        raise ReleaseDataError(f"{path} was changed by hand: its checksum is not that of its content; {again}")
+        raise ReleaseDataError(f"{path} was changed by hand: its checksum does not match its content; {again}")
     try:
         for release in data["releases"]:
             Version(release)

@@ -1,7 +1,7 @@
 """The Python sources of a framework's releases: from a wheel, an unpacked wheel, or the package index.
 
-The index is reached through pip alone, so that its configuration (mirrors, certificates, credentials) holds here, too. Of a
-downloaded wheel only the Python sources are kept, in the user's cache: the CUDA wheels of vLLM have hundreds of megabytes.
+The index is accessed through pip, so that pip's configuration (mirrors, certificates, credentials) applies. Of a downloaded
+wheel only the Python sources are kept, in the user's cache: the CUDA wheels of vLLM have hundreds of megabytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .._errors import SelectionError, SyncfreeError
 
 
 class FetchError(SyncfreeError):
-    """A release that could not be fetched from the package index."""
+    """A release could not be fetched from the package index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +62,18 @@ def open_wheel(path: Path) -> Sources:
     """Read a wheel file, or a folder into which one was unpacked.
 
     Raises:
-        SelectionError: there is no such file, or it is neither.
+        SelectionError: the path does not exist, or is neither.
     """
     if path.is_dir():
         return _unpacked(path)
     if not path.is_file():
-        raise SelectionError(f"there is no wheel {path}")
+        raise SelectionError(f"the wheel {path} does not exist")
     try:
         project, number, _, _ = parse_wheel_filename(path.name)
     except InvalidWheelFilename as error:
         raise SelectionError(f"{path} is not a wheel: {error}") from error
     if not zipfile.is_zipfile(path):
-        raise SelectionError(f"{path} is named as a wheel but is no zip file; download it again")
+        raise SelectionError(f"{path} is named like a wheel but is not a zip file; download it again")
     return Sources(project, number.public, path)
 
 
@@ -89,18 +89,18 @@ def _unpacked(folder: Path) -> Sources:
 
 
 def public(version: str | Version) -> str:
-    """The release of a version: ``0.32.0`` of ``0.32.0+cpu``."""
+    """Return the release of a version: ``0.32.0`` of ``0.32.0+cpu``."""
     return Version(str(version)).public
 
 
 def cache_folder() -> Path:
-    """Where the sources of downloaded releases are kept: ``syncfree/sources`` in the user's cache folder."""
+    """Return the folder for the sources of downloaded releases: ``syncfree/sources`` in the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "syncfree" / "sources"
 
 
 class Index:
-    """The releases that pip can see of some distributions of the same sources, in the order of preference."""
+    """The releases that pip finds of some distributions with the same sources, preferred distribution first."""
 
     def __init__(self, distributions: Iterable[str], cache: Path | None = None) -> None:
         self.distributions = [canonicalize_name(name) for name in distributions]
@@ -108,12 +108,12 @@ class Index:
         self._listed: dict[str, list[str]] = {}
 
     def releases(self) -> list[str]:
-        """Every release that one of the distributions has, without pre-releases, oldest first."""
+        """Return every release that one of the distributions has, without pre-releases, oldest first."""
         found = {release for name in self.distributions for release in self._list(name)}
         return sorted(found, key=Version)
 
     def sources(self, release: str) -> Sources:
-        """The sources of a release: from the cache, or downloaded.
+        """Return the sources of a release: from the cache, or downloaded.
 
         Raises:
             SelectionError: no distribution has it.
@@ -151,13 +151,13 @@ class Index:
                     if member.endswith(".py"):
                         reduced.writestr(member, full.read(member))
             target = self._cache / f"{name}-{release}.zip"
-            kept.replace(target)  # at once: another process may look for it
+            kept.replace(target)  # atomically: another process may read it
         return Sources(name, release, target)
 
 
 def _pip(*arguments: str) -> str:
     done = subprocess.run([sys.executable, "-m", "pip", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
+        last = (done.stderr.strip() or "no error message").splitlines()[-1]
         raise FetchError(f"`pip {' '.join(arguments)}` failed: {last}")
     return done.stdout

@@ -1,4 +1,4 @@
-"""The test kit of plugins: hold an implementation to its hook's contract and to what it declares.
+"""The test kit for plugins: check an implementation against its hook's contract and its own declarations.
 
     from syncfree.testing import check_implementation
 
@@ -37,29 +37,28 @@ def check_implementation(
 ) -> None:
     """Call an implementation and the hook's reference with generated arguments, and compare.
 
-    Results must have the same types, dtypes, shapes and devices, and values that are equal bit for bit where the
-    implementation is declared exact, else within the hook's tolerance; NaN equals NaN. So must the arguments that the
-    contract says a call changes (`Hook.writes`). The arguments of a pure hook, and of a call that is declined, must be
-    unchanged. An implementation may decline some calls, not all that the reference accepts.
+    Results must have the same types, dtypes, shapes and devices, and values that are bitwise equal if the implementation
+    declares ``exact``, else within the hook's tolerance; NaN equals NaN. The same holds for the arguments that a call changes
+    by contract (`Hook.writes`). The arguments of a pure hook, and of a declined call, must be unchanged. An implementation may
+    decline some calls, but not all that the reference accepts.
 
-    Where ``host_syncs`` is declared, the same is done again in a process of its own on `syncfree.audit`'s simulated
-    device, and no call may make the host wait more often. A lockstep hook is called in a group of one rank (of the default
-    process group, where there is one), and audited in a group whose collectives do nothing, as an NCCL collective does
-    nothing that the host waits for; results are not compared there. None of it shows the exchange between ranks: test
-    that in real processes.
+    If it declares ``host_syncs``, the same is done again in a separate process on `syncfree.audit`'s simulated device, and no
+    call may make the host wait more often. A lockstep hook is called in the default process group, or else in a group of one
+    rank, and audited in a group with no-op collectives (the host does not wait for NCCL's either), where results are not
+    compared. None of this tests the exchange between ranks: do that in real processes.
 
     Args:
         hook: the hook's name.
         implementation: a plugin's name, ``"package.module:function"``, or the function.
         examples: how many calls to generate.
-        audited: False leaves the simulated device out.
+        audited: False skips the check on the simulated device.
 
     Raises:
-        AssertionError: the first wrong call, made as small as possible: hook, plugin, arguments, both results.
+        AssertionError: a wrong call, minimized: hook, plugin, arguments, both results.
         SelectionError: no such hook or plugin, or its needs are not met here.
         PluginError: it cannot be imported, or its signature is not the contract's.
-        AuditError: there is no simulated device for this torch or platform.
-        ValueError: a function that another process cannot import is to be audited; name it, or say ``audited=False``.
+        AuditError: the simulated device does not support this torch or platform.
+        ValueError: another process cannot import the function to audit it; pass its path, or ``audited=False``.
     """
     if hook not in HOOKS:
         raise SelectionError(f"syncfree: unknown hook {hook!r}{nearest(hook, HOOKS)}")
@@ -73,7 +72,7 @@ def check_implementation(
 
 
 def _described(found: Implementation) -> str:
-    """An implementation, for messages."""
+    """Return an implementation, for messages."""
     return f"{found.hook.name} of plugin {describe(found.plugin, found.distribution)}"
 
 
@@ -110,7 +109,7 @@ def _check(found: Implementation, examples: int, audited_calls: int | None) -> N
     answered = accepted = 0
 
     def upload(move: Callable[[], Any]) -> Any:
-        with allow("the test kit puts what an argument's function returns on the device"):
+        with allow("the test kit moves the result of an argument's function to the device"):
             return move()
 
     def fresh(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -124,7 +123,7 @@ def _check(found: Implementation, examples: int, audited_calls: int | None) -> N
     @given(hook.inputs())
     def compare(arguments: dict[str, Any]) -> None:
         nonlocal answered, accepted
-        before, for_mine, for_theirs = fresh(arguments), fresh(arguments), fresh(arguments)
+        before, own_arguments, reference_arguments = fresh(arguments), fresh(arguments), fresh(arguments)
 
         def fail(problem: str, *results: Any) -> None:
             shown = "\n  ".join(f"{name} = {value!r}" for name, value in before.items())
@@ -134,33 +133,33 @@ def _check(found: Implementation, examples: int, audited_calls: int | None) -> N
 
         try:
             with nullcontext() if audited_calls is None else audit(audited_calls):
-                mine = function(**for_mine)
+                result = function(**own_arguments)
         except SyncBudgetExceeded as error:
             fail(f"one call makes the host wait more often than the declared {audited_calls} times: {error}")
-        except Exception as error:  # noqa: BLE001 - whatever it raises where the reference does not is the finding
-            hook.reference(**for_theirs)
+        except Exception as error:  # noqa: BLE001 - any exception that the reference does not raise is the finding
+            hook.reference(**reference_arguments)
             try:
                 fail(f"raised {type(error).__name__}: {error}, where the reference does not")
             except AssertionError as failure:
                 raise failure from error
         if hook.lockstep and audited_calls is not None:
-            answered += mine is not NotImplemented
+            answered += result is not NotImplemented
             accepted += 1
             return
-        theirs = hook.reference(**for_theirs)
-        accepted += theirs is not NotImplemented
-        if hook.pure or mine is NotImplemented:
-            changed = difference(for_mine, before, None, "an argument, by name,")
+        expected = hook.reference(**reference_arguments)
+        accepted += expected is not NotImplemented
+        if hook.pure or result is NotImplemented:
+            changed = difference(own_arguments, before, None, "an argument, by name,")
             if changed:
-                fail(f"changed its arguments: {changed}", mine, theirs)
-        if mine is NotImplemented:
+                fail(f"changed its arguments: {changed}", result, expected)
+        if result is NotImplemented:
             return
         answered += 1
-        different = difference(mine, theirs, tolerance)
+        different = difference(result, expected, tolerance)
         for name in hook.writes:
-            different = different or difference(for_mine[name], for_theirs[name], tolerance, f"argument {name!r} afterwards")
+            different = different or difference(own_arguments[name], reference_arguments[name], tolerance, f"argument {name!r} afterwards")
         if different:
-            fail(f"is not what the reference gives: {different}", mine, theirs)
+            fail(f"does not return what the reference returns: {different}", result, expected)
 
     compare()
     if accepted and not answered:
@@ -168,14 +167,14 @@ def _check(found: Implementation, examples: int, audited_calls: int | None) -> N
 
 
 def check_audited_here(found: Implementation, examples: int) -> None:
-    """What `check_implementation` does in a process of its own, in one where the simulated device is installed already."""
+    """Audit an implementation in this process, in which the simulated device is installed."""
     with _group_without_exchange() if found.hook.lockstep else nullcontext():
         _check(found, examples, found.declaration.host_syncs)
 
 
 @contextmanager
 def _group_without_exchange() -> Iterator[None]:
-    """A default process group that takes device tensors and does nothing."""
+    """Hold a default process group that accepts device tensors and has no-op collectives."""
     import torch.distributed as dist
     from torch.testing._internal.distributed.fake_pg import FakeStore
 
@@ -188,7 +187,7 @@ def _group_without_exchange() -> Iterator[None]:
 
 @contextmanager
 def _group_of_one() -> Iterator[None]:
-    """A default process group, for the time of a check when there is none."""
+    """Hold a default process group of one rank, unless one exists."""
     import torch.distributed as dist
     from torch._C._distributed_c10d import HashStore
 
@@ -203,13 +202,13 @@ def _group_of_one() -> Iterator[None]:
 
 
 def _check_audited(found: Implementation, examples: int) -> None:
-    """Do `check_audited_here` in a process of its own, because the simulated device is process-wide and stays."""
+    """Run `check_audited_here` in a new process, because the simulated device is process-wide and cannot be removed."""
     from ..audit import AuditError
 
     path = found.declaration.implementation or f"{found.marked.__module__}:{found.marked.__qualname__}"
     if "<locals>" in path or path.startswith("__main__:"):
         raise ValueError(
-            f"{path} cannot be imported by the process that audits it: move it to a module, or say audited=False"
+            f"{path} cannot be imported by the process that audits it: move it to a module, or pass audited=False"
         )
     declared = found.declaration
     order = [found.hook.name, path, found.plugin, found.distribution, declared.exact, declared.host_syncs, examples]
@@ -231,7 +230,7 @@ def _check_audited(found: Implementation, examples: int) -> None:
 
 
 def _serve() -> None:
-    """The program of that process; its last word stands between two NUL characters."""
+    """Run the check in the new process; print its result between two NUL characters."""
     from .._hook import Declaration
     from ..audit import AuditError, simulated
 

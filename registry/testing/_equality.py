@@ -1,4 +1,4 @@
-"""For the test kit: copy the arguments of a call, put them on a device, and say how two results differ."""
+"""For the test kit: copy the arguments of a call, move them to a device, and describe how two results differ."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .._hook import Tolerance
 
 
 def copied(arguments: dict[str, Any]) -> dict[str, Any]:
-    """A deep copy in which views still share memory; process groups are the same ones."""
+    """Return a deep copy in which views still share memory; process groups are the same ones."""
     groups = {id(v): v for v in arguments.values() if isinstance(v, torch.distributed.ProcessGroup)}
     return copy.deepcopy(arguments, groups)
 
 
 class Mover:
-    """Puts the values of one call on a device; what is the same tensor or memory is the same there, too.
+    """Moves the values of one call to a device; tensors that are identical or share memory do so there, too.
 
     Args:
-        device: where.
-        upload: called for each upload while a function of the arguments runs (that upload is not the implementation's).
+        device: the device.
+        upload: called for each upload of a function's result (that upload is not the implementation's).
     """
 
     def __init__(self, device: str, upload: Callable[[Callable[[], Any]], Any]) -> None:
@@ -37,7 +37,7 @@ class Mover:
         self._storages: dict[int, torch.Tensor] = {}
 
     def __call__(self, value: Any) -> Any:
-        """The value, with its tensors, devices and what its functions return on the device."""
+        """Return the value, with its tensors, its devices and the results of its functions on the device."""
         if isinstance(value, torch.Tensor):
             if value.device != self._device and id(value) not in self._tensors:
                 self._tensors[id(value)] = self._tensor(value)
@@ -74,33 +74,33 @@ class Mover:
         return on_device
 
 
-def difference(mine: Any, theirs: Any, tolerance: Tolerance | None, where: str = "the result") -> str | None:
-    """How ``mine`` differs from ``theirs``; None when it does not. NaN equals NaN. Without a tolerance every bit counts."""
-    if mine is theirs:
+def difference(result: Any, expected: Any, tolerance: Tolerance | None, where: str = "the result") -> str | None:
+    """Return how ``result`` differs from ``expected``, bitwise without a tolerance; None when it does not. NaN equals NaN."""
+    if result is expected:
         return None
-    if type(mine) is not type(theirs):
-        return f"{where} is of type {type(mine).__name__}, not {type(theirs).__name__}"
-    if isinstance(theirs, torch.Tensor):
-        return _tensor_difference(mine, theirs, tolerance, where)
-    if hasattr(theirs, "__array_interface__"):
-        return _tensor_difference(torch.tensor(mine), torch.tensor(theirs), tolerance, where)
-    if isinstance(theirs, FunctionType):
-        return None if inspect.unwrap(mine) is inspect.unwrap(theirs) else f"{where} is another function"
-    if isinstance(theirs, float):
-        near = math.isclose(mine, theirs, rel_tol=tolerance.rtol, abs_tol=tolerance.atol) if tolerance else mine == theirs
-        return None if near or (math.isnan(mine) and math.isnan(theirs)) else f"{where} is {mine!r}, not {theirs!r}"
-    parts = _parts(theirs)
+    if type(result) is not type(expected):
+        return f"{where} is of type {type(result).__name__}, not {type(expected).__name__}"
+    if isinstance(expected, torch.Tensor):
+        return _tensor_difference(result, expected, tolerance, where)
+    if hasattr(expected, "__array_interface__"):
+        return _tensor_difference(torch.tensor(result), torch.tensor(expected), tolerance, where)
+    if isinstance(expected, FunctionType):
+        return None if inspect.unwrap(result) is inspect.unwrap(expected) else f"{where} is another function"
+    if isinstance(expected, float):
+        near = math.isclose(result, expected, rel_tol=tolerance.rtol, abs_tol=tolerance.atol) if tolerance else result == expected
+        return None if near or (math.isnan(result) and math.isnan(expected)) else f"{where} is {result!r}, not {expected!r}"
+    parts = _parts(expected)
     if parts is None:
-        return None if mine == theirs else f"{where} is {mine!r}, not {theirs!r}"
-    my_parts = _parts(mine) or {}
-    if my_parts.keys() != parts.keys():
-        return f"{where} has {sorted(map(str, my_parts))}, not {sorted(map(str, parts))}"
-    found = (difference(my_parts[key], part, tolerance, f"{where}[{key!r}]") for key, part in parts.items())
+        return None if result == expected else f"{where} is {result!r}, not {expected!r}"
+    result_parts = _parts(result) or {}
+    if result_parts.keys() != parts.keys():
+        return f"{where} has {sorted(map(str, result_parts))}, not {sorted(map(str, parts))}"
+    found = (difference(result_parts[key], part, tolerance, f"{where}[{key!r}]") for key, part in parts.items())
     return next((text for text in found if text), None)
 
 
 def _parts(value: Any) -> dict[Any, Any] | None:
-    """What a compound value is made of; None for one that compares as a whole."""
+    """Return the parts of a compound value; None for one that compares as a whole."""
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, (tuple, list)):
@@ -118,27 +118,27 @@ def _parts(value: Any) -> dict[Any, Any] | None:
     return None
 
 
-def _tensor_difference(mine: torch.Tensor, theirs: torch.Tensor, tolerance: Tolerance | None, where: str) -> str | None:
+def _tensor_difference(result: torch.Tensor, expected: torch.Tensor, tolerance: Tolerance | None, where: str) -> str | None:
     for what in ("dtype", "shape", "device"):
-        if getattr(mine, what) != getattr(theirs, what):
-            return f"the {what} of {where} is {getattr(mine, what)}, not {getattr(theirs, what)}"
-    mine, theirs = mine.detach().cpu(), theirs.detach().cpu()
+        if getattr(result, what) != getattr(expected, what):
+            return f"the {what} of {where} is {getattr(result, what)}, not {getattr(expected, what)}"
+    result, expected = result.detach().cpu(), expected.detach().cpu()
     if tolerance is None:
-        equal = _bits(mine) == _bits(theirs)
+        equal = _bits(result) == _bits(expected)
     else:
-        equal = torch.isclose(mine, theirs, rtol=tolerance.rtol, atol=tolerance.atol)
-    if theirs.is_floating_point() or theirs.is_complex():
-        equal = equal | (mine.isnan() & theirs.isnan())
+        equal = torch.isclose(result, expected, rtol=tolerance.rtol, atol=tolerance.atol)
+    if expected.is_floating_point() or expected.is_complex():
+        equal = equal | (result.isnan() & expected.isnan())
     if bool(equal.all()):
         return None
     state = tuple((~equal).nonzero()[0].tolist())
     count = int((~equal).sum())
     how = "bit for bit" if tolerance is None else f"within rtol={tolerance.rtol}, atol={tolerance.atol}"
-    element = f"element {list(state)} is {mine[state].item()!r}, not {theirs[state].item()!r}"
+    element = f"element {list(state)} is {result[state].item()!r}, not {expected[state].item()!r}"
     return f"{count} of {equal.numel()} elements of {where} differ ({how}): {element}"
 
 
 def _bits(tensor: torch.Tensor) -> torch.Tensor:
-    """Integers with the bits of a floating-point tensor; any other tensor as it is."""
+    """Return integers with the bits of a floating-point tensor; any other tensor as it is."""
     kinds = {2: torch.int16, 4: torch.int32, 8: torch.int64}
     return tensor.contiguous().view(kinds[tensor.element_size()]) if tensor.is_floating_point() else tensor

@@ -55,9 +55,9 @@ def test_a_process_started_with_a_flag_that_keeps_the_audit_out_is_named(flag: s
     assert status == 4
     (missed,) = report["unaudited"]
     assert missed["argv"][1:] == [flag, "waits.py"]
-    assert missed["reason"] == f"it loaded torch, and nothing else is known of it: it was started with {flag[:2]}"
+    assert missed["reason"] == f"it loaded torch, and nothing else is known about it: it was started with {flag[:2]}"
     assert f"NOT AUDITED, process {missed['pid']}: {missed['reason']}" in text
-    assert "1 process(es) not audited, so nothing is proven of budget 1" in text
+    assert "1 process(es) not audited, so budget 1 is not proven" in text
 
 
 def test_without_a_budget_it_is_named_and_the_status_is_the_command_s(tmp_path: Path, library: Path) -> None:
@@ -70,7 +70,7 @@ def test_without_a_budget_it_is_named_and_the_status_is_the_command_s(tmp_path: 
 def test_a_python_process_without_torch_that_the_audit_did_not_reach_is_named_too(tmp_path: Path, library: Path) -> None:
     status, report, _ = audit(tmp_path, library, "python", "-I", "-c", "import time; time.sleep(0.6)")
     assert status == 4
-    assert [missed["reason"] for missed in report["unaudited"]] == ["nothing is known of it: it was started with -I"]
+    assert [missed["reason"] for missed in report["unaudited"]] == ["nothing is known about it: it was started with -I"]
 
 
 LEAVE = "env -i setsid {python} -I waits.py"
@@ -124,7 +124,7 @@ def test_a_process_that_an_audited_one_starts_outside_of_the_audit_is_named(way:
     assert status == 4, text
     assert report["hard"] == 1
     reasons = [missed["reason"] for missed in report["unaudited"]]
-    assert sum(reason.startswith("it loaded torch, and nothing else is known of it") for reason in reasons) == 1, text
+    assert sum(reason.startswith("it loaded torch, and nothing else is known about it") for reason in reasons) == 1, text
 
 
 AUDITED = {
@@ -193,7 +193,7 @@ def test_torch_that_comes_by_a_loader_of_the_program_s_own_is_named(tmp_path: Pa
     """
     status, report, text = audit(tmp_path, library, "python", "-c", textwrap.dedent(program))
     assert status == 4, text
-    assert [missed["reason"] for missed in report["unaudited"]] == ["it loaded torch, but the audit had not begun in it"]
+    assert [missed["reason"] for missed in report["unaudited"]] == ["it loaded torch, but the audit did not begin in it"]
 
 
 def test_a_python_that_lacks_syncfree_is_named_and_goes_on(tmp_path: Path, library: Path) -> None:

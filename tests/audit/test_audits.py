@@ -137,7 +137,7 @@ def test_a_sync_knows_its_line_and_its_callers() -> None:
 
 
 def test_a_negative_budget_is_refused() -> None:
-    with pytest.raises(ValueError, match="a budget is a number of syncs from 0"):
+    with pytest.raises(ValueError, match="a budget is a number of syncs, 0 or more"):
         Report(-1, "test")
 
 

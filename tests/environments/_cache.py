@@ -1,4 +1,4 @@
-"""The folder where everything expensive is made once, and the rule that makes it safe to share between processes."""
+"""The cache folder for everything expensive, and the locking that makes it safe to share between processes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ COMPLETE = ".complete"
 
 
 def cache_root() -> Path:
-    """`$TEST_ENVIRONMENTS_CACHE`, or `~/.cache/syncfree/environments`."""
+    """Return `$TEST_ENVIRONMENTS_CACHE`, or `~/.cache/syncfree/environments`."""
     chosen = os.environ.get(CACHE_VARIABLE)
     root = Path(chosen) if chosen else Path.home() / ".cache" / "syncfree" / "environments"
     return root.absolute()
 
 
 def content_key(parts: Iterable[str | bytes | Path]) -> str:
-    """Twelve hex digits of a hash over `parts`; a path counts with its name and its content, a folder with all its files."""
+    """Return twelve hex digits of a hash over `parts`: of a path, its name and content; of a folder, all its files."""
     digest = hashlib.sha256()
     for part in parts:
         for name, data in _chunks(part):
@@ -45,16 +45,15 @@ def _chunks(part: str | bytes | Path) -> Iterator[tuple[str, bytes]]:
 
 
 def is_complete(target: Path) -> bool:
-    """Whether `made_once` finished `target`."""
+    """Return whether `made_once` finished `target`."""
     return (target / COMPLETE).exists()
 
 
 def made_once(target: Path, make: Callable[[Path], None]) -> Path:
     """Return the folder `target`, filled by `make(target)` unless an earlier call finished it.
 
-    The folder is filled in place because a virtual environment holds its own absolute path. A marker written last says
-    that it is whole: what a killed or failed `make` leaves is removed by the next call. A second process waits for the
-    first.
+    The folder is filled in place because a virtual environment contains its own absolute path. A marker is written last;
+    without it, the next call removes the remains of a killed or failed `make`. A second process waits for the first.
     """
     if is_complete(target):
         return target

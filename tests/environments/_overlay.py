@@ -1,6 +1,6 @@
-"""Overlays: light environments that see everything of a base environment and own what is installed into them.
+"""Overlays: light environments with packages of their own on top of all packages of a base environment.
 
-The base stays as it was built, so that any number of processes can use it at once; making an overlay takes seconds.
+The base is never changed, so any number of processes can use it at once; making an overlay takes seconds.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def overlay(base: str, *installs: str | Path, before: Sequence[Path] = (), direc
     """Return the Python of an overlay on the environment `base`.
 
     `installs` are wheels, source folders or exact requirements, installed without their dependencies. `before` are
-    folders of unpacked wheels that hide what the base has under the same name. Without `directory` the overlay is shared
-    through the cache and must not be changed; with it a new one is made there, the caller's to change and to remove.
+    folders of unpacked wheels that hide the base's packages of the same names. Without `directory` the overlay is shared
+    through the cache and must not be changed; with it a new one is made there, which the caller may change and removes.
     """
 
     def make(target: Path) -> None:
@@ -78,13 +78,13 @@ def _base_of(framework: str, version: str) -> tuple[str, tuple[Path, ...]]:
     elif framework == "diffusers":
         base = "0.37.0" if number <= (0, 37, 0) else "0.42.1"
     else:
-        raise ValueError(f"no framework named {framework!r}; there are vllm, sglang, diffusers")
+        raise ValueError(f"no framework named {framework!r}; known: vllm, sglang, diffusers")
     return f"{framework}-{base}", () if version == base else (unpacked(framework, version),)
 
 
 def _make(target: Path, base: Path, installs: Sequence[str | Path], before: Sequence[Path]) -> None:
     run(python_of(base), "-m", "venv", "--without-pip", target)
-    # Read in the order of their names: what must hide the base comes first.
+    # Python reads .pth files in the order of their names: folders that must hide the base come first.
     (site_packages_of(target) / "0-before.pth").write_text("".join(f"{folder}\n" for folder in before))
     see(target, base)
     _copy_scripts(base, target)
@@ -96,7 +96,7 @@ def _make(target: Path, base: Path, installs: Sequence[str | Path], before: Sequ
 
 
 def _copy_scripts(base: Path, target: Path) -> None:
-    """Give the base's commands (`vllm`, `sglang`, `pip`, ...) to the overlay, run by the overlay's Python."""
+    """Copy the base's commands (`vllm`, `sglang`, `pip`, ...) to the overlay, to run with the overlay's Python."""
     shebang = f"#!{python_of(base)}"
     for script in (base / "bin").iterdir():
         if script.is_symlink() or (target / "bin" / script.name).exists():

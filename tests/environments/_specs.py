@@ -1,4 +1,4 @@
-"""What an environment is made of: one TOML file for a person to read and one lock file with the exact versions."""
+"""The definition of an environment: a TOML file for people and a lock file with the exact versions."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ._cache import cache_root, content_key
 
 HERE = Path(__file__).parent
 RECIPE = "1"
-"""Part of every key: raise it when `_build.py` makes another environment from the same files."""
+"""Part of every key: increase it when `_build.py` makes a different environment from the same files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
     """One environment.
 
-    `base` names another environment that this one sees. `requirements` are resolved with their dependencies,
+    `base` names another environment whose packages this one uses. `requirements` are resolved with their dependencies,
     `without_dependencies` are not: their own dependencies are CUDA packages or pins that conflict. The lock file is installed
-    by itself, or `with_dependencies`, which adds what it does not pin. `packages` are folders of `packages/`, `scripts` files
-    of `scripts/` that the new environment's Python runs last.
+    alone, or `with_dependencies` that it does not pin. `packages` are folders of `packages/`, `scripts` files of `scripts/`
+    that the new environment's Python runs last.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Spec:
 
     @property
     def directory(self) -> Path:
-        """Where the environment lies; the name changes with anything it is made of, and with this Python."""
+        """The environment's folder, with a name that changes with its definition and with this Python."""
         python = f"{platform.python_implementation()} {platform.python_version()} {platform.machine()}"
         base = "" if self.base is None else load(self.base).directory.name
         key = content_key((RECIPE, python, base, self.source, self.lock, *self.packages, *self.scripts))
@@ -52,7 +52,7 @@ class Spec:
 
 
 def names() -> list[str]:
-    """The environments that can be built."""
+    """Return the environments that can be built."""
     return sorted(file.stem for file in (HERE / "specs").glob("*.toml"))
 
 
@@ -61,7 +61,7 @@ def load(name: str) -> Spec:
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"no environment named {name!r}; there are {', '.join(names())}{hint}")
+        raise ValueError(f"no environment named {name!r}; known: {', '.join(names())}{hint}")
     data = tomllib.loads((HERE / "specs" / f"{name}.toml").read_text())
     known = {"base", "requirements", "without_dependencies", "with_dependencies", "packages", "scripts"}
     if unknown := set(data) - known:

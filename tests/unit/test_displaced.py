@@ -130,11 +130,11 @@ def test_a_module_that_left_sys_modules_is_told_and_restored_all_the_same(bound:
     assert work.reduce(*CALL)[0] == "upstream"
 
 
-def test_a_module_that_was_imported_anew_is_told_and_its_successor_can_be_bound(bound: MadeUp) -> None:
+def test_a_module_that_was_imported_again_is_reported_and_its_successor_can_be_bound(bound: MadeUp) -> None:
     del sys.modules["made_up.work"]
     work: Any = importlib.import_module("made_up.work")
     assert entry().state == "reloaded"
-    assert "imported anew" in entry().reason
+    assert "imported again" in entry().reason
     assert syncfree.restore() == ()
     syncfree.load("made_up")
     assert work.reduce(*CALL)[0] == "mine"
@@ -150,12 +150,12 @@ def test_another_object_in_the_place_of_the_module_is_told(bound: MadeUp, other:
     assert work.reduce(*CALL)[0] == "upstream"
 
 
-def test_an_original_that_somebody_put_back_counts_as_restored(bound: MadeUp) -> None:
+def test_an_original_that_other_code_restored_counts_as_restored(bound: MadeUp) -> None:
     work: Any = bound.work()
     work.reduce = work.reduce.__wrapped__
     found = entry()
     assert (found.state, found.choice) == ("restored", "upstream")
-    assert "somebody put the original back" in found.reason
+    assert "other code restored the original" in found.reason
     assert syncfree.restore() == ()
 
 

@@ -258,10 +258,10 @@ def test_an_interrupt_is_passed_on(neighbours: Neighbours, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "its metadata does not name all that it has"),
+        ("", "its metadata lacks some of its entry points"),
         (b"\xff", "its entry_points.txt cannot be read: UnicodeDecodeError"),
         ("[syncfree]\nbad\n", "line 2 of its entry_points.txt"),
-        ("[syncfree]\nsync_free = no_such_module_x\n", "does not name all"),
+        ("[syncfree]\nsync_free = no_such_module_x\n", "lacks some of its entry points"),
         (None, "its metadata is missing"),
     ],
 )
@@ -283,7 +283,7 @@ def test_our_own_are_found_in_the_package_where_our_metadata_is_damaged(
     ((whose, reason),) = found.damaged
     assert whose == f"syncfree {__version__}"
     assert why in reason
-    assert "install it again" in reason
+    assert "reinstall it" in reason
 
 
 LINES = st.sampled_from(

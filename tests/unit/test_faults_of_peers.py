@@ -258,7 +258,7 @@ def test_13_a_binding_that_may_be_captured_says_that_captured_code_keeps_its_cho
     assert silent == []
     ready.adapter(reduce_binding(note="compiled regions keep the choice that they were traced with"))
     assert syncfree.load("made_up").entry("dp_all_reduce").note in json.dumps(syncfree.plan().as_dict())
-    assert "has captured keeps what was chosen when it was captured" in (ROOT / "docs" / "choosing.md").read_text()
+    assert "has captured keeps the choice at capture" in (ROOT / "docs" / "choosing.md").read_text()
 
 
 @pytest.mark.with_torch

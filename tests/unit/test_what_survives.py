@@ -320,7 +320,7 @@ def test_defaults_that_were_changed_before_are_those_of_the_bound_function(frame
         ("Work.old_coroutine", "Work.old_coroutine is a generator-based coroutine function"),
         ("Work.size", "Work.size is a builtins.property"),
         ("Work.cached_size", "Work.cached_size is a functools.cached_property"),
-        ("Work.cached", "Work.cached is a functools._lru_cache_wrapper; a function in its place would not offer cache_clear, cache_info"),
+        ("Work.cached", "Work.cached is a functools._lru_cache_wrapper; a plain function would not have cache_clear, cache_info"),
         ("Work.static_cached", "Work.static_cached is a functools._lru_cache_wrapper"),
         ("Decorated.given_less", "Decorated.given_less has a decorator that changes its parameters"),
     ],

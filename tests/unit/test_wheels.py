@@ -40,9 +40,9 @@ def test_a_release_is_named_without_its_local_part() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("absent.whl", "there is no wheel"),
+        ("absent.whl", "absent.whl does not exist"),
         ("sources.tar.gz", "is not a wheel"),
-        ("made_up-1.0-py3-none-any.whl", "is no zip file; download it again"),
+        ("made_up-1.0-py3-none-any.whl", "is not a zip file; download it again"),
         ("empty", "it has 0 .*dist-info folders instead of one"),
         ("odd", "odd.dist-info names no version"),
     ],

@@ -1,7 +1,7 @@
 """Begin the audit in every Python process of ``syncfree audit -- COMMAND``, right after torch has been imported.
 
 Python imports the first ``sitecustomize`` on its path. This one imports nothing that Python has not imported by itself, and
-gives its place to the one that it hides. Any Python that the command starts may run it, so it is written for 2.7, too.
+then imports the one that it hides. Any Python that the command starts may run it, so it also works in Python 2.7.
 """
 
 import os
@@ -18,11 +18,11 @@ def _begin_when_torch_is_there():
         with open("/proc/self/cmdline", "rb") as file:
             arguments = file.read()
         image = _image()
-    except (OSError, IOError):  # noqa: UP024 - two different ones in 2.7
-        return  # no /proc, in a chroot for one: the auditing process finds no note of this one, and names it
+    except (OSError, IOError):  # noqa: UP024 - two different classes in 2.7
+        return  # no /proc, in a chroot for example: without a note the auditing process lists this one as not audited
     _leave_note("here", image, arguments)
     if sys.version_info < (3, 10):  # noqa: UP036 - see above
-        return  # syncfree does not run there; when this process loads torch, it is named
+        return  # syncfree does not run there; if this process loads torch, it is listed as not audited
     if "torch" in sys.modules:  # a .pth file has imported it
         _begin(image)
     else:
@@ -31,7 +31,7 @@ def _begin_when_torch_is_there():
 
 def _image():
     # type: () -> str
-    """Identify the program that this process executes: addresses that every exec draws anew and a forked child keeps."""
+    """Identify the program that this process executes: addresses that every exec randomizes and a forked child keeps."""
     with open("/proc/self/stat", "rb") as file:
         fields = file.read().rpartition(b")")[2].split()
     return b"-".join([fields[23], fields[25], fields[44], fields[45], fields[48]]).decode()
@@ -39,19 +39,19 @@ def _image():
 
 def _leave_note(kind, image, text):
     # type: (str, str, bytes) -> None
-    """Tell the auditing process by a symbolic link: one system call, without a descriptor, whatever the limits."""
+    """Notify the auditing process by a symbolic link: one system call, without a descriptor, whatever the limits."""
     link = os.path.join(DIRECTORY, ".".join([kind, image, str(os.getpid())]))
     try:  # noqa: SIM105 - contextlib is not imported here
         os.symlink(text.replace(b"\0", b"\n")[:1000] or b" ", getattr(os, "fsencode", str)(link))
     except OSError:
-        pass  # without a note the auditing process names this one; after the command has ended there is nobody to tell
+        pass  # without a note this process is listed as not audited; after the command has ended, no one reads it
 
 
 def _begin_after_torch(image):
     # type: (str) -> None
-    """Begin when torch has been executed, whatever asked for it.
+    """Begin when torch has been executed, whatever imported it.
 
-    Until then, replaces the method by which all of Python's loaders of files execute a module.
+    Until then, the method with which all of Python's file loaders execute a module is replaced.
     """
     loader = sys.modules["_frozen_importlib_external"]._LoaderBasics
     original = loader.exec_module
@@ -66,16 +66,16 @@ def _begin_after_torch(image):
             with _OpenToAutograd(module.__spec__):
                 _begin(image)
 
-    # Tracebacks leave out importlib's frames: an error in a user's module looks as it does without this file.
+    # Tracebacks omit importlib's frames, so an error in a user's module looks the same as without this file.
     exec_module.__code__ = exec_module.__code__.replace(co_filename="<frozen importlib._bootstrap_external>")
     loader.exec_module = exec_module
 
 
 class _OpenToAutograd:
-    """Within, importing torch keeps the program's threads waiting, but neither this thread nor those of autograd.
+    """In this block, importing torch blocks the program's other threads, but neither this thread nor autograd's.
 
-    This thread holds torch's import lock. Others wait for it while torch's spec says that torch is being initialized, which a
-    property says here in the place of the spec's attribute.
+    This thread holds torch's import lock. Other threads wait for it while ``_initializing`` of torch's spec is true; a
+    property replaces that attribute, so that its value depends on the calling thread.
     """
 
     def __init__(self, spec):
@@ -95,8 +95,8 @@ class _OpenToAutograd:
             def _initializing(self):
                 # type: () -> bool
                 caller = threading.get_ident()
-                others = [thread for thread in threading.enumerate() if not isinstance(thread, threading._DummyThread)]
-                return caller != this and caller in [thread.ident for thread in others]
+                of_python = [thread for thread in threading.enumerate() if not isinstance(thread, threading._DummyThread)]
+                return caller != this and caller in [thread.ident for thread in of_python]
 
         self._kind = kind
         self._spec.__class__ = Spec
@@ -113,7 +113,7 @@ def _begin(image):
         return  # the command has ended, and this process outlived it
     try:
         process = _recorder()  # type: ignore[no-untyped-call]
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with that installation is no reason to end this process
+    except Exception as error:  # noqa: BLE001 - a broken installation of syncfree is no reason to end this process
         text = "its Python cannot import syncfree.audit ({}: {}); install it there".format(type(error).__name__, error)  # noqa: UP032
         _leave_note("refused", image, text.encode("utf-8", "backslashreplace"))
     else:
@@ -138,6 +138,6 @@ sys.path_importer_cache.pop(_HERE, None)
 _path, _finders = list(sys.path), list(sys.meta_path)
 if os.path.isdir(DIRECTORY):
     _begin_when_torch_is_there()
-# The user's own sitecustomize takes this name; where there is none, this raises what Python expects then.
+# Import the user's own sitecustomize under this name; without one, this raises the ImportError that Python expects.
 del sys.modules[__name__]
 import sitecustomize  # type: ignore[import-not-found]  # noqa: E402, F401

@@ -1,8 +1,8 @@
-"""A simulated CUDA device for PyTorch without a GPU: ``device="cuda"`` code runs with real values, its syncs are recorded.
+"""A simulated CUDA device for PyTorch without a GPU: ``device="cuda"`` code computes real values, and its syncs are recorded.
 
-For audits only, in a process of its own: it is process-wide and cannot be removed. Nothing but a call of `install` (made
-by ``audit(backend="simulated")``, ``@pytest.mark.sync_budget`` and ``syncfree audit`` in processes that they start)
-switches it on: no import, no environment variable, no configuration file.
+For audits only, in a separate process: it is process-wide and cannot be removed. Only a call of `install` switches it on
+(made by ``audit(backend="simulated")``, and by ``@pytest.mark.sync_budget`` and ``syncfree audit`` in processes that they
+start): no import, no environment variable, no configuration file.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ __all__ = ["SUPPORTED", "SimulatedBackend", "backend", "install", "is_installed"
 
 
 class SimulatedBackend:
-    """The simulated device's kernels record by themselves, in every thread."""
+    """The back end of the simulated device, whose kernels record syncs in every thread."""
 
     name = "simulated"
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Nothing to switch on."""
+        """Do nothing: the kernels always record."""
         yield
 
 
@@ -34,11 +34,11 @@ _backend: SimulatedBackend | None = None
 def install() -> None:
     """Give this process a CUDA device that computes on the CPU, until it exits.
 
-    Call it before anything looks whether CUDA is available, and before other threads use torch.
+    Call it before any code checks whether CUDA is available, and before other threads use torch.
 
     Raises:
-        AuditError: a second install, an untested torch or platform, a ROCm build, a real GPU, or a server in
-            this process; also when the self-test fails.
+        AuditError: a second install, an untested torch or platform, a ROCm build, a real GPU, or a server in this process,
+            or a failed self-test.
     """
     global _backend
     from . import _support
@@ -53,26 +53,25 @@ def install() -> None:
 
 
 def is_installed() -> bool:
-    """True once `install` has succeeded in this process."""
+    """Return whether `install` has succeeded in this process."""
     return _backend is not None
 
 
 def backend() -> SimulatedBackend:
-    """The audit back end of the installed device."""
+    """Return the audit back end of the installed device."""
     assert _backend is not None
     return _backend
 
 
 @contextmanager
 def poison() -> Iterator[None]:
-    """Show races of ``non_blocking`` copies while the block runs.
+    """Detect races of ``non_blocking`` copies in the block.
 
     A download's destination holds NaN (integers: bytes 0xA5) until the host has waited for it; an upload's pinned source
     must not change until then; no other stream may use an upload's destination without waiting for it.
 
     Raises:
-        PinnedMemoryRace: for the second and third, at the next wait, copy or kernel that shows it, or at the
-            end.
+        PinnedMemoryRace: for the second and third, at the next wait, copy or kernel that shows it, or at the end.
     """
     if not is_installed():
         from .._errors import AuditError

@@ -18,7 +18,7 @@ _is_dense = torch._prims_common.is_non_overlapping_and_dense_or_false
 
 
 def copy_(self: torch.Tensor, src: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
-    """Kernel of ``aten::copy_`` where one side is on the device: waits as ATen's ``copy_kernel_cuda`` does."""
+    """Run ``aten::copy_`` where one side is on the device: waits as ATen's ``copy_kernel_cuda`` does."""
     if _state.forked:
         _state.refuse_after_fork()
     if self.is_cuda and src.is_cuda:
@@ -43,8 +43,7 @@ def _upload(self: torch.Tensor, src: torch.Tensor, non_blocking: bool) -> None:
 def _download(self: torch.Tensor, src: torch.Tensor, non_blocking: bool) -> None:
     is_queued = non_blocking and is_pinned(self) and _is_one_transfer(self, src)
     if src.numel() and not is_queued:
-        # The driver returns from a copy to pageable memory when it is done: a wait, even with
-        # non_blocking=True.
+        # The driver returns from a copy to pageable memory when it is done: a wait, even with non_blocking=True.
         _ordering.host_waits(Kind.STAGED if non_blocking else Kind.D2H, _OP, src.shape)
     if is_queued and _ordering.STATE.is_poisoning and src.numel():
         _ordering.queue_copy(self, host(src).clone(), src, is_download=True)
@@ -53,7 +52,7 @@ def _download(self: torch.Tensor, src: torch.Tensor, non_blocking: bool) -> None
 
 
 def _is_one_transfer(destination: torch.Tensor, source: torch.Tensor) -> bool:
-    """True when one ``cudaMemcpyAsync`` between the two tensors' own memory does it."""
+    """Return whether one ``cudaMemcpyAsync`` between the two tensors' own memory is enough."""
     if destination.dtype != source.dtype or destination.shape != source.shape:
         return destination.dtype == source.dtype and destination.numel() == source.numel() == 1
     if destination.is_conj() != source.is_conj() or destination.is_neg() != source.is_neg():
@@ -64,7 +63,7 @@ def _is_one_transfer(destination: torch.Tensor, source: torch.Tensor) -> bool:
 
 
 def set_(self: torch.Tensor, storage: Any, offset: int = 0, size: Any = None, stride: Any = None) -> torch.Tensor:
-    """Kernel of every overload of ``aten::set_``."""
+    """Run any overload of ``aten::set_``."""
     if isinstance(storage, torch.Tensor):
         tensor = storage
     else:
@@ -81,7 +80,7 @@ def set_(self: torch.Tensor, storage: Any, offset: int = 0, size: Any = None, st
 
 
 def resize_(self: torch.Tensor, size: Any, memory_format: Any = None) -> torch.Tensor:
-    """Kernel of ``aten::resize_``: new memory where the old is too small, with the old elements first."""
+    """Run ``aten::resize_``: new memory where the old is too small, with the old elements first."""
     needed = torch.Size(size).numel()
     if (needed + self.storage_offset()) * self.element_size() > self.untyped_storage().nbytes():
         memory = torch.empty(needed, dtype=self.dtype)

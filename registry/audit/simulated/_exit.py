@@ -1,8 +1,8 @@
-"""The end of a process that has the device: autograd's thread must have nothing of Python's left to drop.
+"""Exit of a process that has the device: autograd's thread must hold no Python objects any more.
 
-``backward()`` of torch 2.13 leaves a Python object with the graph task (``torch.autograd.graph._engine_run_backward``), which
-the device's autograd thread drops after ``backward()`` has returned and for which it asks for the GIL. Once the interpreter has
-begun to end, asking ends the thread, which the C++ code around it turns into an abort of the process.
+``backward()`` of torch 2.13 leaves a Python object in the graph task (``torch.autograd.graph._engine_run_backward``), which
+the device's autograd thread releases after ``backward()`` has returned, and which needs the GIL. During interpreter shutdown,
+taking the GIL ends the thread, which the C++ code around it turns into an abort of the process.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import torch
 
 
 def install() -> None:
-    """Register what is done at exit."""
+    """Register the exit handler."""
     leaf, gradient = torch.zeros((), device="cuda", requires_grad=True), torch.ones((), device="cuda")
     atexit.register(_let_autograd_finish, os.getpid(), leaf, gradient)
 
 
 def _let_autograd_finish(process: int, leaf: torch.Tensor, gradient: torch.Tensor) -> None:
-    """Give the autograd thread one more task, which it begins when it has dropped those before, and which has no such object."""
+    """Run one more task without a Python object, which the autograd thread begins after it has released earlier ones."""
     if os.getpid() != process or _another_thread_is_in_backward():
-        return  # a forked child has no autograd thread; one that is busy may stay so
+        return  # a forked child has no autograd thread; waiting for a busy one could take forever
     engine: Any = torch.autograd.Variable._execution_engine
     engine.run_backward((leaf,), (gradient,), False, False, (), allow_unreachable=True, accumulate_grad=True)
 

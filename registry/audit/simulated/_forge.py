@@ -1,7 +1,7 @@
 """CUDA tensors over host memory.
 
-A tensor goes through a DLPack capsule whose device type is rewritten on the way: the result is a plain
-    ``torch.Tensor`` on device ``cuda:0`` with the memory of the original.
+A tensor passes through a DLPack capsule with a rewritten device type: the result is a plain ``torch.Tensor`` on device
+``cuda:0`` with the memory of the original.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _to_dlpack, _from_dlpack = torch._C._to_dlpack, torch._C._from_dlpack
 
 
 def host(tensor: torch.Tensor) -> torch.Tensor:
-    """The CPU tensor on the memory of a CUDA tensor."""
+    """Return the CPU tensor on the memory of a CUDA tensor."""
     return _cast(tensor, _CPU)
 
 
 def device(tensor: torch.Tensor) -> torch.Tensor:
-    """The CUDA tensor on the memory of a CPU tensor."""
+    """Return the CUDA tensor on the memory of a CPU tensor."""
     return _cast(tensor, _CUDA)
 
 
@@ -40,7 +40,7 @@ def metadata_only(op: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _cast(tensor: torch.Tensor, device_type: int) -> torch.Tensor:
-    if tensor.is_conj():  # DLPack does not carry the lazy bits
+    if tensor.is_conj():  # DLPack does not transfer the lazy bits
         return _cast(tensor.conj(), device_type).conj()
     if tensor.is_neg():
         return _cast(tensor._neg_view(), device_type)._neg_view()

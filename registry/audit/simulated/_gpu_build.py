@@ -1,8 +1,8 @@
-"""A GPU build of torch on a machine without a GPU: what it has for CUDA gives way to what a CPU build has.
+"""Make a GPU build of torch, on a machine without a GPU, behave like a CPU build.
 
-Three things say "CUDA" there. The hooks object gets the methods of a CPU build. The kernels of dispatch key CUDA cannot be
-removed, so the simulated device's are registered over them: the last registration wins. Functions of ``torch._C`` that ask
-the driver have stand-ins.
+Three parts of it are specific to CUDA. The hooks object gets the methods of a CPU build. The kernels of dispatch key CUDA
+cannot be removed, so the simulated device's are registered over them: the last registration wins. Functions of ``torch._C``
+that call the driver get stand-ins.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import torch
 
 _BASE_HOOKS = "_ZTVN2at18CUDAHooksInterfaceE"
 _VTABLE_PREFIX = 16  # the offset to the top and the type information come before the methods
-_OF_PROCESS_GROUPS = ("c10d", "symm_mem")  # their kernels for CUDA hand the work to a process group
+_OF_PROCESS_GROUPS = ("c10d", "symm_mem")  # their CUDA kernels call a process group
 _has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
 
 
 def is_gpu_build() -> bool:
-    """Whether torch was built for CUDA."""
+    """Return whether torch was built for CUDA."""
     return torch.version.cuda is not None
 
 
@@ -33,9 +33,9 @@ def base_hooks(library: ctypes.CDLL, hooks: int) -> int:
 
 
 def operators(known: set[str]) -> Iterator[Any]:
-    """Each operator that has a kernel for CUDA and is not in ``known``, which they are added to.
+    """Yield each operator that has a CUDA kernel and is not in ``known``, and add it there.
 
-    Outside of ``aten`` an operator without a CPU kernel is left alone: there is nothing to run in its place.
+    Outside ``aten``, operators without a CPU kernel are left out: the device could not run them.
     """
     for full in torch._C._dispatch_get_registrations_for_dispatch_key("CUDA"):
         space, _, name = full.partition("::")
@@ -47,7 +47,7 @@ def operators(known: set[str]) -> Iterator[Any]:
 
 
 def replace_driver_calls() -> None:
-    """Let the functions of ``torch._C`` that ask the driver answer for one device."""
+    """Replace the functions of ``torch._C`` that call the driver by stand-ins that report one device."""
     for name, stand_in in _DRIVER_CALLS.items():
         setattr(torch._C, name, stand_in)
 

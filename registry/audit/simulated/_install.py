@@ -46,7 +46,7 @@ def _register_kernels() -> None:
 
 
 def _own_kernels() -> dict[str, Callable[..., Any]]:
-    """Kernels that do not simply run the CPU's, and those that a composite must not stand in for, by operator of ``aten``."""
+    """Return, by operator of ``aten``, the kernels that do more than run the CPU's, or that must not be composite."""
     aten = torch.ops.aten
     own: dict[str, Callable[..., Any]] = {
         "copy_": _copies.copy_,
@@ -62,7 +62,7 @@ def _own_kernels() -> dict[str, Callable[..., Any]]:
 
 
 def _replace_gpu_kernels(known: set[str]) -> None:
-    """Take the place of every CUDA kernel that there is by now, of operators that are not ``known``."""
+    """Replace every CUDA kernel that is registered now, except those of ``known`` operators."""
     kernels: dict[str, dict[str, Callable[..., Any]]] = {}
     for op in _gpu_build.operators(known):
         name = _overload(op)
@@ -75,7 +75,7 @@ def _replace_gpu_kernels(known: set[str]) -> None:
 def _register(namespace: str, kernels: dict[str, Callable[..., Any]]) -> None:
     library = torch.library.Library(namespace, "IMPL", "CUDA")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where a GPU build has a kernel, taking its place is what we want
+        warnings.simplefilter("ignore")  # torch warns that a GPU build's kernel is replaced, which is intended
         for name, kernel in kernels.items():
             library.impl(name, kernel, allow_override=True)
     _libraries.append(library)
@@ -88,7 +88,7 @@ def _register_pinned_memory() -> None:
     cpu.impl("_pin_memory", _pinned.pin_memory)
     select = torch.library.Library("aten", "IMPL", "BackendSelect")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the override is what we want
+        warnings.simplefilter("ignore")  # the override is intended
         for op in (aten.empty.memory_format, aten.empty_strided.default):
             select.impl(_overload(op), _pinned.factory(op), allow_override=True)
     _libraries.extend([cpu, select])

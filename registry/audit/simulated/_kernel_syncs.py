@@ -1,6 +1,6 @@
-"""Waits that are inside CUDA kernels' host code; what C++ composites do shows up by itself.
+"""The waits inside the host code of CUDA kernels; those of C++ composites occur in the kernels that they call.
 
-Read in ATen's CUDA sources; the calibration program compares them with a real GPU.
+From ATen's CUDA sources; the calibration program compares them with a real GPU.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The kernels of dispatch key CUDA: each runs the CPU's on CPU tensors over the same memory."""
+"""The kernels of dispatch key CUDA: each runs the CPU's kernel on CPU tensors over the same memory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from . import _forge, _kernel_syncs, _ordering, _state
 
 aten = torch.ops.aten
 _has_kernel = torch._C._dispatch_has_computed_kernel_for_dispatch_key
-# CUDA has kernels of its own for these, but a composite stands in for them where there is none: it computes differently,
-# or picks a CUDA-only stub. They run whole on the host.
+# CUDA has its own kernels for these. Without them torch would use a composite, which computes differently or calls a
+# CUDA-only stub, so they run as a whole on the host.
 WHOLE = (
     aten.convolution.default,
     aten.convolution_backward.default,
@@ -34,17 +34,16 @@ _MAY_TAKE_HOST_TENSORS = {
     *("_foreach_addcdiv", "_foreach_addcdiv_", "_foreach_addcmul", "_foreach_addcmul_"),  # the scalars
 }
 COMPOSITE = {"index.Tensor", "_foreach_copy_"}
-"""Operators that a GPU build has kernels for whose waits are in what the composite form is made of."""
+"""Operators for which a GPU build has kernels, but which run as composites, because the waits are in their parts."""
 _HOST_AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU)
-_NO_KERNELS = torch._C.DispatchKeySet(torch._C.DispatchKey.IPU)  # a key that torch itself has no kernels for
+_NO_KERNELS = torch._C.DispatchKeySet(torch._C.DispatchKey.IPU)  # torch itself has no kernels for this key
 
 
 def kernel(op: Any, *args: Any, **kwargs: Any) -> Any:
     """Run one operator.
 
-    In order: a view runs on the CUDA tensor's metadata; the operator's waits are recorded; operands become CPU tensors
-    over their own memory; the CPU kernel runs; results become CUDA tensors, operands that were changed stay
-    themselves.
+    In order: a view runs on the CUDA tensor's metadata; the operator's waits are recorded; operands are replaced by CPU
+    tensors over their own memory; the CPU kernel runs; results are replaced by CUDA tensors, operands by the originals.
     """
     if _state.forked:
         _state.refuse_after_fork()
@@ -57,7 +56,7 @@ def kernel(op: Any, *args: Any, **kwargs: Any) -> Any:
     call = _Call(op, name)
     host_args = [call.to_host(value) for value in args]
     host_kwargs = {key: call.to_host(value, fresh=call.is_empty_out(key, value)) for key, value in kwargs.items()}
-    # Autocast has done its work above this kernel, by the device's rules; the host's must not do theirs on the stand-ins.
+    # Autocast has run above this kernel, with the device's rules; the CPU's must not run on the CPU tensors as well.
     with torch._C._ExcludeDispatchKeyGuard(_HOST_AUTOCAST):
         return _run(call, host_args, host_kwargs, kwargs)
 
@@ -73,12 +72,11 @@ def _run(call: _Call, host_args: list[Any], host_kwargs: dict[str, Any], kwargs:
         return call.to_device(_in_terms_of_others(op, error)(*host_args, **host_kwargs))
     except RuntimeError as error:
         if "Unable to cast" in str(error):
-            # A wrapped number (x % 5) comes here as a plain number, and conversion failed before the kernel began. The
-            # overload for numbers promotes types as a wrapped number does.
+            # A wrapped number (x % 5) arrives as a plain number, and conversion failed before the kernel began. The overload
+            # for numbers promotes types as a wrapped number does.
             return call.to_device(op.overloadpacket(*host_args, **host_kwargs))
         if "not resizable" in str(error):
-            # Memory from DLPack cannot grow, which a kernel finds out before it writes: let it fill its own,
-            # and copy.
+            # Memory from DLPack cannot grow, which a kernel detects before it writes: run it on new memory, and copy.
             outs = {argument.name for argument in op._schema.arguments if argument.is_out}
             own = {key: call.to_host(value, fresh=key in outs) for key, value in kwargs.items()}
             return call.to_device(op(*host_args, **own))
@@ -86,28 +84,28 @@ def _run(call: _Call, host_args: list[Any], host_kwargs: dict[str, Any], kwargs:
 
 
 def composite(op: Any, *args: Any, **kwargs: Any) -> Any:
-    """Run the composite form that an operator has beside its kernel for CUDA."""
+    """Run the composite form of an operator that also has a CUDA kernel."""
     return op.redispatch(_NO_KERNELS, *args, **kwargs)
 
 
 def _in_terms_of_others(op: Any, error: NotImplementedError) -> Any:
-    """What torch itself puts in the place of an operator that only CUDA has.
+    """Return torch's decomposition of an operator that has only a CUDA kernel.
 
     Raises:
-        AuditError: nothing.
+        AuditError: torch has no decomposition of it.
     """
     from torch._decomp import decomposition_table
 
     if op not in decomposition_table:
         raise AuditError(
-            f"{op.name()} has a kernel for CUDA alone, which the simulated CUDA device cannot run: audit the code with "
-            "other operators in its place"
+            f"{op.name()} has only a CUDA kernel, which the simulated CUDA device cannot run: replace it by other operators "
+            "for the audit"
         ) from error
     return decomposition_table[op]
 
 
 class _Call:
-    """The operands of one kernel call and the CPU tensors that stand for them."""
+    """The operands of one kernel call and the CPU tensors that replace them."""
 
     __slots__ = ("_operands", "name", "op")
 
@@ -120,7 +118,7 @@ class _Call:
         return key.startswith("out") and isinstance(value, torch.Tensor) and value.numel() == 0
 
     def to_host(self, value: Any, fresh: bool = False) -> Any:
-        """CPU form of one argument; ``fresh`` output arguments get memory that the kernel may resize."""
+        """Return the CPU form of one argument; ``fresh`` output arguments get memory that the kernel may resize."""
         if isinstance(value, torch.Tensor):
             if value.is_cuda:
                 if _ordering.STATE.is_poisoning:
@@ -141,7 +139,7 @@ class _Call:
         return value
 
     def to_device(self, value: Any) -> Any:
-        """CUDA form of a result; an operand that comes back is the caller's own tensor."""
+        """Return the CUDA form of a result; for an operand, the caller's own tensor."""
         if isinstance(value, torch.Tensor):
             if id(value) not in self._operands:
                 return _forge.device(value)

@@ -1,10 +1,10 @@
-"""Which ``non_blocking`` copies the host has not waited for yet, and poison mode.
+"""Pending ``non_blocking`` copies, which the host has not waited for yet, and poison mode.
 
-Each stream holds the copies that come before its head. An event takes them along, another stream's wait adds them, and a
-host wait finishes them. Only poison mode keeps such copies; otherwise every set is empty.
+Each stream holds the copies that precede its head. Recording an event copies that set, waiting for another stream merges
+its set, and a host wait finishes the copies. Only poison mode keeps such copies; otherwise every set is empty.
 
 In poison mode a download's destination holds NaN (integers: bytes 0xA5, bools: the wrong value) until the host has waited
-for it, and an upload's source is compared with what it held when the copy was queued.
+for it, and an upload's source is compared with its contents when the copy was queued.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Copy:
         self._expected = _bytes(pinned).clone()
 
     def finish(self) -> None:
-        """Let the copy happen.
+        """Execute the copy.
 
         Raises:
-            PinnedMemoryRace: the pinned memory was written while the copy was under way.
+            PinnedMemoryRace: the pinned memory was written while the copy was pending.
         """
         if self.is_done:
             return
@@ -55,14 +55,14 @@ class Copy:
 
 
 class State:
-    """Streams' pending copies, as sets that events and waits merge."""
+    """The pending copies of all streams, and whether poison mode is on."""
 
     def __init__(self) -> None:
         self.is_poisoning = False
         self.copies: list[Copy] = []
 
     def pending(self) -> list[Copy]:
-        """Copies that no wait has finished, oldest first."""
+        """Return the copies that no wait has finished, oldest first."""
         self.copies = [copy for copy in self.copies if not copy.is_done]
         return self.copies
 
@@ -71,13 +71,13 @@ STATE = State()
 
 
 class Timeline:
-    """What comes before the head of one stream, or before one event."""
+    """The copies that precede the head of one stream, or one event."""
 
     def __init__(self, before: Iterable[Copy] = ()) -> None:
         self._copies: set[Copy] = set(before)
 
     def merge(self, other: Timeline) -> None:
-        """Come after everything that ``other`` comes after."""
+        """Order this after everything that precedes ``other``."""
         self._copies |= {copy for copy in other._copies if not copy.is_done}
 
     def add(self, copy: Copy) -> None:
@@ -87,11 +87,11 @@ class Timeline:
         return copy in self._copies
 
     def snapshot(self) -> Timeline:
-        """A timeline that later work does not change."""
+        """Return a copy that later work does not change."""
         return Timeline(copy for copy in self._copies if not copy.is_done)
 
     def finish(self) -> None:
-        """The host has waited for everything here."""
+        """Execute all copies in this timeline, after a host wait."""
         copies = [copy for copy in STATE.pending() if copy in self._copies] if self._copies else []
         self._copies.clear()
         for copy in copies:
@@ -107,7 +107,7 @@ _current = _Current()
 
 
 def current() -> Timeline:
-    """Timeline of this thread's current stream."""
+    """Return the timeline of this thread's current stream."""
     return _current.timeline or DEFAULT
 
 
@@ -124,7 +124,7 @@ def host_waits(
     hard: bool = True,
     timeline: Timeline | None = None,
 ) -> None:
-    """Record that the host waits; a hard wait finishes what the timeline (the current stream's) comes after."""
+    """Record a host wait; a hard wait finishes the copies of the timeline, by default the current stream's."""
     if is_active():
         record(kind, op, hard=hard, shape=None if shape is None else tuple(shape))
     if hard and STATE.is_poisoning:
@@ -132,7 +132,7 @@ def host_waits(
 
 
 def finish_everything() -> None:
-    """The host has waited for the device."""
+    """Execute all pending copies, after the host has waited for the device."""
     for copy in list(STATE.pending()):
         copy.finish()
 
@@ -141,12 +141,10 @@ def queue_copy(pinned: torch.Tensor, value: torch.Tensor, device: torch.Tensor, 
     """Queue a copy on the current stream in poison mode.
 
     Args:
-        value: for a download, what it will deliver; an upload is done already, as later work of its stream
-            must see it.
+        value: for a download, the data to copy; an upload is done already, because later work of its stream must see it.
 
     Raises:
-        PinnedMemoryRace: the same pinned memory has a copy under way that this stream does not come after, or
-            was written since.
+        PinnedMemoryRace: the same pinned memory has a pending copy that this stream does not wait for, or was written since.
     """
     settle(pinned)
     if is_download:
@@ -157,21 +155,21 @@ def queue_copy(pinned: torch.Tensor, value: torch.Tensor, device: torch.Tensor, 
 
 
 def settle(pinned: torch.Tensor) -> None:
-    """Let earlier copies of the same pinned memory happen, so that a copy queued behind them sees their result."""
+    """Execute earlier copies of the same pinned memory, so that a copy queued behind them sees their result."""
     storage = pinned.untyped_storage().data_ptr()
     for copy in list(STATE.pending()):
         if copy.pinned.untyped_storage().data_ptr() != storage or not _overlap(copy.pinned, pinned):
             continue
         if copy not in current():
             raise PinnedMemoryRace(
-                f"pinned memory is copied while a non_blocking copy of it, queued at {copy.where}, is under way in another "
+                f"pinned memory is copied while a non_blocking copy of it, queued at {copy.where}, is pending in another "
                 "stream; let this stream wait for that one"
             )
         copy.finish()
 
 
 def check_operand(tensor: torch.Tensor) -> None:
-    """Refuse a kernel that reads the destination of an upload of another stream before that upload is ordered."""
+    """Raise `PinnedMemoryRace` for a kernel operand that another stream uploads, unless this stream waits for the upload."""
     storage = tensor.untyped_storage().data_ptr()
     for copy in STATE.pending():
         if not copy.is_download and copy.device_storage == storage and copy not in current():
@@ -183,10 +181,10 @@ def check_operand(tensor: torch.Tensor) -> None:
 
 @contextmanager
 def poison() -> Iterator[None]:
-    """Show races of ``non_blocking`` copies while the block runs; see the module.
+    """Detect races of ``non_blocking`` copies in the block; see the module.
 
     Raises:
-        PinnedMemoryRace: inside, or at the end for a copy that nothing has waited for.
+        PinnedMemoryRace: in the block, or at its end for a copy that nothing has waited for.
     """
     if STATE.is_poisoning:
         yield
@@ -201,7 +199,7 @@ def poison() -> Iterator[None]:
 
 
 def _bytes(tensor: torch.Tensor) -> torch.Tensor:
-    """The memory of a dense CPU tensor."""
+    """Return the memory of a dense CPU tensor."""
     flat = tensor.as_strided((tensor.numel(),), (1,), tensor.storage_offset())
     return flat.view(torch.uint8)
 

@@ -1,4 +1,4 @@
-"""Pinned host memory: a mark on the storage object, and the factories that know of it."""
+"""Pinned host memory: a mark on the storage object, and the factories that set it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _MARK = "_simulated_cuda_pinned"
 
 
 def is_pinned(tensor: torch.Tensor, device: Any = None) -> bool:
-    """Kernel of ``aten::is_pinned``."""
+    """Run ``aten::is_pinned``."""
     return getattr(tensor.untyped_storage(), _MARK, False)
 
 
 def pin_memory(tensor: torch.Tensor, device: Any = None) -> torch.Tensor:
-    """Kernel of ``aten::_pin_memory``: a pinned copy."""
+    """Run ``aten::_pin_memory``: return a pinned copy."""
     return mark(tensor.clone())
 
 
@@ -29,7 +29,7 @@ def mark(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def factory(op: Any) -> Callable[..., torch.Tensor]:
-    """Kernel of ``aten::empty.memory_format`` or ``aten::empty_strided`` for every device, under BackendSelect."""
+    """Return the BackendSelect kernel of ``aten::empty.memory_format`` or ``aten::empty_strided``, for every device."""
     key_sets: dict[str, Any] = {}
     cpu = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
 

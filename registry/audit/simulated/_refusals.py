@@ -1,4 +1,4 @@
-"""What cannot run on the simulated device says so: Inductor, CUDA graphs, Triton kernels and NCCL."""
+"""Clear errors for what cannot run on the simulated device: Inductor, CUDA graphs, Triton kernels and NCCL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .._errors import AuditError
 
 
 def install() -> None:
-    """Put the refusals in place, in modules that are imported later too."""
+    """Install the refusals, also in modules that are imported later."""
     for name in ("CUDAGraph", "graph", "make_graphed_callables"):
         setattr(torch.cuda, name, _NoGraphs)
     after_import("torch._inductor.compile_fx", _refuse_inductor)
@@ -27,7 +27,7 @@ def install() -> None:
 
 
 class _NoGraphs:
-    """A class, because annotations name it."""
+    """A class, because annotations refer to it."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> NoReturn:
         raise AuditError("CUDA graphs do not exist on the simulated CUDA device: audit without graph capture")
@@ -49,7 +49,10 @@ def _refuse_inductor(module: ModuleType) -> None:
 
 
 def _refuse_nccl(module: ModuleType) -> None:
-    """NCCL asks the driver; some releases of torch end the process when that fails. A CPU build has no such class."""
+    """Make NCCL raise before it calls the driver, after which some releases of torch end the process.
+
+    A CPU build has no such class.
+    """
 
     def refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
         raise AuditError("NCCL cannot run on the simulated CUDA device: audit one process, or use the backend 'cpu:gloo'")
@@ -58,7 +61,7 @@ def _refuse_nccl(module: ModuleType) -> None:
         module.ProcessGroupNCCL.__init__ = refuse
 
 
-_TRITON = "the Triton kernel {name} cannot run on the simulated CUDA device: audit the code with a PyTorch form of that kernel in its place"
+_TRITON = "the Triton kernel {name} cannot run on the simulated CUDA device: replace it by a PyTorch form of that kernel for the audit"
 
 
 def _refuse_triton(module: ModuleType) -> None:
@@ -80,7 +83,7 @@ def _refuse_triton_interpreter(module: ModuleType) -> None:
 
 
 def after_import(name: str, change: Callable[[ModuleType], None]) -> None:
-    """Call ``change`` with a module once it has executed; now, where it already has."""
+    """Call ``change`` with a module when it has executed; at once if it already has."""
     if name in sys.modules:
         change(sys.modules[name])
     else:
@@ -88,7 +91,7 @@ def after_import(name: str, change: Callable[[ModuleType], None]) -> None:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds nothing itself; lets the next finder do it and wraps the loader of the modules it waits for."""
+    """Finds the modules it waits for through the other finders, and wraps their loader."""
 
     def __init__(self) -> None:
         self.changes: dict[str, Callable[[ModuleType], None]] = {}

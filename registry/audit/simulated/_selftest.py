@@ -1,4 +1,4 @@
-"""A few operations whose results show that the device guard, the hooks, views and autograd work."""
+"""Self-test of the installed device: device guard, hooks, views and autograd."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ def run() -> None:
     """Compute on the new device.
 
     Raises:
-        AuditError: a result is wrong or an operation failed; the process must not go on.
+        AuditError: a result is wrong or an operation failed; the process must not continue.
     """
     try:
         problem = _first_problem()
     except Exception as error:
         if "device_ready_queues_" in str(error):  # autograd's engine counted the devices at the first backward
             raise AuditError(
-                "autograd has already run in this process, and it cannot learn of a CUDA device afterwards: install the "
-                "simulated CUDA device before the first backward()"
+                "autograd has already run in this process, and does not support a CUDA device that is added later: install "
+                "the simulated CUDA device before the first backward()"
             ) from error
         raise AuditError(
             f"the simulated CUDA device failed its self-test on torch {torch.__version__}: {error!r}"
@@ -45,5 +45,5 @@ def _first_problem() -> str:
     if torch.tensor([2, 1], device="cuda").sort().values.tolist() != [1, 2]:
         return "sort gave a wrong order"
     if not torch.zeros(2, pin_memory=True).is_pinned() or torch.zeros(2).is_pinned():
-        return "pinned memory is not told from pageable memory"
+        return "pinned memory is not distinguished from pageable memory"
     return ""

@@ -1,4 +1,4 @@
-"""Stand-ins for ``torch.cuda.Stream``, ``Event`` and ``Generator``. Kernels run at once; only the order of copies is kept."""
+"""Stand-ins for ``torch.cuda.Stream``, ``Event`` and ``Generator``. Kernels run at once; only copies are ordered by stream."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Event:
         return True
 
     def elapsed_time(self, end_event: Event) -> float:
-        """Host milliseconds between the two records: not what a GPU would take."""
+        """Return the host milliseconds between the two records, which are not a GPU's time."""
         return (end_event._time - self._time) * 1e3
 
     def synchronize(self) -> None:
@@ -104,7 +104,7 @@ def set_stream(stream: Stream | None) -> None:
 
 @contextmanager
 def stream(stream: Stream | None) -> Iterator[None]:
-    """``with torch.cuda.stream(s)``; None changes nothing."""
+    """Implement ``with torch.cuda.stream(s)``; None changes nothing."""
     if stream is None:
         yield
         return
@@ -113,7 +113,7 @@ def stream(stream: Stream | None) -> Iterator[None]:
 
 
 def synchronize(device: Any = None) -> None:
-    """``torch.cuda.synchronize``."""
+    """Implement ``torch.cuda.synchronize``."""
     _ordering.host_waits(Kind.WAIT, "torch.cuda.synchronize")
     _ordering.finish_everything()
 
@@ -124,7 +124,7 @@ class _GeneratorType(type(torch.Generator)):  # type: ignore[misc]  # the metacl
 
 
 class Generator(torch.Generator, metaclass=_GeneratorType):
-    """A CPU generator that says which device it was made for."""
+    """A CPU generator that reports the device it was made for."""
 
     def __new__(cls, device: Any = "cpu") -> Self:
         generator = super().__new__(cls, "cpu")  # type: ignore[call-arg]

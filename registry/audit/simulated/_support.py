@@ -1,4 +1,4 @@
-"""Where the simulated device runs, and one clear sentence for everywhere else."""
+"""Where the simulated device is supported, and a clear error everywhere else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from .._errors import AuditError
 
 SUPPORTED = ("2.13",)
-"""Minor releases of torch that the whole test suite and the fidelity run were executed on."""
+"""Minor releases of torch with which the whole test suite and the fidelity program were run."""
 
 _SERVERS = {
     "uvicorn.server": "uvicorn",
@@ -25,7 +25,7 @@ def check() -> None:
     """Refuse to install where the simulated device is untested or could do harm.
 
     Raises:
-        AuditError: one sentence that says what is in the way and what to do.
+        AuditError: one sentence with the obstacle and the next step.
     """
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         raise AuditError(
@@ -40,7 +40,7 @@ def check() -> None:
     other = getattr(torch.cuda, _MARK, None)
     if other is not None:
         raise AuditError(
-            f"a simulated CUDA device is already installed in this process, by {other}; it stays until the process exits: ask "
+            f"a simulated CUDA device is already installed in this process, by {other}; it stays until the process exits: call "
             "syncfree.audit.simulated.is_installed() before a second install"
         )
     if torch.cuda.is_available():
@@ -50,8 +50,8 @@ def check() -> None:
         )
     if torch.version.hip:
         raise AuditError(
-            f"torch {torch.__version__} is a ROCm build, whose kernels the simulated CUDA device was not tried with; use a CPU "
-            "build or one for CUDA, in an environment of its own"
+            f"torch {torch.__version__} is a ROCm build, and the simulated CUDA device was not tested with its kernels; use a "
+            "CPU build or one for CUDA, in a separate environment"
         )
     release = ".".join(torch.__version__.split(".")[:2])
     if release not in SUPPORTED:
@@ -68,7 +68,7 @@ def check() -> None:
 
 
 def mark(installer: str) -> None:
-    """Leave word, for a second copy of this package in the process too, that the device is installed."""
+    """Mark the device as installed, also for a second copy of this package in the process."""
     import torch
 
     setattr(torch.cuda, _MARK, installer)

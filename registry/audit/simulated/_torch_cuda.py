@@ -1,4 +1,4 @@
-"""``torch.cuda`` as code for one GPU expects it."""
+"""Replace the parts of ``torch.cuda`` that need a driver, so that it reports one GPU."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _PROPERTIES = SimpleNamespace(
 
 
 class _DeviceGuard(contextlib.nullcontext[None]):
-    """``torch.cuda.device(d)``: there is one device."""
+    """``torch.cuda.device(d)``; the only device is always current."""
 
     def __init__(self, device: Any) -> None:
         super().__init__()
 
 
 def install() -> None:
-    """Replace what ``torch.cuda`` would refuse without a GPU."""
+    """Replace the functions of ``torch.cuda`` that would raise without a GPU."""
     stand_ins: dict[str, Any] = {
         "_lazy_init": lambda: None,
         "is_available": lambda: True,
@@ -55,7 +55,7 @@ def install() -> None:
         "set_stream": _streams.set_stream,
         "stream": _streams.stream,
         "synchronize": _streams.synchronize,
-        "manual_seed": lambda seed: None,  # torch.manual_seed seeds the generator that is used
+        "manual_seed": lambda seed: None,  # torch.manual_seed seeds the CPU generator, which the device uses
         "manual_seed_all": lambda seed: None,
         "initial_seed": torch.initial_seed,
         "seed": lambda: None,
@@ -85,7 +85,7 @@ def install() -> None:
 
 
 def _let_tensors_name_streams() -> None:
-    """Let ``tensor.record_stream`` take the stand-in for a stream: memory is never given to another stream here."""
+    """Make ``tensor.record_stream`` accept the stand-in for a stream, as a no-op: the device never reuses memory early."""
     record_stream = torch.Tensor.record_stream
 
     def record(tensor: torch.Tensor, stream: Any) -> None:
@@ -96,7 +96,7 @@ def _let_tensors_name_streams() -> None:
 
 
 def _patch_storages() -> None:
-    """Let storages be cloned on the device and moved to it, as ``torch.load(map_location="cuda")`` does."""
+    """Support cloning storages on the device and moving them to it, as ``torch.load(map_location="cuda")`` does."""
     storage_class: Any = torch.UntypedStorage
     storage_module: Any = torch.storage
     clone, move = storage_class.clone, storage_module._to
@@ -115,5 +115,5 @@ def _patch_storages() -> None:
 
 
 def zeros_without_memory(size: Any, dtype: torch.dtype | None = None, **_: Any) -> torch.Tensor:
-    """Kernel of ``aten::_efficientzerotensor``, whose own result has no memory to share."""
+    """Run ``aten::_efficientzerotensor``; the result gets memory, which torch's own kernel does not allocate."""
     return forge(torch.zeros(size, dtype=dtype))

@@ -1,6 +1,6 @@
-"""C++ objects that torch has for CUDA, also in a CPU build, changed slot by slot.
+"""Patch the method tables of C++ objects that torch has for CUDA, also in a CPU build.
 
-Slot numbers are read from the headers that the wheel ships. Needs the Itanium C++ ABI (Linux).
+Slot numbers come from the headers in the wheel. Needs the Itanium C++ ABI (Linux).
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from .._errors import AuditError
 from . import _gpu_build
 
 _ROOT = os.path.dirname(torch.__file__)
-_SLOTS = 64  # more than any of these classes has
+_SLOTS = 64  # more than any of these classes uses
 _Table = ctypes.c_void_p * _SLOTS
 _keep_alive: list[object] = []  # C++ points into these for the rest of the process
 
 
 def install_device_guard() -> None:
-    """Give c10 a device guard for CUDA that does nothing, and make the CUDA hooks say that CUDA is there.
+    """Give c10 a device guard for CUDA that does nothing, and make the CUDA hooks report that CUDA is available.
 
-    Without a guard ``x[0]`` and autograd refuse CUDA tensors; that of a GPU build asks the driver. torch has a no-op guard,
-    but ``_ensureCUDADeviceGuardSet()`` installs it only over a guard that counts no devices, so a stand-in whose every
-    method returns 0 goes first. Then the hooks must say "built", or autograd finds no accelerator. The return values used:
-    ``type()`` is ``DeviceType::CUDA`` is 1 is ``true`` is ``Device{CUDA, 0}``.
+    Without a guard ``x[0]`` and autograd reject CUDA tensors; a GPU build's guard calls the driver. torch has a no-op guard,
+    but ``_ensureCUDADeviceGuardSet()`` installs it only over a guard that counts no devices, so first a stand-in is installed
+    in which every method returns 0. The hooks must report "built", or autograd finds no accelerator. One method serves for
+    all return values: ``type()`` is ``DeviceType::CUDA``, which is 1, which is ``true`` and ``Device{CUDA, 0}``.
 
     Raises:
         AuditError: a CPU build that already has a CUDA device guard, or torch did not accept ours.
@@ -35,7 +35,7 @@ def install_device_guard() -> None:
     library = ctypes.CDLL(os.path.join(_ROOT, "lib", "libc10.so"))
     registry = (ctypes.c_void_p * 2).in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
     if registry[1] and not _gpu_build.is_gpu_build():
-        raise AuditError("this torch already has a CUDA device guard: the simulated device cannot take its place")
+        raise AuditError("this torch already has a CUDA device guard, which the simulated device cannot replace")
     zero = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 0)
     table = _Table(*[ctypes.cast(zero, ctypes.c_void_p).value] * _SLOTS)
     stand_in = ctypes.c_void_p(ctypes.addressof(table))
@@ -53,7 +53,7 @@ def install_device_guard() -> None:
 
 
 def _install_hooks(kind: int | None) -> None:
-    """Make the CUDA hooks answer ``kind``, which is 1, where they are asked whether there is a device."""
+    """Make the CUDA hooks' queries for a device call ``kind``, which returns 1."""
     library = ctypes.CDLL(os.path.join(_ROOT, "lib", "libtorch_cpu.so"))
     get_hooks = library._ZN2at6detail12getCUDAHooksEv
     get_hooks.restype = ctypes.c_void_p
@@ -63,13 +63,13 @@ def _install_hooks(kind: int | None) -> None:
     if _gpu_build.is_gpu_build():
         own = _slots("ATen/detail/CUDAHooksInterface.h", "struct TORCH_API CUDAHooksInterface", first=max(slot.values()) + 1)
         real = _Table.from_address(_gpu_build.base_hooks(library, hooks))
-        # Composites that find cuDNN compiled in ask for its version, which needs no driver.
+        # In a build with cuDNN, composites query its version, which needs no driver.
         methods |= {own[name]: real[own[name]] for name in ("versionCuDNN", "versionRuntimeCuDNN")}
     _patch(hooks, methods)
 
 
 def _slots(header: str, struct: str, first: int = 0) -> dict[str, int]:
-    """Indices of the virtual methods that a class adds: declaration order, a virtual destructor takes two slots."""
+    """Return the indices of a class's own virtual methods: declaration order, a virtual destructor takes two slots."""
     with open(os.path.join(_ROOT, "include", header)) as file:
         text = file.read()
     if struct not in text:
