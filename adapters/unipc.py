@@ -62,9 +62,16 @@ def _predictor(form: UniPCForm) -> Compose:
         translate = translation(upstream, form)
 
         def multistep_uni_p_bh_update(
-            self: Any, model_output: Any, *args: Any, sample: Any = None, order: Any = None, **kwargs: Any
+            self: Any,
+            model_output: Any,
+            *args: Any,
+            sample: Any = None,
+            order: Any = None,
+            sigma: Any = None,  # Helios has this one and the next
+            sigma_next: Any = None,
+            **kwargs: Any,
         ) -> Any:
-            if args or kwargs or sample is None or self.solver_p is not None:
+            if args or kwargs or sigma is not None or sigma_next is not None or sample is None or self.solver_p is not None:
                 return NotImplemented
             update = translate(self, 0, order, sample, None)
             return NotImplemented if update is None else step(update)
@@ -85,9 +92,13 @@ def _corrector(form: UniPCForm) -> Compose:
             last_sample: Any = None,
             this_sample: Any = None,
             order: Any = None,
+            sigma_before: Any = None,  # Helios has this one and the next
+            sigma: Any = None,
             **kwargs: Any,
         ) -> Any:
-            if args or kwargs or last_sample is None or this_sample is None or this_model_output is None:
+            if args or kwargs or sigma_before is not None or sigma is not None:
+                return NotImplemented
+            if last_sample is None or this_sample is None or this_model_output is None:
                 return NotImplemented
             if getattr(this_sample, "device", None) != getattr(last_sample, "device", None):
                 return NotImplemented

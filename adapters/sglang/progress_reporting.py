@@ -30,24 +30,7 @@ def _compose_per_stage(report: Report, upstream: Callable[..., Any]) -> Callable
 
 
 def _compose_for_all_stages(report: Report, upstream: Callable[..., Any]) -> Callable[..., Any]:
-    """0.5.13 and its post-release."""
-    module = upstream.__globals__
-
-    def progress_bar(
-        self: Any,
-        iterable: Iterable[Any] | None = None,
-        total: int | None = None,
-        *,
-        disable: bool = False,
-        **kwargs: Any,
-    ) -> Any:
-        return report(iterable, total, _job_rank(module), module["tqdm"], {**kwargs, "disable": disable})
-
-    return progress_bar
-
-
-def _compose_hidden_in_warmup(report: Report, upstream: Callable[..., Any]) -> Callable[..., Any]:
-    """0.5.14 to 0.5.23. The bars of 0.5.23 that report to a client stay upstream's."""
+    """From 0.5.13; from 0.5.14 hidden in a warm-up. The bars of 0.5.23 that report to a client stay upstream's."""
     module = upstream.__globals__
 
     def progress_bar(
@@ -96,20 +79,7 @@ MOVA = Binding(
 ALL_STAGES = Binding(
     hook="progress_reporting",
     targets=(f"{_STAGES}.base:PipelineStage.progress_bar",),
-    forms=(
-        Form(
-            releases=">=0.5.13,<0.5.14",
-            status="upstreamed",
-            why="SGLang #27041",
-            compose=(_compose_for_all_stages,),
-        ),
-        Form(
-            releases=">=0.5.14",
-            status="upstreamed",
-            why="SGLang #27041",
-            compose=(_compose_hidden_in_warmup,),
-        ),
-    ),
+    forms=(Form(">=0.5.13", "upstreamed", "SGLang #27041", (_compose_for_all_stages,)),),
 )
 
 BINDINGS = (DENOISING, MOVA, ALL_STAGES)

@@ -17,15 +17,17 @@ from syncfree.audit import Report, allow
 from syncfree.hooks.conv_metadata import HOOK, inputs
 from syncfree.plugins.sync_free.conv_metadata import conv_metadata
 
+from .support.upstream_source import as_a_slot_calls
 from .support.vllm_releases import define, form_of
 
 RELEASES = ("0.20.2", "0.21.0")
+SWEPT = ("0.19.0", "0.19.1", "0.20.0", "0.20.1")
 PAD = -1
 
 
-@pytest.fixture(scope="module", params=RELEASES)
-def release(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "release" in metafunc.fixturenames:
+        metafunc.parametrize("release", (*RELEASES, *(SWEPT if metafunc.config.getoption("--sweep") else ())))
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def both(release: str) -> tuple[Any, Any, Any, Kernel]:
         "causal_conv1d_fn"
     ]
     (compose,) = form_of(BINDING, release).compose or ()
-    return upstream, compose(conv_metadata, upstream), vllm["compute_causal_conv1d_metadata"], kernel
+    return upstream, as_a_slot_calls(compose(conv_metadata, upstream), upstream), vllm["compute_causal_conv1d_metadata"], kernel
 
 
 def step(lengths: list[int], make: Any, device: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -81,7 +83,7 @@ def step(lengths: list[int], make: Any, device: str) -> tuple[tuple[Any, ...], d
         query_start_loc_p=offsets,
     )
     x = torch.zeros(4, sum(lengths), device=device)
-    call = (x, torch.zeros(4, 3, device=device), None, torch.zeros(5, 4, 2, device=device), offsets)
+    call = (x, torch.zeros(4, 3, device=device), None, torch.zeros(5, 2, 4, device=device).mT, offsets)
     return call, {"other": SimpleNamespace(), "layers.0": metadata, "layers.1": metadata}
 
 

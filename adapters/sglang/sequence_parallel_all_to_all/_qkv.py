@@ -5,15 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from syncfree.adapting import Binding, Form
+
 if TYPE_CHECKING:
     import torch
 
 Exchange = Callable[..., Any]
 Method = Callable[..., Any]
 
-ATTENTION = "sglang.multimodal_gen.runtime.layers.attention.layer:USPAttention"
 USP = "sglang.multimodal_gen.runtime.layers.usp"
 THREE = "three exchanges, one after the other"
+
+
+def attention_binding(method: str, *forms: Form) -> Binding:
+    """Make the binding of a method of the attention layer, which exchanges what it is given before it attends."""
+    return Binding(
+        hook="sequence_parallel_all_to_all",
+        targets=(f"sglang.multimodal_gen.runtime.layers.attention.layer:USPAttention.{method}",),
+        depends=(f"{USP}:_usp_input_all_to_all",),
+        forms=forms,
+        compiled=True,
+        note="compiled regions keep the choice that they were traced with",
+    )
 
 
 def gather(exchange: Exchange, usp: dict[str, Any], *tensors: torch.Tensor) -> Any:

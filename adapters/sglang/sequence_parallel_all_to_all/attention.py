@@ -10,9 +10,9 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from syncfree.adapting import Binding, Form
+from syncfree.adapting import Form
 
-from ._qkv import ATTENTION, THREE, USP, Exchange, Method, gather, is_ulysses_alone, usp_of
+from ._qkv import THREE, Exchange, Method, attention_binding, gather, is_ulysses_alone, usp_of
 
 if TYPE_CHECKING:
     import torch
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 def _attend(exchange: Exchange, module: dict[str, Any], self: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> Any:
     """The path without mask and without replicated tokens."""
-    if not is_ulysses_alone(module):
-        return NotImplemented
     metadata = module["get_forward_context"]().attn_metadata
     gathered = gather(exchange, usp_of(module), q, k, v)
     if gathered is NotImplemented:
@@ -39,7 +37,7 @@ def _attend_masked(
     keys: torch.Tensor,
 ) -> Any:
     """The path with a mask ``[b, s]`` of keys, of 0.5.11 and 0.5.12; the mask is gathered after Q, K and V."""
-    if not is_ulysses_alone(module) or keys.dim() != 2:
+    if keys.dim() != 2:
         return NotImplemented
     gathered = gather(exchange, usp_of(module), q, k, v)
     if gathered is NotImplemented:
@@ -58,26 +56,27 @@ def _attend_masked(
     return module["_usp_output_all_to_all"](out.transpose(1, 2), head_dim=2)
 
 
-def _compose_0_5_9(exchange: Exchange, upstream: Method) -> Method:
-    module = upstream.__globals__
+def _compose(exchange: Exchange, upstream: Method) -> Method:
+    """The releases in which an option, whichever it is, leads to another path of the method."""
+    module, asked = upstream.__globals__, upstream.__code__.co_names
+    may_skip = "skip_sequence_parallel" in asked  # from 0.5.10
+    may_pack = "enable_packed_qkv_input_a2a" in asked  # from 0.5.15, on CUDA: `turbo`
 
-    def forward(
-        self: Any,
-        q: torch.Tensor,
-        k: torch.Tensor,
-        v: torch.Tensor,
-        replicated_q: torch.Tensor | None = None,
-        replicated_k: torch.Tensor | None = None,
-        replicated_v: torch.Tensor | None = None,
-    ) -> Any:
-        if not (replicated_q is None and replicated_k is None and replicated_v is None):
+    def forward(self: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *options: Any) -> Any:
+        if (may_skip and self.skip_sequence_parallel) or not is_ulysses_alone(module):
+            return NotImplemented
+        for option in options:
+            if option is not None and (not isinstance(option, int) or option):
+                return NotImplemented
+        if may_pack and q.is_cuda and self.enable_packed_qkv_input_a2a:
             return NotImplemented
         return _attend(exchange, module, self, q, k, v)
 
     return forward
 
 
-def _compose_0_5_10(exchange: Exchange, upstream: Method) -> Method:
+def _compose_masked(exchange: Exchange, upstream: Method) -> Method:
+    """0.5.11 and 0.5.12."""
     module = upstream.__globals__
 
     def forward(
@@ -85,30 +84,14 @@ def _compose_0_5_10(exchange: Exchange, upstream: Method) -> Method:
         q: torch.Tensor,
         k: torch.Tensor,
         v: torch.Tensor,
-        num_replicated_prefix: int = 0,
-        num_replicated_suffix: int = 0,
-    ) -> Any:
-        if num_replicated_prefix or num_replicated_suffix or self.skip_sequence_parallel:
-            return NotImplemented
-        return _attend(exchange, module, self, q, k, v)
-
-    return forward
-
-
-def _compose_0_5_11(exchange: Exchange, upstream: Method) -> Method:
-    module = upstream.__globals__
-
-    def forward(
-        self: Any,
-        q: torch.Tensor,
-        k: torch.Tensor,
-        v: torch.Tensor,
-        attn_mask: torch.Tensor | None = None,
-        num_replicated_prefix: int = 0,
-        num_replicated_suffix: int = 0,
-        skip_sequence_parallel_override: bool = False,
+        attn_mask: torch.Tensor | None,
+        num_replicated_prefix: int,
+        num_replicated_suffix: int,
+        skip_sequence_parallel_override: bool,
     ) -> Any:
         if self.skip_sequence_parallel or skip_sequence_parallel_override:
+            return NotImplemented
+        if not is_ulysses_alone(module):
             return NotImplemented
         if attn_mask is not None:  # replicated tokens do not matter to upstream then
             return _attend_masked(exchange, module, self, q, k, v, attn_mask)
@@ -119,51 +102,13 @@ def _compose_0_5_11(exchange: Exchange, upstream: Method) -> Method:
     return forward
 
 
-def _compose_0_5_13(exchange: Exchange, upstream: Method) -> Method:
-    module = upstream.__globals__
-
-    def forward(
-        self: Any,
-        q: torch.Tensor,
-        k: torch.Tensor,
-        v: torch.Tensor,
-        attn_mask: torch.Tensor | None = None,
-        num_replicated_prefix: int = 0,
-        num_replicated_suffix: int = 0,
-        num_replicated_kv_prefix: int = 0,
-        skip_sequence_parallel_override: bool = False,
-        attn_mask_meta: dict[str, Any] | None = None,
-    ) -> Any:
-        if attn_mask is not None or attn_mask_meta is not None:
-            return NotImplemented
-        if num_replicated_prefix or num_replicated_suffix or num_replicated_kv_prefix:
-            return NotImplemented
-        if self.skip_sequence_parallel or skip_sequence_parallel_override:
-            return NotImplemented
-        if q.is_cuda and getattr(self, "enable_packed_qkv_input_a2a", False):  # 0.5.15: `turbo`
-            return NotImplemented
-        return _attend(exchange, module, self, q, k, v)
-
-    return forward
-
-
-BINDING = Binding(
-    hook="sequence_parallel_all_to_all",
-    targets=(f"{ATTENTION}.forward",),
-    depends=(f"{USP}:_usp_input_all_to_all",),
-    forms=(
-        Form(">=0.5.9,<0.5.10", "needed", THREE, (_compose_0_5_9,)),
-        Form(">=0.5.10,<0.5.11", "needed", THREE, (_compose_0_5_10,)),
-        Form(">=0.5.11,<0.5.13", "needed", THREE, (_compose_0_5_11,)),
-        Form(">=0.5.13,<0.5.16", "needed", THREE, (_compose_0_5_13,)),
-        Form(
-            ">=0.5.16,<0.5.18",
-            "upstreamed",
-            "wrapped for breakable graphs; upstream overlaps where a model asks for it",
-            None,
-        ),
-        Form(">=0.5.18", "upstreamed", "exchanges Q, K and V through one function", None),
+BINDING = attention_binding(
+    "forward",
+    Form(">=0.5.9,<0.5.11", "needed", THREE, (_compose,)),
+    Form(">=0.5.11,<0.5.13", "needed", THREE, (_compose_masked,)),
+    Form(">=0.5.13,<0.5.16", "needed", THREE, (_compose,)),
+    Form(
+        ">=0.5.16,<0.5.18", "upstreamed", "wrapped for breakable graphs; upstream overlaps where a model asks for it", None
     ),
-    compiled=True,
-    note="compiled regions keep the choice that they were traced with",
+    Form(">=0.5.18", "upstreamed", "exchanges Q, K and V through one function", None),
 )

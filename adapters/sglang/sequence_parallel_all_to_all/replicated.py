@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from syncfree.adapting import Binding, Form
+from syncfree.adapting import Compose, Form
 
-from ._qkv import ATTENTION, THREE, USP, Exchange, Method, gather, goes_over_ipc, is_ulysses_alone, own_heads, usp_of
+from ._qkv import THREE, Exchange, Method, attention_binding, gather, goes_over_ipc, is_ulysses_alone, own_heads, usp_of
 
 if TYPE_CHECKING:
     import torch
-
-_NOTE = "compiled regions keep the choice that they were traced with"
 
 
 def _split(length: int, first: bool, *tensors: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
@@ -39,143 +37,81 @@ def _give_back(module: dict[str, Any], out: torch.Tensor, length: int, first: bo
     return _join(torch, first, torch.cat(heads, dim=2), others)
 
 
-def _compose_prefix(exchange: Exchange, upstream: Method) -> Method:
-    """0.5.10 to 0.5.15: as many heads in K and V as in Q."""
-    module = upstream.__globals__
-    library = module["torch"]
-
-    def _forward_with_replicated_prefix(
-        self: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, ctx_attn_metadata: Any, num_rep: int
-    ) -> Any:
-        if not is_ulysses_alone(module) or not q.shape[2] == k.shape[2] == v.shape[2]:
-            return NotImplemented
-        replicated, sharded = _split(num_rep, True, q, k, v)
-        gathered = gather(exchange, usp_of(module), *sharded)
-        if gathered is NotImplemented:
-            return NotImplemented
-        replicated = own_heads(module["get_sp_parallel_rank"](), gathered[0], *replicated)
-        joined = [_join(library, True, *pair) for pair in zip(replicated, gathered, strict=True)]
-        return _give_back(module, self.attn_impl.forward(*joined, ctx_attn_metadata), num_rep, True)
-
-    return _forward_with_replicated_prefix
-
-
-def _compose_prefix_grouped(exchange: Exchange, upstream: Method) -> Method:
-    """0.5.16 and 0.5.17: K and V may have fewer heads than Q."""
-    module = upstream.__globals__
-    library = module["torch"]
-
-    def _forward_with_replicated_prefix(
-        self: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, ctx_attn_metadata: Any, num_rep: int
-    ) -> Any:
-        if not is_ulysses_alone(module):
-            return NotImplemented
-        replicated, sharded = _split(num_rep, True, q, k, v)
-        gathered = gather(exchange, usp_of(module), *sharded)
-        if gathered is NotImplemented:
-            return NotImplemented
-        replicated = _own_heads_of_each(module["get_sp_parallel_rank"](), gathered, replicated)
-        joined = [_join(library, True, *pair) for pair in zip(replicated, gathered, strict=True)]
-        return _give_back(module, self.attn_impl.forward(*joined, ctx_attn_metadata), num_rep, True)
-
-    return _forward_with_replicated_prefix
-
-
 def _own_heads_of_each(rank: int, gathered: list[torch.Tensor], replicated: list[torch.Tensor]) -> list[torch.Tensor]:
     q, k, _ = gathered
     q_rep, k_rep, v_rep = replicated
     return [*own_heads(rank, q, q_rep), *own_heads(rank, k, k_rep, v_rep)]
 
 
-def _beside(
-    exchange: Exchange, module: dict[str, Any], self: Any, qkv: tuple[Any, ...], metadata: Any, length: int, first: bool
-) -> Any:
-    """From 0.5.18: the replicated K and V are handed over beside the gathered ones."""
-    if not is_ulysses_alone(module) or goes_over_ipc(usp_of(module)):
-        return NotImplemented
-    replicated, sharded = _split(length, first, *qkv)
-    gathered = gather(exchange, usp_of(module), *sharded)
-    if gathered is NotImplemented:
-        return NotImplemented
-    q_rep, k_rep, v_rep = _own_heads_of_each(module["get_ulysses_parallel_rank"](), gathered, replicated)
-    q, k, v = gathered
-    q = _join(module["torch"], first, q_rep, q)
-    last: dict[str, bool] = {} if first else {"rep_first": False}
-    out = self._replicated_kv_attention(q, k, v, k_rep, v_rep, metadata, **last)
-    return _give_back(module, out, length, first)
+def _compose_joined(grouped: bool) -> Compose:
+    """0.5.10 to 0.5.17, where a suffix is turned into a prefix; `grouped`: K and V may have fewer heads than Q."""
+
+    def compose(exchange: Exchange, upstream: Method) -> Method:
+        module = upstream.__globals__
+        library = module["torch"]
+
+        def _forward_with_replicated_prefix(
+            self: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, ctx_attn_metadata: Any, num_rep: int
+        ) -> Any:
+            if not is_ulysses_alone(module) or not (grouped or q.shape[2] == k.shape[2] == v.shape[2]):
+                return NotImplemented
+            replicated, sharded = _split(num_rep, True, q, k, v)
+            gathered = gather(exchange, usp_of(module), *sharded)
+            if gathered is NotImplemented:
+                return NotImplemented
+            replicated = _own_heads_of_each(module["get_sp_parallel_rank"](), gathered, replicated)
+            joined = [_join(library, True, *pair) for pair in zip(replicated, gathered, strict=True)]
+            return _give_back(module, self.attn_impl.forward(*joined, ctx_attn_metadata), num_rep, True)
+
+        return _forward_with_replicated_prefix
+
+    return compose
 
 
-def _compose_prefix_beside(exchange: Exchange, upstream: Method) -> Method:
-    """0.5.18 and 0.5.19."""
-    module = upstream.__globals__
+def _compose_beside(first: bool) -> Compose:
+    """0.5.18 to 0.5.21: the replicated K and V, which come first or last, are handed over beside the gathered ones."""
 
-    def _forward_with_replicated_prefix(
-        self: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, ctx_attn_metadata: Any, num_rep: int
-    ) -> Any:
-        return _beside(exchange, module, self, (q, k, v), ctx_attn_metadata, num_rep, True)
+    def compose(exchange: Exchange, upstream: Method) -> Method:
+        module = upstream.__globals__
 
-    return _forward_with_replicated_prefix
+        def _forward_with_replicated_tokens(
+            self: Any,
+            q: torch.Tensor,
+            k: torch.Tensor,
+            v: torch.Tensor,
+            ctx_attn_metadata: Any,
+            num_rep: int,
+            attn_mask: torch.Tensor | None = None,  # of a prefix, from 0.5.20
+            *masked: Any,
+        ) -> Any:
+            if attn_mask is not None or num_rep <= 0 or not is_ulysses_alone(module) or goes_over_ipc(usp_of(module)):
+                return NotImplemented
+            replicated, sharded = _split(num_rep, first, q, k, v)
+            gathered = gather(exchange, usp_of(module), *sharded)
+            if gathered is NotImplemented:
+                return NotImplemented
+            q_rep, k_rep, v_rep = _own_heads_of_each(module["get_ulysses_parallel_rank"](), gathered, replicated)
+            q, k, v = gathered
+            q = _join(module["torch"], first, q_rep, q)
+            last: dict[str, bool] = {} if first else {"rep_first": False}
+            out = self._replicated_kv_attention(q, k, v, k_rep, v_rep, ctx_attn_metadata, **last)
+            return _give_back(module, out, num_rep, first)
 
+        return _forward_with_replicated_tokens
 
-def _compose_prefix_masked(exchange: Exchange, upstream: Method) -> Method:
-    """0.5.20 and 0.5.21: with a mask it is upstream's."""
-    module = upstream.__globals__
-
-    def _forward_with_replicated_prefix(
-        self: Any,
-        q: torch.Tensor,
-        k: torch.Tensor,
-        v: torch.Tensor,
-        ctx_attn_metadata: Any,
-        num_rep: int,
-        attn_mask: torch.Tensor | None = None,
-        drop_masked_query_rows: bool = False,
-        joint_mask_memo_host: Any = None,
-    ) -> Any:
-        if attn_mask is not None:
-            return NotImplemented
-        return _beside(exchange, module, self, (q, k, v), ctx_attn_metadata, num_rep, True)
-
-    return _forward_with_replicated_prefix
-
-
-def _compose_suffix(exchange: Exchange, upstream: Method) -> Method:
-    """0.5.18 to 0.5.21."""
-    module = upstream.__globals__
-
-    def _forward_with_replicated_suffix(
-        self: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, ctx_attn_metadata: Any, num_rep: int
-    ) -> Any:
-        if num_rep <= 0:
-            return NotImplemented
-        return _beside(exchange, module, self, (q, k, v), ctx_attn_metadata, num_rep, False)
-
-    return _forward_with_replicated_suffix
+    return compose
 
 
-PREFIX = Binding(
-    hook="sequence_parallel_all_to_all",
-    targets=(f"{ATTENTION}._forward_with_replicated_prefix",),
-    depends=(f"{USP}:_usp_input_all_to_all",),
-    forms=(
-        Form(">=0.5.10,<0.5.16", "needed", THREE, (_compose_prefix,)),
-        Form(">=0.5.16,<0.5.18", "needed", THREE, (_compose_prefix_grouped,)),
-        Form(">=0.5.18,<0.5.20", "needed", THREE, (_compose_prefix_beside,)),
-        Form(">=0.5.20,<0.5.22", "needed", THREE, (_compose_prefix_masked,)),
-        Form(">=0.5.22", "upstreamed", "exchanges Q, K and V through one function", None),
-    ),
-    compiled=True,
-    note=_NOTE,
+PREFIX = attention_binding(
+    "_forward_with_replicated_prefix",
+    Form(">=0.5.10,<0.5.16", "needed", THREE, (_compose_joined(grouped=False),)),
+    Form(">=0.5.16,<0.5.18", "needed", THREE, (_compose_joined(grouped=True),)),
+    Form(">=0.5.18,<0.5.22", "needed", THREE, (_compose_beside(first=True),)),
+    Form(">=0.5.22", "upstreamed", "exchanges Q, K and V through one function", None),
 )
-SUFFIX = Binding(
-    hook="sequence_parallel_all_to_all",
-    targets=(f"{ATTENTION}._forward_with_replicated_suffix",),
-    depends=(f"{USP}:_usp_input_all_to_all",),
-    forms=(
-        Form(">=0.5.10,<0.5.18", "upstreamed", "turns the suffix into a prefix, and takes that path", None),
-        Form(">=0.5.18,<0.5.22", "needed", THREE, (_compose_suffix,)),
-        Form(">=0.5.22", "upstreamed", "exchanges Q, K and V through one function", None),
-    ),
-    compiled=True,
-    note=_NOTE,
+SUFFIX = attention_binding(
+    "_forward_with_replicated_suffix",
+    Form(">=0.5.10,<0.5.18", "upstreamed", "turns the suffix into a prefix, and takes that path", None),
+    Form(">=0.5.18,<0.5.22", "needed", THREE, (_compose_beside(first=False),)),
+    Form(">=0.5.22", "upstreamed", "exchanges Q, K and V through one function", None),
 )

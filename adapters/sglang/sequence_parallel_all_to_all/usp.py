@@ -22,20 +22,10 @@ _NO_GROUP = "Ulysses process group is not initialized."
 
 
 def _compose(exchange: Exchange, upstream: Callable[..., Any]) -> Callable[..., Any]:
-    """0.5.9 to 0.5.17: any tensor, exchanged as the equal parts of its elements in memory order."""
-    get_sp_group = upstream.__globals__["get_sp_group"]
+    """To 0.5.21: any tensor, exchanged as the equal parts of its elements in memory order.
 
-    def _usp_all_to_all_single(x: torch.Tensor) -> Any:
-        group = get_sp_group().ulysses_group
-        assert group is not None, _NO_GROUP
-        received = exchange((x.flatten(),), group)
-        return received if received is NotImplemented else received[0].reshape(x.shape)
-
-    return _usp_all_to_all_single
-
-
-def _compose_with_role(exchange: Exchange, upstream: Callable[..., Any]) -> Callable[..., Any]:
-    """0.5.18 to 0.5.21: `role` names a staging buffer; an implementation brings its own output instead."""
+    From 0.5.18 a role names a staging buffer; an implementation brings its own output instead.
+    """
     get_sp_group = upstream.__globals__["get_sp_group"]
 
     def _usp_all_to_all_single(x: torch.Tensor, role: str | None = None) -> Any:
@@ -79,7 +69,7 @@ BINDING = Binding(
             releases=">=0.5.18,<0.5.22",
             status="upstreamed",
             why="SGLang #24366, with staging buffers that an implementation replaces by its own output",
-            compose=(_compose_with_role,),
+            compose=(_compose,),
         ),
         Form(
             releases=">=0.5.22",

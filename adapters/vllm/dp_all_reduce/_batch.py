@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Rows = list[list[int]]
+Fields = Callable[[Mapping[str, Any], Rows, Any], Mapping[str, Any]]
+"""Of the target's namespace, the rows and the batch, what a release's DPSyncState has besides what all have."""
 
 
 def rows_of(
@@ -54,7 +56,7 @@ def batch_before_0_29(
     tokens, modes, uniform, *_ = rows
     if not any(tokens):
         return descriptor(cg_mode=mode_type.NONE, num_tokens=0, num_reqs=0), None
-    if mode_type(min(modes)) == mode_type.NONE:
+    if min(modes) == mode_type.NONE.value:
         eager = descriptor(cg_mode=mode_type.NONE, num_tokens=num_tokens, num_reqs=num_reqs, **for_eager)
         return eager, int32(torch, tokens)
     _assert_manager(manager)
@@ -68,34 +70,34 @@ def batch_from_0_29(
     manager: Any,
     eager: Any,
     num_active_loras: int,
-    microbatched: Callable[[int | None], Any],
-    more: Callable[[Any], Mapping[str, Any]],
+    mine: tuple[int | None, Any, bool],
+    fields: Fields,
 ) -> tuple[Any, Any]:
     """The batch to run, and upstream's DPSyncState (None when no rank has work).
 
     Args:
         vllm: see the module.
-        rows: tokens, CUDA graph modes, uniform token counts, longest queries; further ones are not looked at.
+        rows: tokens, CUDA graph modes, uniform token counts, longest queries; then, where ranks vote on them, microbatches.
         manager: upstream's CudaGraphManager.
         eager: this rank's batch without a CUDA graph.
         num_active_loras: this rank's.
-        microbatched: of the agreed uniform token count, the batch when the ranks split it, otherwise None.
-        more: of the batch, the release's further fields of DPSyncState.
+        mine: this rank's uniform token count, its parallel configuration, and whether it decodes only.
+        fields: see `Fields`.
     """
     torch, mode_type = vllm["torch"], vllm["CUDAGraphMode"]
     tokens, modes, uniform, queries, *_ = rows
     if not any(tokens):
         return vllm["BatchExecutionDescriptor"](cg_mode=mode_type.NONE, num_tokens=0, num_reqs=0), None
     agreed = _agreed(uniform)
-    batch = microbatched(agreed)
+    batch = _microbatch(vllm, rows, manager, eager.num_reqs, num_active_loras, agreed, *mine) if len(rows) > 4 else None
     if batch is not None:
         without_graph = batch.cg_mode == mode_type.NONE
-    elif mode_type(min(modes)) == mode_type.NONE:
+    elif min(modes) == mode_type.NONE.value:
         state = vllm["DPSyncState"](
             num_tokens_across_dp=int32(torch, tokens),
             uniform_token_count=agreed,
             eager=True,
-            **more(eager),
+            **fields(vllm, rows, eager),
         )
         return eager, state
     else:
@@ -107,21 +109,21 @@ def batch_from_0_29(
         num_tokens_across_dp=int32(torch, [batch.num_tokens] * len(tokens)),
         uniform_token_count=agreed,
         eager=without_graph,
-        **more(batch),
+        **fields(vllm, rows, batch),
     )
     return batch, state
 
 
-def microbatch(
+def _microbatch(
     vllm: Mapping[str, Any],
     rows: Rows,
     manager: Any,
     num_reqs: int,
     num_active_loras: int,
+    agreed: int | None,
     uniform_token_count: int | None,
     parallel_config: Any,
     uniform_decode: bool,
-    agreed: int | None,
 ) -> Any:
     """The batch split in microbatches; None when a rank does not allow it, or when the smallest batch is too small."""
     tokens, uniform, allowed = rows[0], rows[2], rows[4]

@@ -17,6 +17,7 @@ import torch.distributed as dist
 from syncfree.adapters.vllm.dp_all_reduce import model_runner_v1, model_runner_v2
 from syncfree.hooks.dp_all_reduce import HOOK
 
+from .upstream_source import as_a_slot_calls
 from .vllm_releases import define, form_of
 
 PLUGINS = ("sync_free", "shm_mailbox")
@@ -148,7 +149,7 @@ def both_v2(release: str, plugin: str) -> tuple[Callable[..., Any], Callable[...
     """V2's coordination over the group of all ranks: upstream's function, and the adapter's replacement for it."""
     upstream = v2_functions(release)["sync_cudagraph_and_dp_padding"]
     (compose,) = form_of(model_runner_v2.BINDING, release).compose or ()
-    return upstream, compose(implementation(plugin), upstream)
+    return upstream, as_a_slot_calls(compose(implementation(plugin), upstream), upstream)
 
 
 def _outcome(call: Callable[..., Any], functions: Mapping[str, Any], batch: Batch, manager: Manager | None) -> Any:
