@@ -14,7 +14,7 @@ from ._name_list import NameList
 from ._text import clipped
 
 LARGEST = 16 * 1024
-"""Bytes. Each hook on a line of its own takes less than 3 KiB; Python's TOML parser takes 270 MB for the worst 16 KiB."""
+"""Bytes. A line for each hook takes less than 3 KiB in all; Python's TOML parser needs 270 MB for the worst 16 KiB."""
 
 _KEYS = ("enabled", "plugins", "allow_unknown", "hooks")
 _KINDS = {
