@@ -17,7 +17,6 @@ from syncfree.audit import Report, allow
 from syncfree.hooks.conv_metadata import HOOK, inputs
 from syncfree.plugins.sync_free.conv_metadata import conv_metadata
 
-from .support.upstream_source import as_a_slot_calls
 from .support.vllm_releases import define, form_of
 
 RELEASES = ("0.20.2", "0.21.0")
@@ -68,7 +67,7 @@ def both(release: str) -> tuple[Any, Any, Any, Kernel]:
         "causal_conv1d_fn"
     ]
     (compose,) = form_of(BINDING, release).compose or ()
-    return upstream, as_a_slot_calls(compose(conv_metadata, upstream), upstream), vllm["compute_causal_conv1d_metadata"], kernel
+    return upstream, compose(conv_metadata, upstream), vllm["compute_causal_conv1d_metadata"], kernel
 
 
 def step(lengths: list[int], make: Any, device: str) -> tuple[tuple[Any, ...], dict[str, Any]]:

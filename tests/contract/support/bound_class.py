@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FunctionType
 from typing import Any
 
 from packaging.specifiers import SpecifierSet
@@ -11,7 +12,7 @@ from packaging.specifiers import SpecifierSet
 from syncfree._hook import Declaration
 from syncfree._plugins import Implementation
 from syncfree._slot import Slot
-from syncfree.adapting import Binding, Form
+from syncfree.adapting import Binding, Compose, Form
 from syncfree.hooks import HOOKS
 
 PLUGIN = "under_test"
@@ -23,17 +24,24 @@ def form_of(binding: Binding, release: str) -> Form:
     return form
 
 
+def switched_slot(
+    upstream: FunctionType, compose: Compose, binding: Binding, function: Callable[..., Any]
+) -> Slot:
+    """Make the slot of one target, which calls an implementation in upstream's place."""
+    slot = Slot(upstream, compose, traced=binding.compiled)
+    slot.prepare(Implementation(HOOKS[binding.hook], PLUGIN, None, Declaration(), function))()
+    return slot
+
+
 @contextmanager
 def bound(owner: type, binding: Binding, release: str, function: Callable[..., Any]) -> Iterator[dict[str, Slot]]:
     """Bind a binding's targets on `owner` to an implementation; yields the slots by the targets' method names."""
     form = form_of(binding, release)
     assert form.compose is not None
-    implementation = Implementation(HOOKS[binding.hook], PLUGIN, None, Declaration(), function)
     slots: dict[str, Slot] = {}
     for target, compose in zip(binding.targets, form.compose, strict=True):
         name = target.rpartition(".")[2]
-        slots[name] = Slot(vars(owner)[name], compose, traced=binding.compiled)
-        slots[name].prepare(implementation)()
+        slots[name] = switched_slot(vars(owner)[name], compose, binding, function)
     for name, slot in slots.items():
         setattr(owner, name, slot.bound)
     try:

@@ -5,9 +5,8 @@ import __future__
 
 import ast
 import functools
-import inspect
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +42,6 @@ def functions(file: Path | zipfile.Path, names: Iterable[str], namespace: dict[s
     )
     exec(code, namespace)
     return namespace
-
-
-def as_a_slot_calls(replacement: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-    """Hand a replacement every parameter of its target by position, keyword-only ones by name, as a bound function does."""
-    signature = inspect.signature(upstream)
-
-    def call(*arguments: Any, **by_name: Any) -> Any:
-        passed = signature.bind(*arguments, **by_name)
-        passed.apply_defaults()
-        return replacement(*passed.args, **passed.kwargs)
-
-    return call
 
 
 @functools.cache

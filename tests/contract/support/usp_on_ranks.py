@@ -120,13 +120,7 @@ def release_modules(source: Path, release: str) -> tuple[dict[str, Any], dict[st
     upstream, ours = (define_usp(source) for _ in range(2))
     compose = form_of(release).compose
     assert compose is not None
-    its_own = ours["_usp_all_to_all_single"]
-    replacement = compose[0](sequence_parallel_all_to_all, its_own)
-
-    def with_role(x: torch.Tensor, role: str | None = None) -> Any:
-        return replacement(x, role)  # by position, as a slot does
-
-    ours["_usp_all_to_all_single"] = with_role if "role" in its_own.__code__.co_varnames else replacement
+    ours["_usp_all_to_all_single"] = compose[0](sequence_parallel_all_to_all, ours["_usp_all_to_all_single"])
     return upstream, ours
 
 

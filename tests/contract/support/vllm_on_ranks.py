@@ -17,7 +17,7 @@ import torch.distributed as dist
 from syncfree.adapters.vllm.dp_all_reduce import model_runner_v1, model_runner_v2
 from syncfree.hooks.dp_all_reduce import HOOK
 
-from .upstream_source import as_a_slot_calls
+from .bound_class import calls_and_declines, switched_slot
 from .vllm_releases import define, form_of
 
 PLUGINS = ("sync_free", "shm_mailbox")
@@ -137,19 +137,21 @@ def batches(plugin: str, release: str, steps: list[Batch], managed: bool) -> tup
     """What upstream and we make of ``steps[rank]`` on this rank: the batch, the agreement, what graphs were looked for."""
     functions = v2_functions(release)
     results = []
-    for call in both_v2(release, plugin):
+    upstream, bound = both_v2(release, plugin)
+    for call in (upstream, bound):
         manager = Manager(functions)
         result = _outcome(call, functions, steps[dist.get_rank()], manager if managed else None)
         results.append((result, manager.asked))
+    assert calls_and_declines({"": bound._syncfree_slot})[1] == 0
     return results[0], results[1]
 
 
 @cache
-def both_v2(release: str, plugin: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """V2's coordination over the group of all ranks: upstream's function, and the adapter's replacement for it."""
+def both_v2(release: str, plugin: str) -> tuple[Any, Any]:
+    """V2's coordination over the group of all ranks: upstream's function, and the bound one in its place."""
     upstream = v2_functions(release)["sync_cudagraph_and_dp_padding"]
     (compose,) = form_of(model_runner_v2.BINDING, release).compose or ()
-    return upstream, as_a_slot_calls(compose(implementation(plugin), upstream), upstream)
+    return upstream, switched_slot(upstream, compose, model_runner_v2.BINDING, implementation(plugin)).bound
 
 
 def _outcome(call: Callable[..., Any], functions: Mapping[str, Any], batch: Batch, manager: Manager | None) -> Any:
