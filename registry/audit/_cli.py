@@ -34,6 +34,12 @@ def audit_command(
         min=0,
         help="Exit with status 3 when there are more hard syncs, and with 4 when a Python process was not audited.",
     ),
+    values: bool = typer.Option(
+        False, "--values", help="With --backend dry-run: compute on the CPU what kernels would, so that values are real."
+    ),
+    github: bool = typer.Option(
+        False, "--github", help="Print each call site as an annotation of GitHub Actions, on standard output, too."
+    ),
     backend: str = typer.Option("auto", help="auto, cuda, dry-run or simulated; auto is cuda where torch has a GPU, else simulated."),
 ) -> None:
     """Run COMMAND and print where it makes the host wait for the GPU, with or without one.
@@ -47,10 +53,14 @@ def audit_command(
             _check_writable(option, file)
     if json_file is not None and html_file is not None and json_file.resolve() == html_file.resolve():
         raise typer.BadParameter(f"{html_file} is what --json writes", param_hint="--html")
+    if values and backend != "dry-run":
+        raise typer.BadParameter("only a dry run computes no values by itself; add --backend dry-run", param_hint="--values")
     if backend == "dry-run":
         dry_run.prepare()  # here, and not in each process: an error ends the command before it has begun
-    recording = _run.run(command, backend)
+    recording = _run.run(command, backend, values=values)
     _print(_printed.text(recording))
+    if github:
+        sys.stdout.write(_printed.github_annotations(recording))
     if json_file is not None:
         _write("--json", json_file, json.dumps(recording.as_dict(), indent=1))
     if html_file is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections import Counter
 
@@ -16,6 +17,10 @@ def text(recording: Recording) -> str:
         hard = sum(sync.hard and sync.allowed is None for sync in process.syncs)
         about = f"{hard} hard, {process.backend}, torch {process.torch}, {shlex.join(process.argv)}"
         lines.append(f"  process {process.pid}: {about}")
+    for process in recording.processes:
+        if process.unreal:
+            lines.append(f"  process {process.pid}: values are not real after {process.unreal[0]}")
+            lines += [f"    not computed, too: {operator}" for operator in process.unreal[1:]]
     lines += [f"  NOT AUDITED, process {entry.pid}: {entry.reason}: {shlex.join(entry.argv)}" for entry in recording.unaudited]
     for site in recording.sites():
         lines += str(site).split("\n")
@@ -26,6 +31,28 @@ def text(recording: Recording) -> str:
     reasons = Counter(sync.allowed for sync in recording.syncs(allowed=True))
     lines += [f"  {number} x allowed: {reason}" for reason, number in reasons.items()]
     return "\n".join(map(printable, lines))
+
+
+def github_annotations(recording: Recording) -> str:
+    """The call sites as workflow commands of GitHub Actions, which shows them at their lines in a pull request."""
+    lines = []
+    for site in recording.sites():
+        level = "error" if site.hard else "warning"
+        text = f"{site.count} x {site.op}: the host waits for the GPU ({site.kind}). Instead: {site.replacement}"
+        known = f"file={_escaped(_relative(site.where.file), ',:')},line={site.where.line}," if site.where.line else ""
+        lines.append(f"::{level} {known}title=host sync::{_escaped(text)}\n")
+    return "".join(lines)
+
+
+def _relative(file: str) -> str:
+    """A path as GitHub knows it: from the folder of the checkout, which is where the command runs."""
+    return os.path.relpath(file) if file.startswith(os.getcwd() + os.sep) else file
+
+
+def _escaped(text: str, also: str = "") -> str:
+    for character in f"%\r\n{also}":
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
 
 
 def _headline(recording: Recording) -> str:

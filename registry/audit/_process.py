@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os import getpid
+from os import environ, getpid
 from time import perf_counter, time, time_ns
 from typing import Any
 
@@ -24,6 +24,7 @@ from ._record import Frame, Sync
 
 DIRECTORY = "SYNC_AUDIT_DIRECTORY"
 BACKEND = "SYNC_AUDIT_BACKEND"
+VALUES = "SYNC_AUDIT_VALUES"
 _MARKER = "syncfree_audit_begin"
 _kept: list[object] = []
 # Bound at import, like the imported functions: programs monkey-patch json.dumps and time.time.
@@ -70,6 +71,11 @@ def _begin(name: str, recorder: Recorder) -> None:
     # Never exited: it names the operators of this thread; other threads' waits are recorded without names.
     watching = backend.watching()
     watching.__enter__()
+    if environ.get(VALUES):
+        from .dry_run import Values
+
+        values = Values(recorder.unreal)
+        values.__enter__()  # type: ignore[no-untyped-call]
     _kept.append(watching)  # a generator without references is closed, which would exit the context
 
 
@@ -137,6 +143,11 @@ class Recorder:
             sync=[sync.kind.value, sync.op, sync.hard, sync.shape, stack, sync.thread, sync.seconds, sync.step, sync.phase,
                   sync.allowed]
         )  # fmt: skip
+
+    def unreal(self, what: str) -> None:
+        """Write that an operator of a dry run could not be computed."""
+        if self._is_ours():
+            self._write(unreal=what)
 
     def begin_step(self, phase: str) -> None:
         if self._is_ours():

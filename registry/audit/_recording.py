@@ -23,6 +23,7 @@ class Process:
         phases: (name, seconds) of each `syncfree.audit.step`.
         image: identifies the program that it executes, see `_proc.Stat`.
         error: the error number of the reason why some syncs were lost, 0 if none were.
+        unreal: of a dry run with values, the operators that could not be computed, in order, with the line that used them first.
     """
 
     pid: int
@@ -36,6 +37,7 @@ class Process:
     phases: list[tuple[str, float]] = field(default_factory=list)
     image: str = ""
     error: int = 0
+    unreal: list[str] = field(default_factory=list)
 
     def at(self, seconds: float) -> float:
         """Return a moment of this process as wall-clock time, comparable between processes."""
@@ -113,6 +115,7 @@ def _process_as_dict(process: Process) -> dict[str, Any]:
         "backend": process.backend,
         "torch": process.torch,
         "python": process.python,
+        "unreal": process.unreal,
         "started": process.at(process.started),
         "phases": [{"name": name, "time": process.at(seconds)} for name, seconds in process.phases],
         "syncs": [
@@ -155,6 +158,8 @@ def _process(image: str, lines: list[bytes], error: int) -> Process | None:
             kind, op, hard, shape, stack, *rest = line["sync"]
             frames = stacks.get(stack, ())  # the line with this stack may have been lost
             process.syncs.append(Sync(Kind(kind), op, hard, None if shape is None else tuple(shape), frames, *rest))
+        elif process is not None and "unreal" in line:
+            process.unreal.append(line["unreal"])
         elif process is not None:
             process.phases.append((line["phase"], line["seconds"]))
     return process

@@ -18,7 +18,7 @@ from ._recording import Recording
 _INJECT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_inject")
 
 
-def run(command: list[str], backend: str = "auto") -> Recording:
+def run(command: list[str], backend: str = "auto", *, values: bool = False) -> Recording:
     """Run a command under audit.
 
     Raises:
@@ -26,7 +26,7 @@ def run(command: list[str], backend: str = "auto") -> Recording:
     """
     program = [sys.executable, *command[1:]] if command[0] == "python" else command
     with _launch.holding_signals() as held, _directory() as directory:
-        status, watch = _launch.run(program, _environment(directory, backend), held)
+        status, watch = _launch.run(program, _environment(directory, backend, values), held)
         notes = list(_notes.read(directory))
         processes = _recording.read(directory)
     begun = {process.image for process in processes}
@@ -39,9 +39,10 @@ def run(command: list[str], backend: str = "auto") -> Recording:
     return Recording(command, status if status >= 0 else 128 - status, processes, missed)
 
 
-def _environment(directory: Path, backend: str) -> dict[str, str]:
+def _environment(directory: Path, backend: str, values: bool) -> dict[str, str]:
     path = os.pathsep.join([_INJECT, *filter(None, [os.environ.get("PYTHONPATH")])])
-    return os.environ | {_process.DIRECTORY: str(directory), _process.BACKEND: backend, "PYTHONPATH": path}
+    own = {_process.VALUES: "1"} if values else {}
+    return os.environ | own | {_process.DIRECTORY: str(directory), _process.BACKEND: backend, "PYTHONPATH": path}
 
 
 @contextmanager

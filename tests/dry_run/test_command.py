@@ -72,9 +72,9 @@ def test_a_budget_ends_with_status_3(program: Path) -> None:
 
 def test_settings_are_those_of_the_device(tmp_path: Path) -> None:
     settings = {
-        "SYNCFREE_DRY_RUN_CAPABILITY": "80",
-        "SYNCFREE_DRY_RUN_MEMORY_GIB": "24",
-        "SYNCFREE_DRY_RUN_DEVICES": "2",
+        "SYNC_AUDIT_DRY_RUN_CAPABILITY": "80",
+        "SYNC_AUDIT_DRY_RUN_MEMORY_GIB": "24",
+        "SYNC_AUDIT_DRY_RUN_DEVICES": "2",
     }
     (tmp_path / "asks.py").write_text(
         "import torch\nprint(torch.cuda.get_device_capability(), torch.cuda.mem_get_info()[1] >> 30, torch.cuda.device_count())"
@@ -102,6 +102,51 @@ def test_an_audited_test_runs_on_the_device(tmp_path: Path) -> None:
     assert "1 failed, 1 passed" in done.stdout
     assert "the host waited once for the device, budget 0 (dry-run back end)" in done.stdout
     assert "0 hard     0 soft     0 allowed, budget 0, dry-run: test_it.py::test_free" in done.stdout
+
+
+def test_with_values_control_flow_follows_the_data(tmp_path: Path) -> None:
+    (tmp_path / "counts.py").write_text(
+        textwrap.dedent("""
+        import torch
+
+        x = torch.arange(8.0, device="cuda")
+        while x.sum().item() > 1:
+            x = x / 2
+        print(x.tolist()[-1], x.nonzero().shape[0])
+        """)
+    )
+    done = audit(tmp_path, "--values", "--", "python", "counts.py")
+    assert done.stdout == "0.21875 7\n", done.stderr
+    assert "not real after" not in done.stderr
+
+
+def test_what_could_not_be_computed_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "custom.py").write_text(
+        textwrap.dedent("""
+        import torch
+
+        library = torch.library.Library("mine", "DEF")
+        library.define("twice(Tensor x) -> Tensor")
+        library.impl("twice", lambda x: torch.empty_like(x), "CUDA")
+        torch.ops.mine.twice(torch.ones(3, device="cuda"))
+        """)
+    )
+    done = audit(tmp_path, "--values", "--json", "found.json", "--", "python", "custom.py")
+    assert f"values are not real after mine::twice: no cpu_body at {tmp_path}/custom.py:7 <module>" in done.stderr
+    (process,) = json.loads((tmp_path / "found.json").read_text())["processes"]
+    assert len(process["unreal"]) == 1
+
+
+def test_call_sites_are_annotations_of_github(program: Path) -> None:
+    done = audit(program.parent, "--github", "--", "python", "program.py")
+    (item,) = (line for line in done.stdout.splitlines() if "_local_scalar_dense" in line)
+    assert item.startswith("::error file=program.py,line=9,title=host sync::4 x aten::_local_scalar_dense: the host waits")
+
+
+def test_values_of_another_back_end_are_refused(program: Path) -> None:
+    done = run(program.parent, "syncfree.audit", "--values", "--", "python", "program.py")
+    assert done.returncode == 2
+    assert "add --backend dry-run" in " ".join(done.stderr.replace("│", " ").split())
 
 
 def test_a_program_that_has_imported_torch_already_is_refused(tmp_path: Path) -> None:

@@ -24,7 +24,6 @@ HARD: dict[str, tuple[Callable[[torch.Tensor], Any], list[tuple[Kind, str]]]] = 
     "a blocking upload": (lambda x: torch.ones(3).cuda(), [(Kind.H2D, "aten::_to_copy")]),
     "a shape that depends on data": (lambda x: x.nonzero(), [(Kind.DATA_SHAPE, "aten::nonzero")]),
     "the whole device": (lambda x: torch.cuda.synchronize(), [(Kind.WAIT, "torch.cuda.synchronize")]),
-    "a solver": (lambda x: torch.linalg.eigh(torch.eye(4, device="cuda")), [(Kind.WAIT, "aten::_linalg_eigh")]),
 }
 
 

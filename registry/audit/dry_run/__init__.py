@@ -17,17 +17,31 @@ Values are not real: what a kernel would have computed is whatever the memory he
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ._build import build
 from ._counting import counts
 from ._load import is_loaded, load, refuse_real_driver
 
-__all__ = ["counts", "install", "is_installed", "prepare"]
+if TYPE_CHECKING:
+    from ._values import Values, cpu_body
+
+__all__ = ["Values", "counts", "cpu_body", "install", "is_installed", "prepare"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in ("Values", "cpu_body"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import _bodies, _values  # these import torch, which may only come after `install`
+
+    assert _bodies
+    return getattr(_values, name)
 
 
 def install() -> None:
     """Put the dry-run device into this process; torch must not have been imported yet.
 
-    Settings, from the environment: ``SYNCFREE_DRY_RUN_CAPABILITY`` (compute capability times ten, 90), ``..._MEMORY_GIB`` (80) and
+    Settings, from the environment: ``SYNC_AUDIT_DRY_RUN_CAPABILITY`` (compute capability times ten, 90), ``..._MEMORY_GIB`` (80) and
     ``..._DEVICES`` (1).
 
     Raises:

@@ -127,19 +127,19 @@ EXPORT void syncfree_release(void* address) {
 }
 
 EXPORT void syncfree_memory(size_t* available, size_t* total) {
-  static const size_t capacity = (size_t)setting("SYNCFREE_DRY_RUN_MEMORY_GIB", 80) << 30;
+  static const size_t capacity = (size_t)setting("SYNC_AUDIT_DRY_RUN_MEMORY_GIB", 80) << 30;
   size_t used = on_device;
   *total = capacity;
   *available = capacity > used ? capacity - used : 0;
 }
 
 EXPORT int syncfree_devices() {
-  static const int number = (int)setting("SYNCFREE_DRY_RUN_DEVICES", 1);
+  static const int number = (int)setting("SYNC_AUDIT_DRY_RUN_DEVICES", 1);
   return number;
 }
 
 EXPORT int syncfree_capability() {
-  static const int capability = (int)setting("SYNCFREE_DRY_RUN_CAPABILITY", 90);
+  static const int capability = (int)setting("SYNC_AUDIT_DRY_RUN_CAPABILITY", 90);
   return capability;
 }
 

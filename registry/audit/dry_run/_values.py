@@ -1,0 +1,188 @@
+"""Real values on the dry-run device: after each operator of ATen the host's kernel computes the same on the same memory.
+
+In this order, for an operator that has a tensor of the device among its operands or is asked for one:
+
+1. what it writes is kept as it was;
+2. the operator runs on the device: its waits, copies and launches are counted, its kernels do nothing;
+3. what it writes is put back, and the operator runs on CPU tensors over the device's memory;
+4. results of the device get the host's values; where the device's own result has another shape, because that depends on data
+   which no kernel computed, a new tensor takes its place.
+
+An operator that the host cannot compute is named in `Values.missing`: from there on values are not real. A custom operator
+takes part when its body is written in Python, or when `cpu_body` has been given one. Random numbers are the host's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
+
+from .._errors import AuditError
+from .._record import user_location
+from ._load import is_loaded
+
+_AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU)
+_UNDEFINED = (
+    *("empty", "new_empty", "record_stream", "set_", "resize_", "_resize_output"),
+    *("_pin_memory", "is_pinned", "detach", "lift_fresh"),
+)
+"""Operators that compute nothing: memory whose content is not defined, and metadata."""
+_log = logging.getLogger("syncfree")
+_bodies: dict[str, Callable[..., Any]] = {}
+
+
+def cpu_body(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a custom operator a body for the dry run: called with CPU tensors over the device's memory in the place of its tensors.
+
+    Args:
+        name: as in ``torch.ops``, such as ``"_C::silu_and_mul"``.
+
+    Returns:
+        A decorator. The function returns what the operator returns, or None for one that writes its results into operands.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        _bodies[name] = function
+        return function
+
+    return register
+
+
+class Values(TorchDispatchMode):
+    """A mode in which operators on the dry-run device have their values; for the thread that enters it.
+
+    Attributes:
+        computed: how often each operator was computed.
+        missing: what could not be computed, with the reason, and how often.
+
+    Args:
+        on_missing: called with the operator, the reason and the line that used it, when one could not be computed for the first
+            time; by default that is logged as a warning.
+
+    Raises:
+        AuditError: this process does not run on the dry-run device.
+    """
+
+    def __init__(self, on_missing: Callable[[str], None] | None = None) -> None:
+        if not is_loaded():
+            raise AuditError("values are computed on the dry-run device alone, and it is not in this process")
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.computed: Counter[str] = Counter()
+        self.missing: Counter[str] = Counter()
+        self._on_missing = on_missing or (lambda what: _log.warning("syncfree: dry run: values are not real after %s", what))
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = func._schema.name
+        if not _is_on_device(args, kwargs) or func.is_view or name.removeprefix("aten::").startswith(_UNDEFINED):
+            return func(*args, **kwargs)
+        body = _bodies.get(name, func if name.startswith("aten::") else None)
+        if body is None:
+            self._miss(f"{name}: no cpu_body")
+            return func(*args, **kwargs)
+        written = [(tensor, tensor.clone()) for tensor in map(host, _written(func, args, kwargs))]
+        failure, result = None, None
+        try:
+            result = func(*args, **kwargs)
+        except RuntimeError as error:  # it may have looked at what its kernels did not compute
+            failure = error
+        for tensor, before in written:
+            tensor.copy_(before)
+        try:
+            with torch._C._ExcludeDispatchKeyGuard(_AUTOCAST):
+                values = _compute(func, body, args, kwargs)
+        except NotImplementedError as error:
+            self._miss(f"{name}: {str(error).splitlines()[0][:100]}")
+            if failure is not None:
+                raise failure from None
+            return result
+        self.computed[name] += 1
+        return _given(values, result, (*args, *kwargs.values()))
+
+    def _miss(self, what: str) -> None:
+        self.missing[what] += 1
+        if self.missing[what] == 1:
+            self._on_missing(f"{what} at {user_location()}")
+
+
+def host(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a CPU tensor over the memory of a tensor of the dry-run device."""
+    if tensor.is_conj():
+        return host(tensor.conj()).conj()
+    if tensor.is_neg():
+        return host(tensor._neg_view())._neg_view()
+    storage = tensor.untyped_storage()
+    if storage.nbytes() == 0:
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype)
+    memory = (ctypes.c_char * storage.nbytes()).from_address(storage.data_ptr())
+    own = torch.frombuffer(memory, dtype=torch.uint8).untyped_storage()
+    return torch.empty(0, dtype=tensor.dtype).set_(own, tensor.storage_offset(), tensor.shape, tensor.stride())
+
+
+def _compute(func: Any, body: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if func in (torch.ops.aten.copy_.default, torch.ops.aten._to_copy.default):
+        kwargs = {key: value for key, value in kwargs.items() if key != "non_blocking"}
+    host_args = tree_map(_on_host, args)
+    host_kwargs = {key: tree_map(_on_host, value) for key, value in kwargs.items() if key != "pin_memory"}
+    return body(*host_args, **host_kwargs)
+
+
+def _on_host(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return host(value) if value.is_cuda else value
+    if isinstance(value, torch.device):
+        return torch.device("cpu") if value.type == "cuda" else value
+    if isinstance(value, torch.Generator):
+        return None
+    return value
+
+
+def _is_on_device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return bool(_tensors((args, kwargs), lambda tensor: tensor.is_cuda)) or torch.device(kwargs.get("device") or "cpu").type == "cuda"
+
+
+def _tensors(values: Any, wanted: Callable[[torch.Tensor], bool]) -> list[torch.Tensor]:
+    found: list[torch.Tensor] = []
+    tree_map(lambda value: found.append(value) if isinstance(value, torch.Tensor) and wanted(value) else None, values)
+    return found
+
+
+def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
+    """The operands on the device that an operator writes."""
+    found = []
+    for position, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            value = args[position] if position < len(args) else kwargs.get(argument.name)
+            found += _tensors(value, lambda tensor: tensor.is_cuda)
+    return found
+
+
+def _given(values: Any, result: Any, operands: tuple[Any, ...]) -> Any:
+    """Return the device's results with the host's values; operands that the host wrote are the caller's own."""
+    if isinstance(values, (list, tuple)):
+        results = result if isinstance(result, (list, tuple)) and len(result) == len(values) else [None] * len(values)
+        return type(values)(_given(*pair, operands) for pair in zip(values, results, strict=True))
+    if values is None:
+        return result
+    if not isinstance(values, torch.Tensor):
+        return values
+    for operand in _tensors(operands, lambda tensor: tensor.is_cuda):
+        if values.numel() and operand.data_ptr() == values.data_ptr() and operand.shape == values.shape:
+            return operand
+    if isinstance(result, torch.Tensor) and (result.shape, result.dtype) == (values.shape, values.dtype):
+        into = host(result) if result.is_cuda else result
+        if into.data_ptr() != values.data_ptr():
+            into.copy_(values)
+        return result
+    new = torch.empty_strided(values.shape, values.stride(), dtype=values.dtype, device="cuda")
+    host(new).copy_(values)
+    return new
