@@ -19,20 +19,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._build import build
-from ._counting import counts
 from ._load import is_loaded, load, refuse_real_driver
 
 if TYPE_CHECKING:
+    from ._counting import counts
     from ._values import Values, cpu_body
 
 __all__ = ["Values", "counts", "cpu_body", "install", "is_installed", "prepare"]
 
 
 def __getattr__(name: str) -> object:
+    if name == "counts":
+        from ._counting import counts
+
+        return counts
     if name not in ("Values", "cpu_body"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import _bodies, _values  # these import torch, which may only come after `install`
+    from . import _bodies, _values  # these import torch, which must not be imported before `install`
 
     assert _bodies
     return getattr(_values, name)
@@ -57,6 +60,8 @@ def prepare() -> None:
     Raises:
         AuditError: see `install`.
     """
+    from ._build import build  # a process that may be at its end already imports this package: it needs few modules
+
     refuse_real_driver()
     build()
 

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 from .._errors import AuditError
-from . import _build
 
 _DRIVER = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
 _log = logging.getLogger("syncfree")
@@ -57,8 +56,10 @@ def load() -> None:
             "torch was imported already in this process; the dry run must come before: "
             "`syncfree audit --backend dry-run -- COMMAND`, or syncfree.audit.dry_run.install() before `import torch`"
         )
+    from ._build import build
+
     refuse_real_driver()
-    libraries = [ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL) for path in _build.build()]
+    libraries = [ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL) for path in build()]
     os.environ.setdefault("TRITON_LIBCUDA_PATH", str(Path(libraries[0]._name).parent))
     _loaded, _pid = libraries[0], os.getpid()
     _log.warning("syncfree: dry run in process %d: there is no GPU here, kernels do nothing, and values are not real", _pid)
