@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from bisect import bisect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import InvalidVersion, Version
 
 from .._errors import SelectionError, SyncfreeError
+
+_DAMAGE = (OSError, zipfile.BadZipFile, zlib.error, UnicodeDecodeError, EOFError, NotImplementedError)
+"""What reading a damaged zip file raises; the last one for a compression method that does not exist."""
 
 
 class FetchError(SyncfreeError):
@@ -41,12 +45,20 @@ class Sources:
     path: Path
 
     def texts(self, modules: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Yield each of these modules that the release has, with its source text."""
-        if self.path.is_dir():
-            yield from _texts(self.path, modules)
-        else:
-            with zipfile.ZipFile(self.path) as archive:
-                yield from _texts(zipfile.Path(archive), modules)
+        """Yield each of these modules that the release has, with its source text.
+
+        Raises:
+            SelectionError: a file is damaged or cannot be read.
+        """
+        try:
+            if self.path.is_dir():
+                yield from _texts(self.path, modules)
+            else:
+                with zipfile.ZipFile(self.path) as archive:
+                    yield from _texts(zipfile.Path(archive), modules)
+        except _DAMAGE as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise SelectionError(f"{self.path} cannot be read: {reason}; delete it, and download it again") from error
 
 
 def _texts(root: Path | zipfile.Path, modules: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -117,7 +129,7 @@ class Index:
 
         Raises:
             SelectionError: no distribution has it.
-            FetchError: pip failed.
+            FetchError: pip failed, or the cache cannot be written.
         """
         for name in self.distributions:
             kept = self._cache / f"{name}-{release}.zip"
@@ -141,18 +153,30 @@ class Index:
         return self._listed[name]
 
     def _download(self, name: str, release: str) -> Sources:
-        self._cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._cache) as scratch:
-            _pip("download", "--no-deps", "--only-binary", ":all:", "--dest", scratch, f"{name}=={release}")
-            (wheel,) = Path(scratch).glob("*.whl")
-            kept = Path(scratch, "sources.zip")
-            with zipfile.ZipFile(wheel) as full, zipfile.ZipFile(kept, "w", zipfile.ZIP_DEFLATED) as reduced:
-                for member in full.namelist():
-                    if member.endswith(".py"):
-                        reduced.writestr(member, full.read(member))
-            target = self._cache / f"{name}-{release}.zip"
-            kept.replace(target)  # atomically: another process may read it
+        target = self._cache / f"{name}-{release}.zip"
+        try:
+            self._cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self._cache) as scratch:
+                _pip("download", "--no-deps", "--only-binary", ":all:", "--dest", scratch, f"{name}=={release}")
+                (wheel,) = Path(scratch).glob("*.whl")
+                kept = Path(scratch, "sources.zip")
+                _keep_sources(wheel, kept)
+                kept.replace(target)  # atomically: another process may read it
+        except OSError as error:
+            raise FetchError(
+                f"{self._cache} cannot hold the sources of {name} {release}: {error.strerror}; make room or set XDG_CACHE_HOME to "
+                "another folder, or give wheels with --wheel"
+            ) from error
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+            raise FetchError(f"the wheel that pip downloaded of {name} {release} is damaged: {error}; try again") from error
         return Sources(name, release, target)
+
+
+def _keep_sources(wheel: Path, into: Path) -> None:
+    with zipfile.ZipFile(wheel) as full, zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as reduced:
+        for member in full.namelist():
+            if member.endswith(".py"):
+                reduced.writestr(member, full.read(member))
 
 
 def _pip(*arguments: str) -> str:

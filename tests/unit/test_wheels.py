@@ -56,6 +56,30 @@ def test_what_is_no_wheel_is_refused_with_the_reason(tmp_path: Path, name: str, 
         open_wheel(tmp_path / name)
 
 
+def damage(file: Path) -> None:
+    """Overwrite what the members hold; the directory at the end stays, so it is still a zip file."""
+    content = bytearray(file.read_bytes())
+    start = content.index(b"PK\3\4") + 60
+    content[start : content.index(b"PK\1\2") - 8] = b"\xff" * (content.index(b"PK\1\2") - 8 - start)
+    file.write_bytes(content)
+
+
+def test_a_damaged_wheel_is_named_with_what_to_do(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "made_up", "1.0", FILES)
+    sources = open_wheel(wheel)
+    damage(wheel)
+    with pytest.raises(SelectionError, match=r"made_up-1\.0-py3-none-any\.whl cannot be read: .*; delete it, and download it again"):
+        dict(sources.texts(MODULES))
+
+
+def test_an_unpacked_wheel_whose_source_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    (tmp_path / "made_up-1.0.dist-info").mkdir()
+    (tmp_path / "made_up").mkdir()
+    (tmp_path / "made_up/work.py").write_bytes(b"\xff")
+    with pytest.raises(SelectionError, match="cannot be read"):
+        dict(open_wheel(tmp_path).texts(["made_up.work"]))
+
+
 @pytest.fixture
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that pip takes for the index: two distributions of one package."""
@@ -102,3 +126,20 @@ def test_an_unknown_release_suggests_the_nearest(wheels: Path) -> None:
 def test_a_distribution_that_pip_cannot_find_is_an_error_in_pips_words(wheels: Path) -> None:
     with pytest.raises(FetchError, match="`pip index versions there-is-none` failed: ERROR: No matching distribution"):
         Index(["there_is_none"]).releases()
+
+
+def test_a_damaged_download_is_named_and_not_kept(wheels: Path, tmp_path: Path) -> None:
+    for wheel in wheels.glob("*.whl"):
+        damage(wheel)
+    index = Index(["made_up"], tmp_path / "cache")
+    release = index.releases()[-1]
+    with pytest.raises(FetchError, match=r"damaged|failed"):
+        index.sources(release)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_what_to_do(wheels: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    index = Index(["made_up"], tmp_path / "file" / "cache")
+    with pytest.raises(FetchError, match=r"file/cache cannot hold the sources of made-up .*; make room or set XDG_CACHE_HOME"):
+        index.sources(index.releases()[-1])
