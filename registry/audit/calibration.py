@@ -1,7 +1,8 @@
-"""Run the same operations on both back ends: ``python -m syncfree.audit.calibration``.
+"""Run the same operations on every back end: ``python -m syncfree.audit.calibration``.
 
-Runs every case on the back end of this machine, and prints the differences from the rule table and from the kept result of
-the other back end. ``--keep`` writes the result into the package, from where the rule table's page reads it.
+Runs every case on the back end of this machine, and prints where it differs from the rule table and from the kept results of the
+other back ends. ``--keep`` writes the result into the package, where the rule table's page finds it. In the dry run:
+``syncfree audit --backend dry-run -- python -m syncfree.audit.calibration``.
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ import datetime
 import json
 import platform
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from . import _backend, simulated
+from . import _backend, dry_run, simulated
 from ._calibration_cases import CASES
 from ._context import audit
 
+BACKENDS = ("cuda", "dry-run", "simulated")
 DATA = Path(__file__).with_name("data")
 
 
 def kept(backend: str) -> dict[str, Any] | None:
-    """Return the kept result of ``cuda`` or ``simulated``; None if no result was kept."""
+    """Return the kept result of a back end; None if no result was kept."""
     path = DATA / f"calibration-{backend}.json"
     if not path.exists():
         return None
@@ -35,6 +38,19 @@ def kept(backend: str) -> dict[str, Any] | None:
 def measure() -> dict[str, Any]:
     """Run every case twice, and count the second time: the first may initialise libraries."""
     backend = _backend.select("auto").name
+    with dry_run.Values() if backend == "dry-run" else nullcontext():
+        counts = _counts(backend)
+    return {
+        "backend": backend,
+        "device": torch.cuda.get_device_name(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "torch": torch.__version__,
+        "date": datetime.date.today().isoformat(),
+        "counts": counts,
+    }
+
+
+def _counts(backend: str) -> dict[str, Any]:
     counts: dict[str, Any] = {}
     for case in CASES:
         try:
@@ -47,14 +63,7 @@ def measure() -> dict[str, Any]:
             counts[case.code] = [report.count, len(report.soft)]
         except RuntimeError as error:
             counts[case.code] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-    return {
-        "backend": backend,
-        "device": torch.cuda.get_device_name(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "torch": torch.__version__,
-        "date": datetime.date.today().isoformat(),
-        "counts": counts,
-    }
+    return counts
 
 
 def differences(result: dict[str, Any], other: dict[str, Any] | None) -> list[str]:
@@ -71,15 +80,16 @@ def differences(result: dict[str, Any], other: dict[str, Any] | None) -> list[st
     return found
 
 
-def confirmed(rule: str) -> str:
-    """Return whether the kept GPU result confirms a row of the rule table, for its page."""
-    result = kept("cuda")
+def confirmed(rule: str, backend: str = "cuda") -> str:
+    """Return what the kept result of a back end says of one row of the rule table."""
+    result = kept(backend)
     cases = [case for case in CASES if case.rule == rule]
     if result is None or not cases:
         return "not yet"
-    agree = all(result["counts"].get(case.code) == [case.syncs, case.soft] for case in cases)
-    where = f"{result['device']}, torch {result['torch']}, {result['date']}"
-    return f"yes: {where}" if agree else f"**no**: {where}"
+    wrong = [case.code for case in cases if result["counts"].get(case.code) != [case.syncs, case.soft]]
+    if wrong:
+        return f"**no**: `{'`, `'.join(wrong)}`"
+    return "yes" if backend == "dry-run" else f"yes: {result['device']}, torch {result['torch']}, {result['date']}"
 
 
 def main() -> int:

@@ -105,6 +105,9 @@ class Values(TorchDispatchMode):
             if failure is not None:
                 raise failure from None
             return result
+        if _tensors((args, kwargs, values), lambda tensor: tensor.layout is not torch.strided):
+            self._miss(f"{name}: a sparse tensor")
+            return result
         self.computed[name] += 1
         return _given(values, result, (*args, *kwargs.values()))
 

@@ -31,24 +31,32 @@ def copy_(self: torch.Tensor, src: torch.Tensor, non_blocking: bool = False) -> 
 
 
 def _upload(self: torch.Tensor, src: torch.Tensor, non_blocking: bool) -> None:
-    # A source that must be converted or made dense is staged in pageable memory first.
-    is_queued = non_blocking and is_pinned(src) and _is_one_transfer(self, src)
+    # The device converts. A source that must be made dense is copied into pageable memory first.
+    is_one = _is_one_transfer(self, src)
+    is_queued = non_blocking and is_pinned(src) and (is_one or _is_whole(src, self))
     if src.numel() and not is_queued:
         _ordering.host_waits(Kind.STAGED if non_blocking else Kind.H2D, _OP, src.shape, hard=not non_blocking)
-    if is_queued and _ordering.STATE.is_poisoning and src.numel():
+    if is_queued and is_one and _ordering.STATE.is_poisoning and src.numel():
         _ordering.queue_copy(src, src, self, is_download=False)
     host(self).copy_(src)
 
 
 def _download(self: torch.Tensor, src: torch.Tensor, non_blocking: bool) -> None:
-    is_queued = non_blocking and is_pinned(self) and _is_one_transfer(self, src)
+    # The device converts and makes dense. A destination that is not dense is filled from pageable memory.
+    is_one = _is_one_transfer(self, src)
+    is_queued = non_blocking and is_pinned(self) and (is_one or _is_whole(self, src))
     if src.numel() and not is_queued:
         # The driver returns from a copy to pageable memory when it is done: a wait, even with non_blocking=True.
         _ordering.host_waits(Kind.STAGED if non_blocking else Kind.D2H, _OP, src.shape)
-    if is_queued and _ordering.STATE.is_poisoning and src.numel():
+    if is_queued and is_one and _ordering.STATE.is_poisoning and src.numel():
         _ordering.queue_copy(self, host(src).clone(), src, is_download=True)
     else:
         self.copy_(host(src))
+
+
+def _is_whole(on_host: torch.Tensor, on_device: torch.Tensor) -> bool:
+    """Return whether the host's side is transferred as it lies in memory, and the rest is done on the device."""
+    return on_host.is_contiguous() and on_host.shape == on_device.shape and not (on_host.is_conj() or on_host.is_neg())
 
 
 def _is_one_transfer(destination: torch.Tensor, source: torch.Tensor) -> bool:

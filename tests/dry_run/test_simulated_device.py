@@ -1,0 +1,56 @@
+"""The simulated device beside PyTorch's own code: an operation that waits there waits on the simulated device, too."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import environments
+
+ROOT = Path(__file__).parents[2]
+OFTEN = {
+    "svdvals": "cuSOLVER's methods are chosen by size",
+    "pinv": "as svdvals",
+    "inv": "what a dead kernel left in `info` is read a second time",
+    "solve": "as inv",
+    "tensorinv": "as inv",
+    "ldl": "as inv",
+    "matrix_exp": "the degree depends on norms",
+    "unique_consecutive dim": "counted once",
+    "ctc": "targets are read once more",
+}
+"""Operations that wait on both, and in the dry run more often; with the reason."""
+
+Waits = dict[str, list[int]]
+
+
+def waits(python: str | Path, backend: str) -> Waits:
+    variables = {**os.environ, "SYNC_AUDIT_DRY_RUN_MEMORY_GIB": "4", "OMP_NUM_THREADS": "1"}
+    command = [str(python), "-m", "tests.dry_run.operations", backend]
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def of_both() -> tuple[Waits, Waits]:
+    return waits(sys.executable, "dry-run"), waits(environments.develop(), "simulated")
+
+
+def test_no_operation_that_waits_in_pytorchs_code_is_free_on_the_simulated_device(of_both: tuple[Waits, Waits]) -> None:
+    torchs, simulated = of_both
+    assert len(torchs) > 130
+    assert sum(hard > 0 for hard, _ in torchs.values()) > 50
+    assert [name for name, (hard, _) in torchs.items() if hard and not simulated[name][0]] == []
+
+
+def test_the_simulated_device_counts_what_pytorchs_code_does_but_where_it_is_said(of_both: tuple[Waits, Waits]) -> None:
+    torchs, simulated = of_both
+    differing = {name for name in torchs if torchs[name] != simulated[name]}
+    assert differing <= OFTEN.keys()  # what a dead kernel left in memory is not the same in each run
+    assert all(torchs[name][0] > simulated[name][0] > 0 for name in differing)
