@@ -53,7 +53,7 @@ def begin(directory: str, backend: str, image: str) -> None:
 def before_torch(directory: str, image: str) -> None:
     """Put the dry-run device into this process; called right before torch is executed. Ends the process where that fails."""
     try:
-        dry_run.install()
+        dry_run.install(values=bool(environ.get(VALUES)))
     except AuditError as error:
         _notes.leave(directory, _notes.REFUSED, image, str(error))
         sys.exit(f"syncfree audit: {error}")

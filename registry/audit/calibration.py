@@ -2,7 +2,7 @@
 
 Runs every case on the back end of this machine, and prints where it differs from the rule table and from the kept results of the
 other back ends. ``--keep`` writes the result into the package, where the rule table's page finds it. In the dry run:
-``syncfree audit --backend dry-run -- python -m syncfree.audit.calibration``.
+``syncfree audit --backend dry-run --values -- python -m syncfree.audit.calibration``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import platform
 import sys
 from contextlib import nullcontext
@@ -18,7 +19,7 @@ from typing import Any
 
 import torch
 
-from . import _backend, dry_run, simulated
+from . import _backend, _process, dry_run, simulated
 from ._calibration_cases import CASES
 from ._context import audit
 
@@ -38,7 +39,7 @@ def kept(backend: str) -> dict[str, Any] | None:
 def measure() -> dict[str, Any]:
     """Run every case twice, and count the second time: the first may initialise libraries."""
     backend = _backend.select("auto").name
-    with dry_run.Values() if backend == "dry-run" else nullcontext():
+    with dry_run.Values() if backend == "dry-run" and not os.environ.get(_process.VALUES) else nullcontext():
         counts = _counts(backend)
     return {
         "backend": backend,

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from syncfree.audit import dry_run
 
-dry_run.install()
+dry_run.install(values=True)

@@ -15,7 +15,10 @@ from typing import Any
 from syncfree.audit import audit, dry_run, simulated
 
 BACKEND: Any = sys.argv[1]
-(dry_run if BACKEND == "dry-run" else simulated).install()
+if BACKEND == "dry-run":
+    dry_run.install(values=True)
+else:
+    simulated.install()
 
 import torch  # noqa: E402  (the dry run comes first)
 from torch.nn import functional  # noqa: E402

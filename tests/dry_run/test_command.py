@@ -27,10 +27,12 @@ if "child" not in sys.argv:
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    # This process has set it, for its own values.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTORCH_NO_CUDA_MEMORY_CACHING"}
     return subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=folder,
-        env=os.environ | environment,
+        env=inherited | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -80,6 +82,26 @@ def test_settings_are_those_of_the_device(tmp_path: Path) -> None:
         "import torch\nprint(torch.cuda.get_device_capability(), torch.cuda.mem_get_info()[1] >> 30, torch.cuda.device_count())"
     )
     assert audit(tmp_path, "--", "python", "asks.py", **settings).stdout == "(8, 0) 24 2\n"
+
+
+def test_more_memory_than_there_is_is_an_error_as_on_a_gpu(tmp_path: Path) -> None:
+    (tmp_path / "asks.py").write_text(
+        textwrap.dedent("""
+        import torch
+
+        try:
+            torch.empty(3 << 30, dtype=torch.uint8, device="cuda")
+        except torch.OutOfMemoryError as error:
+            print("Tried to allocate 3.00 GiB" in str(error))
+        """)
+    )
+    assert audit(tmp_path, "--", "python", "asks.py", SYNC_AUDIT_DRY_RUN_MEMORY_GIB="2").stdout == "True\n"
+
+
+def test_values_without_memory_that_is_zero_are_refused(tmp_path: Path) -> None:
+    program = "from syncfree.audit import dry_run\ndry_run.install()\ndry_run.Values()"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "AuditError: values need the dry-run device as dry_run.install(values=True)" in done.stderr
 
 
 def test_an_audited_test_runs_on_the_device(tmp_path: Path) -> None:

@@ -41,8 +41,12 @@ def __getattr__(name: str) -> object:
     return getattr(_values, name)
 
 
-def install() -> None:
+def install(*, values: bool = False) -> None:
     """Put the dry-run device into this process; torch must not have been imported yet.
+
+    Args:
+        values: allocate memory that is zero, for `Values`. torch caches none then: its statistics of memory are empty, and CUDA
+            graphs cannot be captured.
 
     Settings, from the environment: ``SYNC_AUDIT_DRY_RUN_CAPABILITY`` (compute capability times ten, 90), ``..._MEMORY_GIB`` (80) and
     ``..._DEVICES`` (1).
@@ -51,7 +55,7 @@ def install() -> None:
         AuditError: torch was imported already or is not a build for a CUDA that is known, there is a real driver, or the stub
             libraries cannot be built; the message says what to do.
     """
-    load()
+    load(values=values)
 
 
 def prepare() -> None:

@@ -14,6 +14,7 @@ _DRIVER = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
 _log = logging.getLogger("syncfree")
 _loaded: ctypes.CDLL | None = None
 _pid = 0
+_zeroed = False
 
 
 def is_loaded() -> bool:
@@ -42,13 +43,18 @@ def refuse_real_driver() -> None:
             raise AuditError(f"this machine has a driver of NVIDIA's ({path}); the dry run never takes its place: use --backend cuda")
 
 
-def load() -> None:
+def is_zeroed() -> bool:
+    """Whether memory of the device is zero when it is allocated, as `Values` needs it."""
+    return _zeroed
+
+
+def load(*, values: bool = False) -> None:
     """Load the stub libraries; whatever is linked to NVIDIA's finds them by their names from now on.
 
     Raises:
         AuditError: torch was imported already, there is a real driver, or the libraries cannot be built.
     """
-    global _loaded, _pid
+    global _loaded, _pid, _zeroed
     if _loaded is not None:
         return
     if "torch._C" in sys.modules:
@@ -60,6 +66,10 @@ def load() -> None:
 
     refuse_real_driver()
     libraries = [ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL) for path in build()]
+    if values:
+        # torch's caching allocator hands out what dead kernels left, which can crash its host code: a division by 0 bins.
+        os.environ["PYTORCH_NO_CUDA_MEMORY_CACHING"] = "1"
+        _zeroed = True
     os.environ.setdefault("TRITON_LIBCUDA_PATH", str(Path(libraries[0]._name).parent))
     _loaded, _pid = libraries[0], os.getpid()
     _log.warning("syncfree: dry run in process %d: there is no GPU here, kernels do nothing, and values are not real", _pid)

@@ -26,7 +26,7 @@ from torch.utils._pytree import tree_map
 
 from .._errors import AuditError
 from .._record import user_location
-from ._load import is_loaded
+from ._load import is_zeroed
 
 _AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU)
 _UNDEFINED = (
@@ -67,12 +67,12 @@ class Values(TorchDispatchMode):
             time; by default that is logged as a warning.
 
     Raises:
-        AuditError: this process does not run on the dry-run device.
+        AuditError: the device was not installed for values.
     """
 
     def __init__(self, on_missing: Callable[[str], None] | None = None) -> None:
-        if not is_loaded():
-            raise AuditError("values are computed on the dry-run device alone, and it is not in this process")
+        if not is_zeroed():
+            raise AuditError("values need the dry-run device as dry_run.install(values=True) or `syncfree audit --values` prepare it")
         super().__init__()  # type: ignore[no-untyped-call]
         self.computed: Counter[str] = Counter()
         self.missing: Counter[str] = Counter()
