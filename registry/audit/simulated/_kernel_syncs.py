@@ -34,7 +34,7 @@ def note(op: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Non
     Args:
         name: the operator's name without namespace and overload.
     """
-    if name == "unique_consecutive" and (kwargs.get("dim") is not None or len(args) > 3 and args[3] is not None):
+    if name == "unique_consecutive" and (kwargs.get("dim") is not None or (len(args) > 3 and args[3] is not None)):
         name = "unique_dim_consecutive"
     found = _READS.get(name)
     if found is not None:
