@@ -33,10 +33,9 @@ def load(framework: str) -> Plan:
     """
     log = log_of()
     try:
-        if not RUNTIME.enabled:
+        if RUNTIME.is_off:
             return plan()
-        adapter_log = log_of(RUNTIME.adapters().get(framework).logger)
-        log = adapter_log
+        log = log_of(RUNTIME.adapters().get(framework).logger)  # before anything of the user's choices is read: that may fail
         fresh = RUNTIME.load(framework)
         found = plan()
     except SyncfreeError as error:

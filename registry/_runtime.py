@@ -100,13 +100,22 @@ class Runtime:
         return self.discovered().selection
 
     @property
+    def is_off(self) -> bool:
+        """Whether the variable ``SYNCFREE`` switches everything off; then nothing is discovered.
+
+        Raises:
+            SelectionError: it holds something other than on or off.
+        """
+        return is_off(self._environ)
+
+    @property
     def enabled(self) -> bool:
         """Whether anything may be bound: neither ``SYNCFREE`` nor the configuration file switches everything off.
 
         Raises:
             SelectionError: see `discovered`, which is not called if the variable switches everything off.
         """
-        return not is_off(self._environ) and self.selection().enabled
+        return not self.is_off and self.selection().enabled
 
     def register(self, plugin: object, name: str) -> None:
         """Register a plugin of the program.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import syncfree
 from syncfree import PluginError, SelectionError, _runtime, hookimpl
 from syncfree._adapters import Adapters
-from syncfree.adapting import Binding, Form
+from syncfree.adapting import Adapter, Binding, Form
 from syncfree.fingerprints._releases import read_releases
 
 from .made_up import GATHER, REDUCE, SLOW, MadeUp, both_binding, compose_reduce, reduce_binding
@@ -161,6 +162,16 @@ def test_a_program_that_is_switched_off_raises_nothing_and_discovers_nothing(
         assert "the choice of dp_all_reduce, no_such_hook does nothing" in caplog.text
     assert not syncfree.load("made_up").enabled
     assert syncfree.plan().entries == ()
+
+
+def test_a_wrong_variable_is_an_error_in_the_frameworks_own_log(
+    ready: MadeUp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ready.runtime.adapters().add(Adapter("logging", "made_up", ("made-up",), (reduce_binding(),), "made_up_adapter", "made_up.log"))
+    monkeypatch.setenv("SYNCFREE_X", "1")
+    with pytest.raises(SelectionError, match="unknown variable SYNCFREE_X"):
+        syncfree.load("logging")
+    assert [record.name for record in caplog.records if record.levelno == logging.ERROR] == ["made_up.log"]
 
 
 def test_upstream_chosen_by_the_environment_leaves_the_framework_untouched(
