@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ._errors import SelectionError
+from ._modules import anything_importing
 
 _SECONDS_BEFORE_FORK = 10.0
 _SECONDS_FOR_OTHERS = 5.0
@@ -51,6 +52,8 @@ class Locks:
         self._change = threading.Lock()
         self._owner: int | None = None
         self._taken_for_fork = False
+        self._importing = False
+        self.forked_during_import = False
         self._preparing = Nesting()
         self._urgent: int | None = None
         self._calm = threading.Event()
@@ -118,12 +121,15 @@ class Locks:
     def _before_fork(self) -> None:
         # A child must not see half of a change. With a timeout, because we must never make a fork hang.
         self._taken_for_fork = self.state.acquire(timeout=_SECONDS_BEFORE_FORK)
+        self._importing = anything_importing()
 
     def _after_fork(self) -> None:
         if self._taken_for_fork:
             self.state.release()
 
     def _in_child(self) -> None:
+        # The lock of a module that another thread was importing is held for ever: CPython gives a child no new ones.
+        self.forked_during_import = self._importing
         # The threads that held them do not exist in the child.
         self._urgent = None
         self._calm = threading.Event()

@@ -42,3 +42,8 @@ def importing_behind(error: BaseException) -> str | None:
             return module.__name__
         following = following.__cause__ or following.__context__
     return None
+
+
+def anything_importing() -> bool:
+    """Return whether some module's code is running at this moment, in whatever thread."""
+    return any(is_importing(module) for module in tuple(sys.modules.values()))

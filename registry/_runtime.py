@@ -399,7 +399,7 @@ class Runtime:
 
         def prepared() -> Change | None:
             missed = [state for state in self._loaded_states() if self._is_ready(state)]
-            if not missed or self._locks.interrupted or nested:
+            if not missed or self._locks.interrupted or self._locks.forked_during_import or nested:
                 return None
             change = prepare(missed, self.choice, executed=self._executed_modules)
             change.refuse_unmet()  # no import is waiting for this, so an error would have no one to reach

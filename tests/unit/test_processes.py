@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,3 +157,30 @@ def test_a_call_under_way_ends_in_the_implementation_that_it_began_in(ready: Mad
     go_on.set()
     thread.join(60)
     assert results == [["blocking", *CALL[:2]]]
+
+
+def test_a_child_that_was_forked_in_the_middle_of_an_import_binds_nothing_that_could_wait_for_it(tmp_path: Path) -> None:
+    """A module lock that another thread held at the fork is never released in the child."""
+    (tmp_path / "slow_import.py").write_text("import meeting; meeting.half.set(); assert meeting.go.wait(60)\n")
+    (tmp_path / "meeting.py").write_text("import threading\nhalf, go = threading.Event(), threading.Event()\n")
+    program = """
+import meeting, os, threading
+from syncfree._runtime import RUNTIME
+
+def flag_of_child():
+    if (child := os.fork()) == 0:
+        os._exit(int(RUNTIME._locks.forked_during_import))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+calm = flag_of_child()
+thread = threading.Thread(target=__import__, args=("slow_import",))
+thread.start()
+assert meeting.half.wait(60)
+during = flag_of_child()
+meeting.go.set()
+thread.join()
+print(calm, during, flag_of_child())
+"""
+    variables = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout == "0 1 0\n"
