@@ -71,5 +71,5 @@ def prepare() -> None:
 
 
 def is_installed() -> bool:
-    """Whether this process runs on the dry-run device."""
+    """Return whether this process runs on the dry-run device."""
     return is_loaded()

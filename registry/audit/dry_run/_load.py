@@ -13,12 +13,11 @@ from .._errors import AuditError
 _DRIVER = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
 _log = logging.getLogger("syncfree")
 _loaded: ctypes.CDLL | None = None
-_pid = 0
 _zeroed = False
 
 
 def is_loaded() -> bool:
-    """Whether this process runs on the dry-run device."""
+    """Return whether this process runs on the dry-run device."""
     return _loaded is not None
 
 
@@ -44,7 +43,7 @@ def refuse_real_driver() -> None:
 
 
 def is_zeroed() -> bool:
-    """Whether memory of the device is zero when it is allocated, as `Values` needs it."""
+    """Return whether memory of the device is zero when it is allocated, as `Values` needs it."""
     return _zeroed
 
 
@@ -54,7 +53,7 @@ def load(*, values: bool = False) -> None:
     Raises:
         AuditError: torch was imported already, there is a real driver, or the libraries cannot be built.
     """
-    global _loaded, _pid, _zeroed
+    global _loaded, _zeroed
     if _loaded is not None:
         return
     if "torch._C" in sys.modules:
@@ -71,5 +70,5 @@ def load(*, values: bool = False) -> None:
         os.environ["PYTORCH_NO_CUDA_MEMORY_CACHING"] = "1"
         _zeroed = True
     os.environ.setdefault("TRITON_LIBCUDA_PATH", str(Path(libraries[0]._name).parent))
-    _loaded, _pid = libraries[0], os.getpid()
-    _log.warning("syncfree: dry run in process %d: there is no GPU here, kernels do nothing, and values are not real", _pid)
+    _loaded = libraries[0]
+    _log.warning("syncfree: dry run in process %d: there is no GPU here, kernels do nothing, and values are not real", os.getpid())

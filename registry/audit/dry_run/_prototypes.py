@@ -37,7 +37,7 @@ _OUTPUTS: tuple[tuple[str, tuple[tuple[int, str], ...]], ...] = (
     (r"cudnnBackendCreateDescriptor", ((1, HANDLE),)),
     (r"cudnnBackendGetAttribute", ((4, "int64_t"),)),
     (r"cudnnDropoutGetStatesSize|cudnnGet\w*(Workspace|Reserve)\w*Size", ((1, SIZE),)),
-    # The driver's, for whoever asks how large an allocation is; the address range is that of `cuPointerGetAttribute`.
+    # The driver's: no stream is being captured.
     (r"cuStreamGetCaptureInfo(_v3)?", ((1, INT),)),
 )
 
