@@ -20,7 +20,9 @@ class UntilConfigured(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record, or leave it to the framework."""
         if not self._logger.handlers:
-            print(self.format(record), file=sys.stderr, flush=True)
+            # The end of the line goes in the same write: an unbuffered standard error passes each on, and workers that share
+            # a log file would tear each other's lines.
+            print(f"{self.format(record)}\n", end="", file=sys.stderr, flush=True)
 
 
 def early_logger(name: str, configured: str | None, layout: logging.Formatter, level: str = "INFO") -> str:

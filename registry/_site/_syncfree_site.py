@@ -95,7 +95,8 @@ def report(framework, error):
     except BaseException:  # noqa: BLE001 - syncfree itself may be broken
         describe = plainly
     try:
-        print(f"syncfree: nothing of {framework} is bound: {describe(error)}", file=sys.stderr)
+        # One write for the whole line, which processes that share an unbuffered standard error would otherwise tear.
+        print(f"syncfree: nothing of {framework} is bound: {describe(error)}\n", end="", file=sys.stderr)
     except Exception:  # noqa: BLE001 - standard error may be missing, and the framework must import nevertheless
         return
 
