@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     release_of = commands.add_parser("release", help="make an overlay with one framework release; prints its interpreter")
     release_of.add_argument("framework", choices=["vllm", "sglang", "diffusers"])
     release_of.add_argument("version")
+    release_of.add_argument("--cuda", action="store_true", help="with the build of torch for CUDA, without NVIDIA's libraries")
     release_of.add_argument("--without-wheel", action="store_true", help="do not install this project's wheel")
     release_of.add_argument("--install", action="append", default=[], metavar="X", help="a requirement, wheel or folder")
     release_of.add_argument("--directory", type=Path, help="make a private overlay in this folder instead of a shared one")
@@ -79,7 +80,7 @@ def _run(options: argparse.Namespace) -> list[object]:
     extra = [Path(item).absolute() if Path(item).exists() else item for item in options.install]
     installs = extra if options.without_wheel else [wheel(), *extra]
     directory = options.directory and options.directory.absolute()
-    return [release(options.framework, options.version, *installs, directory=directory)]
+    return [release(options.framework, options.version, *installs, cuda=options.cuda, directory=directory)]
 
 
 def _state(name: str) -> str:

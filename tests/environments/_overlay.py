@@ -34,10 +34,13 @@ def overlay(base: str, *installs: str | Path, before: Sequence[Path] = (), direc
     return python_of(directory)
 
 
-def release(framework: str, version: str, *installs: str | Path, directory: Path | None = None) -> Path:
-    """Return the Python of an overlay that has exactly this release of vLLM (older ones: hybrids), SGLang or diffusers."""
+def release(framework: str, version: str, *installs: str | Path, cuda: bool = False, directory: Path | None = None) -> Path:
+    """Return the Python of an overlay that has exactly this release of vLLM (older ones: hybrids), SGLang or diffusers.
+
+    With `cuda` its torch is the build for CUDA, without NVIDIA's libraries: what the dry run needs.
+    """
     base, before = _base_of(framework, version)
-    return overlay(base, *installs, before=before, directory=directory)
+    return overlay(base, *installs, before=(*before, *(cuda_torch() if cuda else ())), directory=directory)
 
 
 def develop(*, cuda: bool = False) -> Path:
@@ -46,24 +49,26 @@ def develop(*, cuda: bool = False) -> Path:
     With `cuda` it has the build of torch for CUDA, without NVIDIA's libraries: what the dry run needs.
     """
     metadata = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "setup.py")]
-    base = with_cuda_build() if cuda else load("dev").directory
+    before = cuda_torch() if cuda else ()
 
     def make(target: Path) -> None:
-        _make(target, base if cuda else build("dev"), (), ())
+        _make(target, build("dev"), (), before)
         pip(python_of(target), "install", "--no-deps", "--no-build-isolation", "--editable", ROOT)
 
-    key = content_key([os.fspath(base), os.fspath(ROOT), *metadata])
+    key = content_key([os.fspath(load("dev").directory), os.fspath(ROOT), *map(os.fspath, before), *metadata])
     return python_of(made_once(cache_root() / "overlays" / f"develop-{key}", make))
 
 
-def with_cuda_build() -> Path:
-    """Return the folder of an environment that has what `dev` has, and torch as it is built for CUDA."""
-    base = build("dev")
+def cuda_torch() -> tuple[Path, ...]:
+    """Return the folder that has torch as it is built for CUDA, to put before an environment's own; none where pip found that build.
+
+    One copy, 1.2 GB, serves every environment.
+    """
     if list(build("torch").glob("lib/python3*/site-packages/torch/lib/libtorch_cuda.so")):
-        return base  # that build is what pip found
+        return ()
     (pin,) = (pin for pin in load("torch").requirements if pin.startswith("torch=="))
     # A local version, as that of a CPU build, does not satisfy ===.
-    return overlay("dev", pin.replace("==", "===")).parent.parent
+    return (site_packages_of(overlay("dev", pin.replace("==", "===")).parent.parent),)
 
 
 def _base_of(framework: str, version: str) -> tuple[str, tuple[Path, ...]]:
