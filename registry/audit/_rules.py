@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
 from ._record import Kind
 
 
@@ -22,6 +25,7 @@ class Rule:
         waits: ``yes``, ``no``, or ``driver`` when the host waits only for the driver's staging of pageable memory.
         kinds, ops: the events that this row explains; an empty ``ops`` means every operator of those kinds.
         source: a pattern that the line of user code must also match, where the event alone is ambiguous.
+        torch: the releases of torch in which a row that waits does wait, as in a requirement; in others it does not. Empty: all.
     """
 
     name: str
@@ -32,6 +36,11 @@ class Rule:
     kinds: tuple[Kind, ...] = ()
     ops: tuple[str, ...] = ()
     source: str = ""
+    torch: str = ""
+
+    def holds(self, release: str) -> bool:
+        """Return whether the row holds in a release of torch, such as ``2.15.0+cu132``; a nightly build counts as its release."""
+        return SpecifierSet(self.torch).contains(Version(release).base_version)
 
 
 RULES: tuple[Rule, ...] = (
@@ -90,13 +99,23 @@ RULES: tuple[Rule, ...] = (
         ("aten::_linalg_eigh", "aten::linalg_eig", "aten::_linalg_eigvals", "aten::_linalg_svd", "aten::linalg_lstsq"),
     ),
     Rule(
-        "checked-on-the-host",
-        "`torch.normal(mean, std)` with a CUDA `std`, `torch.searchsorted(..., sorter=i)`",
+        "normal-with-device-deviations",
+        "`torch.normal(mean, std)` with a CUDA `std`",
         "yes",
-        "the values are checked, and the answer is a Python bool",
-        "mean + std * torch.randn_like(std); a sorted copy, x[i], in the place of sorter",
+        "are all of them positive? The answer is a Python bool",
+        "mean + std * torch.randn_like(std)",
         (Kind.ITEM,),
-        ("aten::normal", "aten::searchsorted", "aten::normal_"),
+        ("aten::normal", "aten::normal_"),
+        torch="<2.14",
+    ),
+    Rule(
+        "searchsorted-with-sorter",
+        "`torch.searchsorted(..., sorter=i)`",
+        "yes",
+        "is the sorter within bounds? The answer is a Python bool",
+        "a sorted copy, x[i], in the place of sorter",
+        (Kind.ITEM,),
+        ("aten::searchsorted",),
     ),
     Rule(
         "allclose",
@@ -141,15 +160,17 @@ RULES: tuple[Rule, ...] = (
         (Kind.H2D,),
         ("aten::copy_",),
         source=r"\]\s*=[^=]",
+        torch="<2.15",
     ),
     Rule(
         "index-put-python-number",
-        "`x[cuda_index] = 1`",
+        "`x[cuda_index] = 1`, `x[cpu_mask] = 1`",
         "yes",
         "`index_put_` uploads the value",
-        "x.index_fill_(0, index, 1), or a device scalar that is kept",
+        "x.index_fill_(0, index, 1), or a mask on the device, or a device scalar that is kept",
         (Kind.H2D,),
         ("aten::_index_put_impl_", "aten::index_put_"),
+        torch="<2.15",
     ),
     Rule(
         "host-index",
@@ -233,7 +254,7 @@ RULES: tuple[Rule, ...] = (
     Rule("device-index", "`x[cuda_long_index]`, `gather`, `index_select`", "no", "one kernel", ""),
     Rule(
         "mask-store-number",
-        "`x[mask] = 1`, `mask` on the device (with one on the host the number is uploaded)",
+        "`x[mask] = 1`, `mask` on the device",
         "no",
         "becomes `masked_fill_`",
         "",
@@ -304,6 +325,11 @@ def find(kind: Kind, op: str, *, hard: bool, source: str) -> Rule:
 def replacement(kind: Kind, op: str, *, hard: bool, source: str = "") -> str:
     """Return how to get the same value without this wait."""
     return find(kind, op, hard=hard, source=source).replacement
+
+
+def named(name: str) -> Rule:
+    """Return the row of a name."""
+    return _BY_NAME[name]
 
 
 _BY_NAME = {rule.name: rule for rule in RULES}

@@ -71,9 +71,9 @@ def differences(result: dict[str, Any], other: dict[str, Any] | None) -> list[st
     """Return the differences of a result from the rule table and from the other back end's; one sentence each."""
     found: list[str] = []
     for case in CASES:
-        count = result["counts"].get(case.code)
-        if count != [case.syncs, case.soft]:
-            found.append(f"{case.code}: {count} on {result['backend']}, {[case.syncs, case.soft]} in the rule table")
+        count, expected = result["counts"].get(case.code), case.expected(result["torch"])
+        if count != expected:
+            found.append(f"{case.code}: {count} on {result['backend']}, {expected} in the rule table")
         if other is not None and other["counts"].get(case.code) != count:
             found.append(
                 f"{case.code}: {count} on {result['backend']}, {other['counts'].get(case.code)} on {other['backend']}"
@@ -87,7 +87,7 @@ def confirmed(rule: str, backend: str = "cuda") -> str:
     cases = [case for case in CASES if case.rule == rule]
     if result is None or not cases:
         return "not yet"
-    wrong = [case.code for case in cases if result["counts"].get(case.code) != [case.syncs, case.soft]]
+    wrong = [case.code for case in cases if result["counts"].get(case.code) != case.expected(result["torch"])]
     if wrong:
         return f"**no**: `{'`, `'.join(wrong)}`"
     return "yes" if backend == "dry-run" else f"yes: {result['device']}, torch {result['torch']}, {result['date']}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import calibration
-from ._rules import RULES
+from ._rules import RULES, Rule
 
 _HEAD = """# Which operation makes the host wait
 
@@ -24,6 +24,10 @@ operand stays float32 inside the kernel, while a CUDA 0-dim operand is cast firs
 """
 
 
+def _waits(rule: Rule) -> str:
+    return f"{rule.waits}, in torch {rule.torch}" if rule.torch else rule.waits
+
+
 def render() -> str:
     """Return the page in Markdown."""
     result = calibration.kept("cuda")
@@ -32,7 +36,7 @@ def render() -> str:
     else:
         gpu = f"The last one: {result['device']}, {result['machine']}, torch {result['torch']}, {result['date']}."
     lines = [
-        f"| {rule.operation} | {rule.waits} | {rule.why} | {rule.replacement} | {calibration.confirmed(rule.name, 'dry-run')} "
+        f"| {rule.operation} | {_waits(rule)} | {rule.why} | {rule.replacement} | {calibration.confirmed(rule.name, 'dry-run')} "
         f"| {calibration.confirmed(rule.name)} |"
         for rule in RULES
     ]

@@ -47,11 +47,11 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(command, help=text).add_argument("name", nargs="+")
     commands.add_parser("wheel", help="build this project's wheel; prints its path")
     develop_of = commands.add_parser("develop", help="make an overlay of dev with the working tree editable; prints its interpreter")
-    develop_of.add_argument("--cuda", action="store_true", help="with the build of torch for CUDA, without NVIDIA's libraries")
+    _add_cuda(develop_of)
     release_of = commands.add_parser("release", help="make an overlay with one framework release; prints its interpreter")
     release_of.add_argument("framework", choices=["vllm", "sglang", "diffusers"])
     release_of.add_argument("version")
-    release_of.add_argument("--cuda", action="store_true", help="with the build of torch for CUDA, without NVIDIA's libraries")
+    _add_cuda(release_of)
     release_of.add_argument("--without-wheel", action="store_true", help="do not install this project's wheel")
     release_of.add_argument("--install", action="append", default=[], metavar="X", help="a requirement, wheel or folder")
     release_of.add_argument("--directory", type=Path, help="make a private overlay in this folder instead of a shared one")
@@ -59,6 +59,11 @@ def _parser() -> argparse.ArgumentParser:
     unpack.add_argument("project")
     unpack.add_argument("version")
     return parser
+
+
+def _add_cuda(parser: argparse.ArgumentParser) -> None:
+    text = "with the build of torch for CUDA, of this release or of that of dev, without NVIDIA's libraries"
+    parser.add_argument("--cuda", nargs="?", const=True, default=False, metavar="RELEASE", help=text)
 
 
 def _run(options: argparse.Namespace) -> list[object]:

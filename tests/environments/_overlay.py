@@ -34,22 +34,24 @@ def overlay(base: str, *installs: str | Path, before: Sequence[Path] = (), direc
     return python_of(directory)
 
 
-def release(framework: str, version: str, *installs: str | Path, cuda: bool = False, directory: Path | None = None) -> Path:
+def release(framework: str, version: str, *installs: str | Path, cuda: bool | str = False, directory: Path | None = None) -> Path:
     """Return the Python of an overlay that has exactly this release of vLLM (older ones: hybrids), SGLang or diffusers.
 
-    With `cuda` its torch is the build for CUDA, without NVIDIA's libraries: what the dry run needs.
+    With `cuda` its torch is the build for CUDA, without NVIDIA's libraries: what the dry run needs. A text is the release of torch;
+    otherwise it is that of `dev`.
     """
     base, before = _base_of(framework, version)
-    return overlay(base, *installs, before=(*before, *(cuda_torch() if cuda else ())), directory=directory)
+    return overlay(base, *installs, before=(*before, *_cuda_torch(cuda)), directory=directory)
 
 
-def develop(*, cuda: bool = False) -> Path:
+def develop(*, cuda: bool | str = False) -> Path:
     """Return the Python of an overlay on `dev` with the working tree installed as editable (without `syncfree.pth`).
 
-    With `cuda` it has the build of torch for CUDA, without NVIDIA's libraries: what the dry run needs.
+    With `cuda` it has the build of torch for CUDA, without NVIDIA's libraries: what the dry run needs. A text is the release of
+    torch; otherwise it is that of `dev`.
     """
     metadata = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "setup.py")]
-    before = cuda_torch() if cuda else ()
+    before = _cuda_torch(cuda)
 
     def make(target: Path) -> None:
         _make(target, build("dev"), (), before)
@@ -59,16 +61,19 @@ def develop(*, cuda: bool = False) -> Path:
     return python_of(made_once(cache_root() / "overlays" / f"develop-{key}", make))
 
 
-def cuda_torch() -> tuple[Path, ...]:
+def _cuda_torch(wanted: bool | str) -> tuple[Path, ...]:
     """Return the folder that has torch as it is built for CUDA, to put before an environment's own; none where pip found that build.
 
-    One copy, 1.2 GB, serves every environment.
+    One copy of each release, 1.2 GB, serves every environment.
     """
-    if list(build("torch").glob("lib/python3*/site-packages/torch/lib/libtorch_cuda.so")):
+    if not wanted:
         return ()
-    (pin,) = (pin for pin in load("torch").requirements if pin.startswith("torch=="))
+    (pinned,) = (pin.removeprefix("torch==") for pin in load("torch").requirements if pin.startswith("torch=="))
+    release = wanted if isinstance(wanted, str) else pinned
+    if release == pinned and list(build("torch").glob("lib/python3*/site-packages/torch/lib/libtorch_cuda.so")):
+        return ()
     # A local version, as that of a CPU build, does not satisfy ===.
-    return (site_packages_of(overlay("dev", pin.replace("==", "===")).parent.parent),)
+    return (site_packages_of(overlay("dev", f"torch==={release}").parent.parent),)
 
 
 def _base_of(framework: str, version: str) -> tuple[str, tuple[Path, ...]]:
