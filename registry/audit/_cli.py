@@ -37,6 +37,9 @@ def audit_command(
     values: bool = typer.Option(
         False, "--values", help="With --backend dry-run: compute on the CPU what kernels would, so that values are real."
     ),
+    launches: bool = typer.Option(
+        False, "--launches", help="With --backend dry-run: count kernel launches and copies by line, too."
+    ),
     github: bool = typer.Option(
         False, "--github", help="Print each call site as an annotation of GitHub Actions, on standard output, too."
     ),
@@ -55,9 +58,11 @@ def audit_command(
         raise typer.BadParameter(f"{html_file} is what --json writes", param_hint="--html")
     if values and backend != "dry-run":
         raise typer.BadParameter("only a dry run computes no values by itself; add --backend dry-run", param_hint="--values")
+    if launches and backend != "dry-run":
+        raise typer.BadParameter("only a dry run sees each launch; add --backend dry-run", param_hint="--launches")
     if backend == "dry-run":
         dry_run.prepare()  # here, and not in each process: an error ends the command before it has begun
-    recording = _run.run(command, backend, values=values)
+    recording = _run.run(command, backend, values=values, launches=launches)
     _print(_printed.text(recording))
     if github:
         sys.stdout.write(_printed.github_annotations(recording))

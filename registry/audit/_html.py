@@ -40,7 +40,7 @@ def page(recording: Recording) -> str:
         f"{_unaudited(recording)}"
         f'<p class="key">{key}</p><h2>Flame graph</h2><p>Width is the number of syncs below a line of code.</p>'
         f"{_flame_graph(recording.syncs())}<h2>Timeline</h2>{timelines}"
-        f"<h2>Call sites</h2>{_sites(recording)}<h2>Phases</h2>{_phases(recording)}</html>\n"
+        f"<h2>Call sites</h2>{_sites(recording)}<h2>Phases</h2>{_phases(recording)}{_activities(recording)}</html>\n"
     )
 
 
@@ -146,6 +146,17 @@ def _phases(recording: Recording) -> str:
         return "<p>No phases are marked; call <code>syncfree.audit.step()</code> at the beginning of each step.</p>"
     head = '<tr><th>phase<th class="n">steps<th class="n">hard<th class="n">hard per step<th class="n">soft</tr>'
     return f"<table>{head}{rows}</table>"
+
+
+def _activities(recording: Recording) -> str:
+    if not recording.has_activities:
+        return ""
+    rows = "".join(
+        f'<tr><td class="n">{number}</td><td>{did.what}</td><td><code>{escape(did.op)}</code></td>'
+        f"<td><code>{escape(str(did.where))}</code></td><td>{escape(did.phase or '')}</td></tr>"
+        for did, number in recording.activities().most_common()
+    )
+    return f'<h2>Launches and copies</h2><table><tr><th class="n">number<th>what<th>operator<th>at<th>phase</tr>{rows}</table>'
 
 
 def _label(frame: Frame) -> str:

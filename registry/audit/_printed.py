@@ -7,7 +7,11 @@ import shlex
 from collections import Counter
 
 from .._text import printable
+from ._record import Frame
 from ._recording import Recording
+
+_MOST = 20
+"""How many lines of code with launches are printed."""
 
 
 def text(recording: Recording) -> str:
@@ -27,10 +31,29 @@ def text(recording: Recording) -> str:
     for phase in recording.phases():
         name = phase.name or "(unnamed)"
         per_step = f"{phase.hard} hard ({phase.hard_per_step:.1f} per step), {phase.soft} soft"
+        if recording.has_activities:
+            per_step += f", {phase.launches / phase.steps:.1f} launches and {phase.copies / phase.steps:.1f} copies per step"
         lines.append(f"  phase {name}: {phase.steps} steps, {per_step}")
+    if recording.has_activities:
+        lines += _activities(recording)
     reasons = Counter(sync.allowed for sync in recording.syncs(allowed=True))
     lines += [f"  {number} x allowed: {reason}" for reason, number in reasons.items()]
     return "\n".join(map(printable, lines))
+
+
+def _activities(recording: Recording) -> list[str]:
+    """Lines about launches and copies: their sums, and the lines of code with most of them."""
+    of_lines: Counter[tuple[str, str, Frame]] = Counter()
+    sums: Counter[str] = Counter()
+    for activity, number in recording.activities().items():
+        of_lines[activity.what, activity.op, activity.where] += number
+        sums[activity.what] += number
+    lines = [f"  {number} x {what}" for what, number in sums.most_common()] or ["  no launch and no copy"]
+    for (what, op, where), number in of_lines.most_common(_MOST):
+        lines += [f"{number:6d} x {what}  {op}", f"         at {where}"]
+    if len(of_lines) > _MOST:
+        lines.append(f"  and {len(of_lines) - _MOST} more lines of code; --json FILE writes all")
+    return lines
 
 
 def github_annotations(recording: Recording) -> str:

@@ -20,11 +20,12 @@ from typing import Any
 from . import _backend, _notes, _record, dry_run, simulated
 from ._errors import AuditError
 from ._log import Log
-from ._record import Frame, Sync
+from ._record import Activity, Frame, Sync
 
 DIRECTORY = "SYNC_AUDIT_DIRECTORY"
 BACKEND = "SYNC_AUDIT_BACKEND"
 VALUES = "SYNC_AUDIT_VALUES"
+LAUNCHES = "SYNC_AUDIT_LAUNCHES"
 _MARKER = "syncfree_audit_begin"
 _kept: list[object] = []
 # Bound at import, like the imported functions: programs monkey-patch json.dumps and time.time.
@@ -71,6 +72,10 @@ def _begin(name: str, recorder: Recorder) -> None:
     # Never exited: it names the operators of this thread; other threads' waits are recorded without names.
     watching = backend.watching()
     watching.__enter__()
+    if environ.get(LAUNCHES):
+        from .dry_run import count_activities
+
+        count_activities()
     if environ.get(VALUES):
         from .dry_run import Values
 
@@ -121,6 +126,7 @@ class Recorder:
         self._image = image
         self._about: dict[str, str] = {}
         self._stacks: dict[tuple[Frame, ...], int] = {}
+        self._activities: dict[Activity, int] = {}
         self._numbers = itertools.count()
         self._pid = getpid()
         self._log = self._new_log()
@@ -144,6 +150,17 @@ class Recorder:
                   sync.allowed]
         )  # fmt: skip
 
+    def note(self, activity: Activity, bytes_: int) -> None:
+        if not self._is_ours():
+            return
+        number = self._activities.get(activity)
+        if number is None:
+            number = next(self._numbers)
+            where = [activity.where.file, activity.where.line, activity.where.function]
+            self._write(activity=[number, activity.what, activity.op, where, activity.phase])
+            self._activities[activity] = number
+        self._write(n=number, b=bytes_)
+
     def unreal(self, what: str) -> None:
         """Write that an operator of a dry run could not be computed."""
         if self._is_ours():
@@ -162,7 +179,7 @@ class Recorder:
         except OSError as error:
             self._log.flag(error.errno or errno.EIO)  # the parent's, whose memory is shared
             return False
-        self._stacks, self._log, self._pid = {}, log, getpid()
+        self._stacks, self._activities, self._log, self._pid = {}, {}, log, getpid()
         self._write_about()
         return True
 

@@ -82,10 +82,28 @@ class Sync:
 _UNKNOWN = Frame("<unknown>", 0, "")
 
 
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What one line of code gives the device to do; the host does not wait for it.
+
+    Attributes:
+        what: ``kernel launch``, ``graph launch``, ``copy to the device``, ``copy to the host`` or ``copy on the device``.
+        op: the operator or API function.
+        phase: the name given to the last `syncfree.audit.step` of the thread, or an empty string; None before the first.
+    """
+
+    what: str
+    op: str
+    where: Frame
+    phase: str | None
+
+
 class Sink(Protocol):
-    """A receiver of syncs."""
+    """A receiver of syncs, and of activities where it asks a back end for them."""
 
     def add(self, sync: Sync) -> None: ...
+
+    def note(self, activity: Activity, bytes_: int) -> None: ...
 
     def begin_step(self, phase: str) -> None: ...
 
@@ -191,10 +209,7 @@ def step(phase: str = "") -> None:
 
 def record(kind: Kind, op: str, *, hard: bool = True, shape: tuple[int, ...] | None = None) -> None:
     """Deliver one sync to every audit that covers the calling thread."""
-    state = _local.state
-    if state is None or not (state.sinks or state.allowed):
-        state = (_inherited() if _inherited is not None else None) or state
-    sinks = _everywhere if state is None else [*state.sinks, *_everywhere]
+    state, sinks = _covering()
     if not sinks:
         return
     stack = _stack(state)
@@ -214,6 +229,25 @@ def record(kind: Kind, op: str, *, hard: bool = True, shape: tuple[int, ...] | N
         sink.add(sync)
 
 
+def note(what: str, op: str, bytes_: int = 0) -> None:
+    """Deliver one activity to every audit that covers the calling thread."""
+    state, sinks = _covering()
+    if not sinks:
+        return
+    where = (*_stack(state, depth=1), _UNKNOWN)[0]
+    activity = Activity(what, op, where, state.phase if state is not None and state.step >= 0 else None)
+    for sink in sinks:
+        sink.note(activity, bytes_)
+
+
+def _covering() -> tuple[ThreadState | None, list[Sink]]:
+    """Return the state that the calling thread acts with, its own or that of the thread it works for, and the open audits."""
+    state = _local.state
+    if state is None or not (state.sinks or state.allowed):
+        state = (_inherited() if _inherited is not None else None) or state
+    return state, _everywhere if state is None else [*state.sinks, *_everywhere]
+
+
 def user_location() -> Frame:
     """Return the innermost line of user code of the calling thread."""
     frames = _user_frames(sys._getframe(1), depth=1)
@@ -226,12 +260,12 @@ def _thread_name() -> str:
     return next((thread.name for thread in threading.enumerate() if thread.ident == identifier), f"thread {identifier}")
 
 
-def _stack(state: ThreadState | None) -> tuple[Frame, ...]:
+def _stack(state: ThreadState | None, depth: int = _DEPTH) -> tuple[Frame, ...]:
     """Return the user frames of the calling thread; for an autograd thread, of the thread that called ``backward()``."""
-    own = _user_frames(sys._getframe(2))
+    own = _user_frames(sys._getframe(2), depth)
     if own or state is None or state.owner == threading.get_ident():
         return own
-    return _user_frames(sys._current_frames().get(state.owner))
+    return _user_frames(sys._current_frames().get(state.owner), depth)
 
 
 def _user_frames(frame: FrameType | None, depth: int = _DEPTH) -> tuple[Frame, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import _log
 from ._accounting import Unaudited
-from ._record import Frame, Kind, Sync
+from ._record import Activity, Frame, Kind, Sync
 from ._report import Site, sites
 
 
@@ -24,6 +24,8 @@ class Process:
         image: identifies the program that it executes, see `_proc.Stat`.
         error: the error number of the reason why some syncs were lost, 0 if none were.
         unreal: of a dry run with values, the operators that could not be computed, in order, with the line that used them first.
+        activities: how often each line launched a kernel or copied, if the command was run with ``--launches``.
+        copied: the bytes of each line that copied.
     """
 
     pid: int
@@ -38,6 +40,8 @@ class Process:
     image: str = ""
     error: int = 0
     unreal: list[str] = field(default_factory=list)
+    activities: Counter[Activity] = field(default_factory=Counter)
+    copied: Counter[Activity] = field(default_factory=Counter)
 
     def at(self, seconds: float) -> float:
         """Return a moment of this process as wall-clock time, comparable between processes."""
@@ -52,6 +56,8 @@ class Phase:
     steps: int
     hard: int
     soft: int
+    launches: int
+    copies: int
 
     @property
     def hard_per_step(self) -> float:
@@ -66,6 +72,7 @@ class Recording:
     exit_status: int
     processes: list[Process]
     unaudited: list[Unaudited] = field(default_factory=list)
+    has_activities: bool = False
 
     def syncs(self, *, allowed: bool = False) -> Iterator[Sync]:
         """Return the syncs of all processes outside `allow` regions; those inside when ``allowed``."""
@@ -85,7 +92,15 @@ class Recording:
         steps = Counter(name for process in self.processes for name, _ in process.phases)
         hard = Counter(sync.phase for sync in self.syncs() if sync.hard and sync.step >= 0)
         soft = Counter(sync.phase for sync in self.syncs() if not sync.hard and sync.step >= 0)
-        return [Phase(name, number, hard[name], soft[name]) for name, number in steps.items()]
+        launches: Counter[str | None] = Counter()
+        copies: Counter[str | None] = Counter()
+        for activity, number in self.activities().items():
+            (launches if activity.what.endswith("launch") else copies)[activity.phase] += number
+        return [Phase(name, number, hard[name], soft[name], launches[name], copies[name]) for name, number in steps.items()]
+
+    def activities(self) -> Counter[Activity]:
+        """Return how often each line launched a kernel or copied, over all processes."""
+        return sum((process.activities for process in self.processes), Counter())
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for ``--json``."""
@@ -99,7 +114,9 @@ class Recording:
                 for site in self.sites()
             ],
             "phases": [
-                {"name": phase.name, "steps": phase.steps, "hard": phase.hard, "soft": phase.soft} for phase in self.phases()
+                {"name": phase.name, "steps": phase.steps, "hard": phase.hard, "soft": phase.soft}
+                | ({"launches": phase.launches, "copies": phase.copies} if self.has_activities else {})
+                for phase in self.phases()
             ],
             "processes": [_process_as_dict(process) for process in self.processes],
             "unaudited": [
@@ -118,6 +135,11 @@ def _process_as_dict(process: Process) -> dict[str, Any]:
         "unreal": process.unreal,
         "started": process.at(process.started),
         "phases": [{"name": name, "time": process.at(seconds)} for name, seconds in process.phases],
+        "activities": [
+            {"what": did.what, "op": did.op, "file": did.where.file, "line": did.where.line, "function": did.where.function,
+             "phase": did.phase, "count": number, "bytes": process.copied[did]}
+            for did, number in process.activities.most_common()
+        ],
         "syncs": [
             {
                 "kind": sync.kind.value,
@@ -133,7 +155,7 @@ def _process_as_dict(process: Process) -> dict[str, Any]:
             }
             for sync in process.syncs
         ],
-    }
+    }  # fmt: skip
 
 
 def read(directory: Path) -> list[Process]:
@@ -145,6 +167,7 @@ def read(directory: Path) -> list[Process]:
 def _process(image: str, lines: list[bytes], error: int) -> Process | None:
     process: Process | None = None
     stacks: dict[int, tuple[Frame, ...]] = {}
+    activities: dict[int, Activity] = {}
     for text in lines:
         line = json.loads(text)
         if "pid" in line:
@@ -158,6 +181,13 @@ def _process(image: str, lines: list[bytes], error: int) -> Process | None:
             kind, op, hard, shape, stack, *rest = line["sync"]
             frames = stacks.get(stack, ())  # the line with this stack may have been lost
             process.syncs.append(Sync(Kind(kind), op, hard, None if shape is None else tuple(shape), frames, *rest))
+        elif "activity" in line:
+            number, what, op, where, phase = line["activity"]
+            activities[number] = Activity(what, op, Frame(*where), phase)
+        elif process is not None and "n" in line:
+            if (activity := activities.get(line["n"])) is not None:  # the line that describes it may have been lost
+                process.activities[activity] += 1
+                process.copied[activity] += line["b"]
         elif process is not None and "unreal" in line:
             process.unreal.append(line["unreal"])
         elif process is not None:

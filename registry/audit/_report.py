@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from . import _rules
 from ._errors import SyncBudgetExceeded
-from ._record import Frame, Kind, Sync
+from ._record import Activity, Frame, Kind, Sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Report:
         backend: ``cuda`` or ``simulated``.
         everything: all syncs, hard and soft, allowed or not.
         phases: the name of each `step` that began while the audit was open.
+        activities: how often each line launched a kernel or copied; empty unless the audit was opened with ``launches``.
     """
 
     def __init__(self, budget: int | None, backend: str) -> None:
@@ -55,11 +56,16 @@ class Report:
         self.backend = backend
         self.everything: list[Sync] = []
         self.phases: list[str] = []
+        self.activities: Counter[Activity] = Counter()
         self._starts: list[int] = []
 
     def add(self, sync: Sync) -> None:
         """Add one sync; called by the recorder."""
         self.everything.append(sync)
+
+    def note(self, activity: Activity, bytes_: int) -> None:
+        """Count one activity; called by the recorder."""
+        self.activities[activity] += 1
 
     def begin_step(self, phase: str) -> None:
         """Add the beginning of a step; called by the recorder."""

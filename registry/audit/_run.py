@@ -18,7 +18,7 @@ from ._recording import Recording
 _INJECT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_inject")
 
 
-def run(command: list[str], backend: str = "auto", *, values: bool = False) -> Recording:
+def run(command: list[str], backend: str = "auto", *, values: bool = False, launches: bool = False) -> Recording:
     """Run a command under audit.
 
     Raises:
@@ -26,7 +26,7 @@ def run(command: list[str], backend: str = "auto", *, values: bool = False) -> R
     """
     program = [sys.executable, *command[1:]] if command[0] == "python" else command
     with _launch.holding_signals() as held, _directory() as directory:
-        status, watch = _launch.run(program, _environment(directory, backend, values), held)
+        status, watch = _launch.run(program, _environment(directory, backend, values, launches), held)
         notes = list(_notes.read(directory))
         processes = _recording.read(directory)
     begun = {process.image for process in processes}
@@ -36,12 +36,12 @@ def run(command: list[str], backend: str = "auto", *, values: bool = False) -> R
         for process in processes
         if process.error
     ]
-    return Recording(command, status if status >= 0 else 128 - status, processes, missed)
+    return Recording(command, status if status >= 0 else 128 - status, processes, missed, launches)
 
 
-def _environment(directory: Path, backend: str, values: bool) -> dict[str, str]:
+def _environment(directory: Path, backend: str, values: bool, launches: bool) -> dict[str, str]:
     path = os.pathsep.join([_INJECT, *filter(None, [os.environ.get("PYTHONPATH")])])
-    own = {_process.VALUES: "1"} if values else {}
+    own = {name: "1" for name, wanted in ((_process.VALUES, values), (_process.LAUNCHES, launches)) if wanted}
     return os.environ | own | {_process.DIRECTORY: str(directory), _process.BACKEND: backend, "PYTHONPATH": path}
 
 

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING
 from ._load import is_loaded, load, refuse_real_driver
 
 if TYPE_CHECKING:
+    from ._backend import count_activities
     from ._counting import counts
     from ._values import Values, cpu_body
 
-__all__ = ["Values", "counts", "cpu_body", "install", "is_installed", "prepare"]
+__all__ = ["Values", "count_activities", "counts", "cpu_body", "install", "is_installed", "prepare"]
 
 
 def __getattr__(name: str) -> object:
@@ -33,6 +34,10 @@ def __getattr__(name: str) -> object:
         from ._counting import counts
 
         return counts
+    if name == "count_activities":
+        from ._backend import count_activities
+
+        return count_activities
     if name not in ("Values", "cpu_body"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import _bodies, _values  # these import torch, which must not be imported before `install`

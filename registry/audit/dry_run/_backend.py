@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from .. import _autograd
 from .._operators import OperatorWatch, running
-from .._record import Kind, is_active, record
+from .._record import Kind, is_active, note, record
 from . import _counting
 
 _NAMES = {
@@ -22,6 +22,21 @@ _NAMES = {
     _counting.DEVICE: "torch.cuda.synchronize",
     _counting.COPY: "cudaMemcpy",
 }
+
+
+_ACTIVITIES = {
+    _counting.COPY: "blocking copy",
+    _counting.TO_DEVICE: "copy to the device",
+    _counting.TO_HOST: "copy to the host",
+    _counting.PINNED: "copy of pinned memory",
+    _counting.ON_DEVICE: "copy on the device",
+    _counting.LAUNCH: "kernel launch",
+    _counting.DRIVER_LAUNCH: "kernel launch",
+    _counting.GRAPH_LAUNCH: "graph launch",
+}
+_WAITS = (*_NAMES, _counting.TO_DEVICE, _counting.TO_HOST)
+_API = {_counting.LAUNCH: "cudaLaunchKernel", _counting.DRIVER_LAUNCH: "cuLaunchKernel", _counting.GRAPH_LAUNCH: "cudaGraphLaunch"}
+_counts_activities = False
 
 
 class _Staged(threading.local):
@@ -35,6 +50,10 @@ _staged = _Staged()
 
 def _on_event(event: int, bytes_: int) -> None:
     if not is_active():
+        return
+    if _counts_activities and event in _ACTIVITIES:
+        note(_ACTIVITIES[event], running.op or _API.get(event, "cudaMemcpy"), bytes_)
+    if event not in _WAITS:
         return
     if event in (_counting.TO_DEVICE, _counting.TO_HOST):
         flush()
@@ -70,8 +89,7 @@ class DryRunBackend:
     name = "dry-run"
 
     def __init__(self) -> None:
-        events = (*_NAMES, _counting.TO_DEVICE, _counting.TO_HOST)
-        _counting.watch(_on_event, events)
+        _counting.watch(_on_event, _WAITS)
         _autograd.connect()
 
     @contextmanager
@@ -80,6 +98,19 @@ class DryRunBackend:
         with _Watch():  # type: ignore[no-untyped-call]
             yield
         flush()
+
+
+def count_activities() -> None:
+    """Count kernel launches and copies by line, too, in every audit of this process from now on.
+
+    Raises:
+        AuditError: this process does not run on the dry-run device.
+    """
+    global _counts_activities
+    if not _counts_activities:
+        backend()
+        _counting.watch(_on_event, tuple({*_WAITS, *_ACTIVITIES}))
+        _counts_activities = True
 
 
 _installed: DryRunBackend | None = None

@@ -21,7 +21,7 @@ EVENTS = (
     "graph launches",
 )
 """In the order of ``Event`` in ``stubs/device.h``."""
-STREAM, EVENT, DEVICE, COPY, TO_DEVICE, TO_HOST = range(6)
+STREAM, EVENT, DEVICE, COPY, TO_DEVICE, TO_HOST, PINNED, ON_DEVICE, LAUNCH, DRIVER_LAUNCH, GRAPH_LAUNCH = range(11)
 
 _Report = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_size_t)
 _kept: list[object] = []
