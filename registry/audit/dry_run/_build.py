@@ -29,15 +29,21 @@ PACKAGES = ("torch", "torchvision", "torchaudio", "vllm", "sgl_kernel", "flash_a
 MAJORS = (13,)
 """The major releases of CUDA that the stubs have the structures of."""
 
+_NEWEST_CUDNN = 99900  # any release of the major one is below it
 _SOURCES = Path(__file__).parent / "stubs"
 
 
 @dataclass(frozen=True, slots=True)
 class Torch:
-    """The installed build of torch, read without importing it."""
+    """The installed build of torch, read without importing it.
+
+    Attributes:
+        cudnn: the release of cuDNN that it was built with, as ``cudnnGetVersion`` gives it.
+    """
 
     version: str
     cuda: str
+    cudnn: int
 
     @property
     def major(self) -> int:
@@ -54,7 +60,8 @@ def installed_torch() -> Torch:
     spec = importlib.util.find_spec("torch")
     if spec is None or not spec.submodule_search_locations:
         raise AuditError("an audit needs PyTorch, and this Python has no torch; install it in this environment")
-    text = (Path(spec.submodule_search_locations[0]) / "version.py").read_text("utf-8")
+    folder = Path(spec.submodule_search_locations[0])
+    text = (folder / "version.py").read_text("utf-8")
     said = dict(re.findall(r"^(__version__|cuda|hip)\b[^=]*= *'([^']*)'", text, re.MULTILINE))
     version = said.get("__version__", "of an unknown version")
     if said.get("hip"):
@@ -64,11 +71,21 @@ def installed_torch() -> Torch:
             f"torch {version} is built for the CPU, so it has no CUDA code to run. Install the build for CUDA (the default one of "
             "PyPI; a GPU is not needed), or use the simulated device: --backend simulated"
         )
-    torch = Torch(version, said["cuda"])
+    torch = Torch(version, said["cuda"], _cudnn(folder))
     if torch.major not in MAJORS:
         known = ", ".join(map(str, MAJORS))
         raise AuditError(f"torch {version} is built for CUDA {torch.cuda}; the dry run knows CUDA {known}")
     return torch
+
+
+def _cudnn(torch: Path) -> int:
+    """Return the release of cuDNN that torch's distribution asks for, and that torch refuses to run below."""
+    for file in torch.parent.glob("torch-*.dist-info/METADATA"):
+        found = re.search(r"nvidia-cudnn-cu\d+ *[=>]=(\d+)\.(\d+)\.(\d+)", file.read_text("utf-8", "replace"))
+        if found:
+            major, minor, patch = map(int, found.groups())
+            return major * 10000 + minor * 100 + patch
+    return _NEWEST_CUDNN  # a build that was not installed by pip
 
 
 def build() -> list[Path]:
@@ -122,7 +139,7 @@ def _make(folder: Path, torch: Torch, objects: list[Path]) -> None:
         building.mkdir()
         order = ["libcuda", "libcudart", *sorted(libraries.keys() - {"libcuda", "libcudart"})]
         commands = [
-            _command(compiler, building, library, libraries, symbols.get(library, set()), versions.get(library), torch.major)
+            _command(compiler, building, library, libraries, symbols.get(library, set()), versions.get(library), torch)
             for library in order
         ]
         _run(commands[0])  # the others are linked against it
@@ -137,7 +154,7 @@ def _make(folder: Path, torch: Torch, objects: list[Path]) -> None:
 
 
 def _command(
-    compiler: str, folder: Path, library: str, libraries: Mapping[str, str], symbols: set[str], version: str | None, major: int
+    compiler: str, folder: Path, library: str, libraries: Mapping[str, str], symbols: set[str], version: str | None, torch: Torch
 ) -> list[str]:
     """Write the source of the symbols that only succeed; return the command that makes the library."""
     written = _SOURCES / f"{library}.cpp"
@@ -145,7 +162,8 @@ def _command(
     rest = folder / f"{library}-rest.cpp"
     functions = "\n".join(stand_in(name) for name in sorted(symbols - has))
     rest.write_text(f"#include <cstddef>\n#include <cstdint>\n{functions}\n")
-    command = [compiler, "-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-w", f"-DCUDA_MAJOR={major}"]
+    command = [compiler, "-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-w"]
+    command += [f"-DCUDA_MAJOR={torch.major}", f"-DCUDNN_VERSION={torch.cudnn}"]
     command += ["-o", str(folder / libraries[library]), f"-Wl,-soname,{libraries[library]}", str(rest)]
     if written.exists():
         command.append(str(written))

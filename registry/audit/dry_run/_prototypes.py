@@ -34,9 +34,7 @@ _OUTPUTS: tuple[tuple[str, tuple[tuple[int, str], ...]], ...] = (
     (r"cusparseSpMM_bufferSize|cusparseSDDMM_bufferSize", ((10, SIZE),)),
     (r"cusparseSp(MV|SV)_bufferSize", ((9, SIZE),)),
     (r"cudnnCreate\w*", ((0, HANDLE),)),
-    (r"cudnnBackendCreateDescriptor", ((1, HANDLE),)),
-    (r"cudnnBackendGetAttribute", ((4, "int64_t"),)),
-    (r"cudnnDropoutGetStatesSize|cudnnGet\w*(Workspace|Reserve)\w*Size", ((1, SIZE),)),
+    (r"cudnnDropoutGetStatesSize", ((1, SIZE),)),
     # The driver's: no stream is being captured.
     (r"cuStreamGetCaptureInfo(_v3)?", ((1, INT),)),
 )

@@ -31,9 +31,9 @@ from ._load import is_zeroed
 _AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU)
 _UNDEFINED = (
     *("empty", "new_empty", "record_stream", "set_", "resize_", "_resize_output"),
-    *("_pin_memory", "is_pinned", "detach", "lift_fresh"),
+    *("_pin_memory", "is_pinned", "detach", "lift_fresh", "_cudnn_rnn_flatten_weight"),
 )
-"""Operators that compute nothing: memory whose content is not defined, and metadata."""
+"""Operators that compute nothing: memory whose content is not defined, metadata, and copies by cudaMemcpy."""
 _log = logging.getLogger("syncfree")
 _bodies: dict[str, Callable[..., Any]] = {}
 
