@@ -7,13 +7,14 @@ in = python="$$($(ENVIRONMENTS) $(1))" && $(2) "$$python"
 # Where demos and benchmarks save their pictures; KEEP=1 replaces the documentation's pictures.
 PICTURES := $(if $(KEEP),docs/pictures,build/pictures)
 
-.PHONY: help check test audit demo demo-vllm demo-sglang bench bench-dp bench-exchange bench-schedulers bench-diffusers bench-vllm bench-vllm-hooks bench-gpu docs clean
+.PHONY: help check test audit audit-dry-run demo demo-vllm demo-sglang bench bench-dp bench-exchange bench-schedulers bench-diffusers bench-vllm bench-vllm-hooks bench-gpu docs clean
 
 help:
 	@echo "make check        lint, types and unit tests, without torch: under two minutes, environment included"
 	@echo "make test         every check, in the sessions of noxfile.py (the first run takes minutes to make the environments)"
 	@echo "make test SESSIONS='unit audit'  some of the sessions"
 	@echo "make audit        the auditor's own tests, and a check of docs/audit-counts.md"
+	@echo "make audit-dry-run  the dry run's own tests, and waits of real engines in it: downloads gigabytes"
 	@echo "make demo         diffusers: the same video, and what each scheduler costs"
 	@echo "make demo-vllm    vLLM: the same tokens and logprobs, and which implementation computed them"
 	@echo "make demo-sglang  SGLang diffusion: the same video on two ranks"
@@ -42,6 +43,9 @@ test:
 audit:
 	$(call in,develop) -m nox --session audit
 	$(PYTHON) -m tests.audit_counts --check
+
+audit-dry-run:
+	$(call in,develop) -m nox --session dry_run --session dry_run_engines
 
 demo: | $(PICTURES)
 	$(call in,release diffusers 0.42.1) -m docs.demos.diffusers_unipc --picture $(PICTURES)/diffusers_unipc.png

@@ -100,6 +100,12 @@ def dry_run(session: nox.Session) -> None:
 
 
 @nox.session
+def dry_run_engines(session: nox.Session) -> None:
+    """Count the waits of real engines built for CUDA, without a GPU; downloads gigabytes; `-- --record` keeps the counts for docs."""
+    _pytest(session, "tests/dry_run_engines")
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Test the wheel: its content, and that installing and removing it leaves nothing behind."""
     _pytest(session, "tests/package")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from . import framework_tables, hooks_page, hostile_page
+from . import framework_tables, hooks_page, hostile_page, waits_page
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- begin: written by python -m docs -->\n", "<!-- end -->\n"
@@ -42,6 +42,7 @@ PAGES: dict[str, Callable[[], str]] = {
     },
     "docs/hostile.md": hostile_page.page,
     "docs/sync-rules.md": rules,
+    "docs/waits.md": waits_page.page,
 }
 
 

@@ -209,3 +209,16 @@ def test_a_forked_child_that_uses_cuda_gets_torchs_own_error(tmp_path: Path) -> 
         """)
     )
     assert audit(tmp_path, "--", "python", "forks.py").stdout == "True\n"
+
+
+def test_functions_of_the_driver_that_triton_compiles_against_are_there(tmp_path: Path) -> None:
+    source = tmp_path / "triton" / "backends" / "nvidia" / "driver.c"
+    source.parent.mkdir(parents=True)
+    (tmp_path / "triton" / "__init__.py").touch()
+    source.write_text("static int asks(void) { return cuFunctionThatOnlyTritonNames(1); }")
+    (tmp_path / "asks.py").write_text(
+        "import ctypes\nfrom syncfree.audit import dry_run\ndry_run.install()\n"
+        "print(ctypes.CDLL('libcuda.so.1').cuFunctionThatOnlyTritonNames(1))"
+    )
+    done = run(tmp_path, "asks", XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert done.stdout == "0\n", done.stderr

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ._build import BuildError, build, python_of
 from ._cache import CACHE_VARIABLE, cache_root, content_key, made_once
+from ._cuda import cuda_release, cuda_releases
 from ._overlay import develop, overlay, release
 from ._specs import load, names
 from ._wheels import copy_sources, unpacked, vllm_hybrid, wheel
@@ -18,6 +19,8 @@ __all__ = [
     "cache_root",
     "content_key",
     "copy_sources",
+    "cuda_release",
+    "cuda_releases",
     "develop",
     "load",
     "made_once",

@@ -41,7 +41,7 @@ def release(framework: str, version: str, *installs: str | Path, cuda: bool | st
     otherwise it is that of `dev`.
     """
     base, before = _base_of(framework, version)
-    return overlay(base, *installs, before=(*before, *_cuda_torch(cuda)), directory=directory)
+    return overlay(base, *installs, before=(*before, *cuda_torch(cuda)), directory=directory)
 
 
 def develop(*, cuda: bool | str = False) -> Path:
@@ -51,7 +51,7 @@ def develop(*, cuda: bool | str = False) -> Path:
     torch; otherwise it is that of `dev`.
     """
     metadata = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "setup.py")]
-    before = _cuda_torch(cuda)
+    before = cuda_torch(cuda)
 
     def make(target: Path) -> None:
         _make(target, build("dev"), (), before)
@@ -61,7 +61,7 @@ def develop(*, cuda: bool | str = False) -> Path:
     return python_of(made_once(cache_root() / "overlays" / f"develop-{key}", make))
 
 
-def _cuda_torch(wanted: bool | str) -> tuple[Path, ...]:
+def cuda_torch(wanted: bool | str) -> tuple[Path, ...]:
     """Return the folder that has torch as it is built for CUDA, to put before an environment's own; none where pip found that build.
 
     One copy of each release, 1.2 GB, serves every environment.

@@ -22,7 +22,7 @@ from pathlib import Path
 from ..._version import __version__
 from .._errors import AuditError
 from ._prototypes import stand_in
-from ._symbols import named_driver_functions, needed_libraries, undefined_symbols
+from ._symbols import named_driver_functions, needed_libraries, source_driver_functions, undefined_symbols
 
 PACKAGES = ("torch", "torchvision", "torchaudio", "vllm", "sgl_kernel", "flash_attn", "flashinfer", "xformers", "deep_gemm")
 """Packages whose shared objects may use NVIDIA's libraries."""
@@ -116,11 +116,18 @@ def _shared_objects() -> list[Path]:
     return sorted(found)
 
 
+def _sources() -> list[Path]:
+    """C sources that Triton compiles at run time and links to the driver's library."""
+    spec = importlib.util.find_spec("triton")
+    folders = (spec.submodule_search_locations or ()) if spec is not None else ()
+    return sorted(path for folder in folders for path in Path(folder).glob("backends/nvidia/*.c"))
+
+
 def _key(torch: Torch, objects: Iterable[Path]) -> str:
     content = hashlib.sha256(f"{__version__} {torch.version} {torch.cuda}".encode())
     for source in sorted((*_SOURCES.iterdir(), *_SOURCES.parent.glob("*.py"))):
         content.update(source.read_bytes())
-    for path in objects:
+    for path in (*objects, *_sources()):
         content.update(f"{path} {path.stat().st_size}".encode())
     return f"torch-{torch.version}-{content.hexdigest()[:12]}"
 
@@ -133,6 +140,7 @@ def _make(folder: Path, torch: Torch, objects: list[Path]) -> None:
     symbols, versions = undefined_symbols(objects, libraries)
     for library, names in named_driver_functions(objects).items():
         symbols.setdefault(library, set()).update(names)
+    symbols["libcuda"] |= source_driver_functions(_sources())
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".building-") as name:
         building = Path(name) / "stubs"

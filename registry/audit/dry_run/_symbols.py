@@ -86,6 +86,11 @@ def named_driver_functions(objects: Iterable[Path]) -> dict[str, set[str]]:
     return found
 
 
+def source_driver_functions(sources: Iterable[Path]) -> set[str]:
+    """Return functions of the driver's library that C sources name, which are compiled and linked at run time."""
+    return {name for path in sources for name in re.findall(r"\bcu[A-Z]\w+", path.read_text("utf-8"))}
+
+
 def _readelf(what: str, objects: Iterable[Path]) -> list[str]:
     try:
         done = subprocess.run(["readelf", what, "--wide", *map(str, objects)], capture_output=True, text=True, check=False)

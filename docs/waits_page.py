@@ -1,0 +1,111 @@
+"""The page of the waits of real engines: what the last recorded runs of `nox -s dry_run_engines` counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.dry_run_engines import records
+
+HEAD = """# Waits of real engines
+
+Written by `python -m docs` from the records of `nox -s dry_run_engines -- --record`; do not edit. Counted in the [dry run](dry-run.md):
+released wheels for CUDA, with their own CUDA code and PyTorch's, on a machine without a GPU. A tiny model serves three requests, and a
+fourth that joins later. Waits are those of all threads, from the first step to the last. The dry run says nothing of how long a wait is.
+
+## With our hooks and without
+
+*at its sites*: waits in the functions that the hook is about; a hook with 0 there saves the host's time, not waits. *all waits* and
+launches are those of an average step, the engine's own waits included. In every row the hook was called, and generated tokens are the same.
+
+| release | engine | case | hook | steps | at its sites: off | on | all waits: off | on | launches: off | on |
+|---|---|---|---|---:|---:|---:|---:|---:|---:|---:|
+"""
+REMAINING = """
+## What still waits
+
+With our hooks on, per average step of the case that waits most. *by design*: how the engine gets a step's result to the host, once the
+next step is queued; the GPU has work meanwhile.
+
+| waits per step | where | operator | release, engine | cases | |
+|---:|---|---|---|---|---|
+"""
+ENGINES = """
+## Engines
+
+| release | engine | torch | capability | seconds to start | values | not computed | date |
+|---|---|---|---|---:|---|---|---|
+"""
+DESIGNED = {
+    "vllm/v1/worker/gpu_model_runner.py synchronize_input_prep": "by design: the previous step's inputs have been read",
+    "vllm/v1/worker/gpu_model_runner.py get_output": "by design: the step's tokens",
+    "vllm/v1/worker/gpu/async_utils.py get_output": "by design: the step's tokens",
+    "vllm/v1/worker/gpu_input_batch.py update_async_output_token_ids": "by design: the last step's tokens, for penalties",
+}
+"""Waits that the engines make on purpose, by their ``file function``."""
+
+
+@dataclass(slots=True)
+class _Remaining:
+    """A place that still waits, over all records of its release."""
+
+    at: str
+    operator: str
+    most: float = 0.0
+    engines: dict[str, None] = field(default_factory=dict)
+    cases: dict[str, None] = field(default_factory=dict)
+
+
+def page() -> str:
+    """Return the page for the current records."""
+    found = records.load()
+    rows = [_row(engine, case) for engine in found for case in engine["cases"] if case["hook"] is not None]
+    return f"{HEAD}{''.join(rows)}{REMAINING}{''.join(map(_line, _remaining(found)))}{''.join(_unreal(found))}"
+
+
+def _row(engine: dict[str, Any], case: dict[str, Any]) -> str:
+    off, on, steps = case["off"], case["on"], case["steps"]
+    at_sites = (records.waits_at(of["sites"], case["hook_sites"]) for of in (off, on))
+    waits = (f"{of['waits'] / steps:.2f}" for of in (off, on))
+    launches = (of["launches_per_step"] for of in (off, on))
+    hook = f"[`{case['hook']}`](hooks.md#{case['hook']})"
+    return _cells(_release(engine), engine["engine"], case["case"], hook, steps, *at_sites, *waits, *launches)
+
+
+def _remaining(found: list[dict[str, Any]]) -> list[_Remaining]:
+    places: dict[tuple[str, ...], _Remaining] = {}
+    for engine in found:
+        for case in engine["cases"]:
+            for site in case["on"]["sites"]:
+                key = (engine["framework"], records.place(site["at"]), site["operator"])
+                place = places.setdefault(key, _Remaining(site["at"], site["operator"]))
+                place.at = site["at"]
+                place.most = max(place.most, site["per_step"])
+                place.engines[f"{_release(engine)} {engine['engine']}"] = None
+                place.cases[case["case"]] = None
+    return sorted(places.values(), key=lambda place: (-place.most, place.at))
+
+
+def _line(place: _Remaining) -> str:
+    cases = ", ".join(place.cases) if len(place.cases) <= 4 else f"{len(place.cases)} cases"
+    reason = DESIGNED.get(records.place(place.at), "")
+    return _cells(f"{place.most:.2f}", f"`{place.at}`", f"`{place.operator}`", "; ".join(place.engines), cases, reason)
+
+
+def _unreal(found: list[dict[str, Any]]) -> Iterator[str]:
+    """What the reader must know of each engine: which of its values were not computed."""
+    yield ENGINES
+    for engine in found:
+        values = "of ATen's operators" if engine["values"] else "none"
+        unreal = ", ".join(f"`{name}`" for name in engine["unreal"])
+        rest = (engine["torch"], engine["capability"], engine["start_seconds"], values, unreal, engine["date"])
+        yield _cells(_release(engine), engine["engine"], *rest)
+
+
+def _release(engine: dict[str, Any]) -> str:
+    return f"{engine['framework']} {engine['release']}"
+
+
+def _cells(*cells: object) -> str:
+    return f"| {' | '.join(str(cell) for cell in cells)} |\n"

@@ -1,0 +1,98 @@
+"""What a program of this folder counts while an engine runs under ``syncfree audit --backend dry-run``: waits, launches, copies."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+import syncfree
+from syncfree.audit import Report, _record, dry_run
+
+BEGUN = time.time()
+LAUNCHES = ("kernel launches", "driver launches", "graph launches")
+COPIES = ("blocking copies", "pageable copies to the device", "pageable copies to the host", "pinned copies", "copies on the device")
+
+
+class Measurement:
+    """Counts of one case: the waits of all threads, and what the device was asked for; `told` returns them for a record.
+
+    Args:
+        hook: the hook whose calls are counted, or None.
+    """
+
+    def __init__(self, hook: str | None) -> None:
+        self._hook = hook
+        self._report = Report(None, "dry-run")
+        self._steps: list[int] = []
+        self._counts: Counter[str] = Counter()
+        self._calls = _calls(hook)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Count one step."""
+        before, waits = dry_run.counts(), self._report.count
+        _sinks.append(self._report)
+        try:
+            yield
+        finally:
+            _sinks.remove(self._report)
+        self._steps.append(self._report.count - waits)
+        self._counts.update({name: number - before[name] for name, number in dry_run.counts().items()})
+
+    def told(self) -> dict[str, Any]:
+        """Return the counts, as `tests.dry_run_engines.records` describes them."""
+        steps = max(1, len(self._steps))
+        sites: Counter[tuple[str, str]] = Counter()
+        for sync in self._report.hard:
+            sites[_relative(sync.where), sync.op] += 1
+        return {
+            "waits": self._report.count,
+            "waits_by_step": self._steps,
+            "sites": [
+                {"at": at, "operator": operator, "waits": waits, "per_step": round(waits / steps, 2)}
+                for (at, operator), waits in sorted(sites.items(), key=lambda item: (-item[1], item[0]))
+            ],
+            "launches_per_step": round(sum(self._counts[name] for name in LAUNCHES) / steps, 1),
+            "copies_per_step": {name: round(self._counts[name] / steps, 1) for name in COPIES if self._counts[name]},
+            "calls": _calls(self._hook) - self._calls,
+        }
+
+
+class _Everywhere:
+    """Delivers every thread's syncs to the measurement that is running."""
+
+    def add(self, sync: _record.Sync) -> None:
+        for sink in _sinks:
+            sink.add(sync)
+
+    def begin_step(self, phase: str) -> None:
+        """Steps are counted by `Measurement.step`."""
+
+
+_sinks: list[Report] = []
+_record.open_everywhere(_Everywhere())
+
+
+def about() -> dict[str, str]:
+    """Return what the device and torch are, for a record."""
+    return {"torch": torch.__version__, "capability": ".".join(map(str, torch.cuda.get_device_capability()))}
+
+
+def _calls(hook: str | None) -> int:
+    choices = syncfree.counters().get(hook or "", {}).values()
+    return sum(counts.calls for by_choice in choices for choice, counts in by_choice.items() if choice != "upstream")
+
+
+def _relative(frame: _record.Frame) -> str:
+    """The line without the folder of the installation."""
+    for folder in sorted(filter(None, sys.path), key=len, reverse=True):
+        if frame.file.startswith(folder + os.sep):
+            return f"{frame.file[len(folder) + 1:]}:{frame.line} {frame.function}"
+    return str(frame)

@@ -1,0 +1,106 @@
+"""vLLM's wheels for CUDA: the waits of an engine's steps with hooks off and on. `-- -k 0.32.0` selects one release."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.environments import build, cache_root, content_key, cuda_release, made_once, python_of, wheel
+from tests.models import tiny_model
+
+from . import records
+from .records import Expected
+from .running import PROGRAMS, run
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """An engine of a release, and the cases that are run on it.
+
+    Attributes:
+        runner: 1 or 2, the model runner.
+        kind: a name in ``ENGINES`` of `programs/vllm_engine.py`.
+        cases: by their name in `programs/vllm_engine.py`.
+        values: compute operators on the host.
+    """
+
+    release: str
+    runner: int
+    kind: str
+    cases: dict[str, Expected]
+    values: bool = False
+    model: str = "llama"
+
+    @property
+    def name(self) -> str:
+        """As it is in the records."""
+        return f"V{self.runner}, {self.kind}"
+
+    def __str__(self) -> str:
+        return f"{self.release}-{self.name}"
+
+
+SHOWN = {
+    "greedy": Expected("greedy"),
+    "logprobs": Expected("logprobs"),
+    "logprob_token_ids": Expected("logprobs of named tokens"),
+    "min_tokens": Expected("min_tokens"),
+    "bad_words": Expected("bad words"),
+    "prompt_logprobs": Expected("prompt logprobs"),
+    "seeded": Expected("seeded, min-p"),
+    "logit_bias": Expected("logit bias, allowed tokens"),
+    "top_k_top_p": Expected("top-k, top-p"),
+}
+MAPPING = "vllm/lora/ops/triton_ops/lora_kernel_metadata.py prepare_tensors"
+LORA = {"lora": Expected("LoRA, the mapping changes", "lora_mapping", 30, (MAPPING,))}
+"""Six waits at each of five changes."""
+ENGINES = [
+    Engine("0.32.0", 1, "eager", {**SHOWN, "penalties": Expected("penalties", "output_token_matrix")}),
+    Engine("0.32.0", 2, "eager", {**SHOWN, "penalties": Expected("penalties", "sampler_staged_writes")}),
+    Engine("0.32.0", 1, "lora", LORA, values=True),
+    Engine("0.32.0", 2, "lora", LORA, values=True),
+]
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_a_hook_removes_the_waits_of_its_sites(engine: Engine, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    off, on = (counted(engine, tmp_path / name, hooks=name == "on") for name in ("off", "on"))
+    rows = []
+    for case, expected in engine.cases.items():
+        without, with_hooks = off["cases"][case], on["cases"][case]
+        assert with_hooks["generated"] == without["generated"]
+        rows.append(records.row(expected, without, with_hooks))
+        records.check(rows[-1], expected)
+    if request.config.getoption("--record"):
+        records.write("vllm", engine.release, engine.name, on["about"], rows)
+
+
+def counted(engine: Engine, folder: Path, *, hooks: bool) -> dict[str, dict[str, dict[str, object]]]:
+    folder.mkdir()
+    variables = {
+        "VLLM_USE_V2_MODEL_RUNNER": str(engine.runner - 1),
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_USE_FLASHINFER_SAMPLER": "0",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": "WARNING",
+        "VLLM_CACHE_ROOT": str(cache_root() / "dry-run-engines" / "vllm"),
+        "ADAPTERS": os.pathsep.join(str(adapters() / name) for name in ("first", "second")),
+    }
+    cases = [f"{case}={expected.hook or ''}" for case, expected in engine.cases.items()]
+    python = cuda_release("vllm", engine.release, wheel())
+    arguments = (engine.kind, tiny_model(engine.model), *cases)
+    return run(python, "vllm_engine", folder, *arguments, hooks=hooks, values=engine.values, **variables)
+
+
+def adapters() -> Path:
+    """Return a folder with two LoRA adapters for the tiny Llama."""
+    program = PROGRAMS / "lora_adapters.py"
+
+    def make(folder: Path) -> None:
+        subprocess.run([python_of(build("vllm-0.32.0")), "-W", "ignore", program, folder], check=True)
+
+    return made_once(cache_root() / "models" / f"lora-adapters-{content_key([program])}", make)

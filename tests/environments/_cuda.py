@@ -1,0 +1,52 @@
+"""Frameworks as they are built for CUDA, for the dry run: released wheels on torch for CUDA, without NVIDIA's libraries.
+
+Their pure-Python dependencies are those of the environment for the CPU; the dry run stands in for NVIDIA's libraries.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ._build import pip
+from ._cache import cache_root, content_key, made_once
+from ._overlay import cuda_torch, overlay
+
+
+@dataclass(frozen=True, slots=True)
+class _CudaRelease:
+    """A release for CUDA: `requirements` are installed without their dependencies, over the environment `base`."""
+
+    base: str
+    torch: str
+    requirements: tuple[str, ...]
+
+
+_RELEASES = {
+    ("vllm", "0.32.0"): _CudaRelease("vllm-0.32.0", "2.13.0", ("triton===3.7.1", "torchvision===0.28.0", "vllm===0.32.0", "blake3==1.0.8")),
+}
+
+
+def cuda_releases(framework: str) -> list[str]:
+    """Return the releases of a framework that `cuda_release` can make."""
+    return [version for name, version in _RELEASES if name == framework]
+
+
+def cuda_release(framework: str, version: str, *installs: str | Path, directory: Path | None = None) -> Path:
+    """Return the Python of an overlay that has a release as it is built for CUDA; `installs` and `directory` as in `overlay`.
+
+    A gigabyte or two stay in the cache. Raises `ValueError` for a release that was not tried.
+    """
+    found = _RELEASES.get((framework, version))
+    if found is None:
+        raise ValueError(f"no {framework} {version} for CUDA; known: {', '.join(cuda_releases(framework)) or 'none'}")
+    before = (_installed(framework, *found.requirements), *cuda_torch(found.torch))
+    return overlay(found.base, *installs, before=before, directory=directory)
+
+
+def _installed(name: str, *requirements: str) -> Path:
+    def make(target: Path) -> None:
+        pip(sys.executable, "install", "--no-deps", "--no-compile", "--no-cache-dir", "--target", target, *requirements)
+
+    return made_once(cache_root() / "cuda" / f"{name}-{content_key(requirements)}", make)
