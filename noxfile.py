@@ -21,6 +21,8 @@ nox.needs_version = ">=2024.4"
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "unit", "contract", "audit", "dry_run", "package", "hostile", "diffusers", "vllm", "sglang"]
 
+TORCH_RELEASES = ("2.9.1", "2.11.0", "2.13.0", "2.14.1", "2.15.0")
+"""Releases of torch whose builds for CUDA (12.8, 13.0 and 13.2) the dry run is tested with."""
 TYPED = ("noxfile.py", "tests/conftest.py", "tests/environments", "tests/models", "tests/package")
 TWO_AT_A_TIME = ("--numprocesses", "2", "--dist", "loadfile")
 TOOLS = ("hypothesis", "mypy", "pytest", "pytest-xdist", "ruff", "wrapt")
@@ -103,6 +105,16 @@ def dry_run(session: nox.Session) -> None:
 def dry_run_engines(session: nox.Session) -> None:
     """Count the waits of real engines built for CUDA, without a GPU; downloads gigabytes; `-- --record` keeps the counts for docs."""
     _pytest(session, "tests/dry_run_engines")
+
+
+@nox.session
+@nox.parametrize("release", TORCH_RELEASES)
+def dry_run_torch(session: nox.Session, release: str) -> None:
+    """Test the dry run with other releases of torch for CUDA 12 and 13; downloads 0.5 to 0.9 GB each, so not part of `make test`.
+
+    Operations are compared with the simulated device in the session `dry_run`, on the release of torch that both know.
+    """
+    _pytest(session, "tests/dry_run", "--ignore", "tests/dry_run/test_simulated_device.py", cuda=release)
 
 
 @nox.session
@@ -204,7 +216,7 @@ def python(session: nox.Session, version: str) -> None:
     session.run(own, "-m", "pytest", "tests/unit", *kept, *session.posargs, env=VARIABLES)
 
 
-def _pytest(session: nox.Session, *arguments: str, cuda: bool = False) -> None:
+def _pytest(session: nox.Session, *arguments: str, cuda: bool | str = False) -> None:
     """Run the tests of some folders on the working tree; a missing folder or no collected test fails the session."""
     session.run(environments.develop(cuda=cuda), "-m", "pytest", *arguments, *session.posargs, env=VARIABLES)
 

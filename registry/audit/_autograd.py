@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 
 import torch
 
@@ -17,8 +19,15 @@ def connect() -> None:
     _record.connect(_publish, _inherited, os.path.dirname(torch.__file__) + os.sep)
 
 
+def stash(key: str, value: object) -> None:
+    """Keep an object in torch's thread-local state, which ``backward()`` propagates to autograd's threads."""
+    if _takes_no_reference:
+        _keep(value)
+    torch._C._stash_obj_in_tls(key, value)
+
+
 def _publish(state: ThreadState) -> None:
-    torch._C._stash_obj_in_tls(_KEY, state)
+    stash(_KEY, state)
 
 
 def _inherited() -> ThreadState | None:
@@ -26,3 +35,21 @@ def _inherited() -> ThreadState | None:
         return None
     state: ThreadState = torch._C._get_obj_in_tls(_KEY)
     return state
+
+
+_keep = ctypes.pythonapi.Py_IncRef
+_keep.argtypes, _keep.restype = [ctypes.py_object], None
+
+
+def _stashing_takes_no_reference() -> bool:
+    """Return whether torch releases what it keeps without having taken a reference to it, as torch 2.9 does."""
+    probe = [""]
+    before = sys.getrefcount(probe)
+    torch._C._stash_obj_in_tls(f"{_KEY}_probe", probe)
+    if sys.getrefcount(probe) > before:
+        return False
+    _keep(probe)
+    return True
+
+
+_takes_no_reference = _stashing_takes_no_reference()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from syncfree.audit import Kind, Report
+from syncfree.audit import Kind, Report, _calibration_kept
 from syncfree.audit._rules import RULES, find, replacement
 
 if TYPE_CHECKING:
@@ -110,34 +110,53 @@ def test_the_page_is_what_the_table_generates() -> None:
 
 
 def test_the_page_claims_no_confirmation_without_a_gpu_result() -> None:
-    from syncfree.audit import calibration
-
-    if calibration.kept("cuda") is None:
-        assert {calibration.confirmed(rule.name) for rule in RULES} == {"not yet"}
+    if not _calibration_kept.kept("cuda"):
+        assert {_calibration_kept.confirmed(rule.name, "cuda") for rule in RULES} == {"not yet"}
 
 
-def test_the_kept_simulated_result_is_of_today_s_cases() -> None:
-    from syncfree.audit import calibration
+@pytest.mark.parametrize("backend", ["simulated", "dry-run"])
+def test_the_kept_results_are_of_today_s_cases_and_agree_with_the_table(backend: str) -> None:
+    results = _calibration_kept.kept(backend)
+    assert results
+    for result in results:
+        assert set(result["counts"]) == {case.code for case in _cases()}
+        assert _calibration_kept.differences(result, _calibration_kept.others(result)) == []
 
-    result: Any = calibration.kept("simulated")
-    assert set(result["counts"]) == {case.code for case in _cases()}
-    assert calibration.differences(result, None) == []
+
+def test_every_row_names_the_releases_whose_own_code_confirmed_it() -> None:
+    releases = ", ".join(_calibration_kept.release(result) for result in _calibration_kept.kept("dry-run"))
+    assert {_calibration_kept.confirmed(rule.name, "dry-run") for rule in RULES} == {releases}
 
 
-def test_every_row_is_confirmed_by_pytorchs_own_code() -> None:
-    from syncfree.audit import calibration
-    from syncfree.audit._calibration_cases import CASES
-
-    assert {calibration.confirmed(rule, "dry-run") for rule in {case.rule for case in CASES}} == {"yes"}
+def _changed(**changes: Any) -> dict[str, Any]:
+    (result,) = (result for result in _calibration_kept.kept("simulated") if _calibration_kept.release(result) == "2.13.0")
+    return result | {"backend": "cuda", "counts": result["counts"] | changes.get("counts", {})} | {
+        name: value for name, value in changes.items() if name != "counts"
+    }
 
 
 def test_calibration_reports_each_difference() -> None:
-    from syncfree.audit import calibration
-
-    result: Any = calibration.kept("simulated")
     code = _cases()[0].code
-    changed = result | {"backend": "cuda", "counts": result["counts"] | {code: [7, 0]}}
-    assert calibration.differences(changed, result) == [
+    changed = _changed(counts={code: [7, 0]})
+    (simulated,) = (other for other in _calibration_kept.others(changed) if other["backend"] == "simulated")
+    assert _calibration_kept.differences(changed, [simulated]) == [
         f"{code}: [7, 0] on cuda, [1, 0] in the rule table",
         f"{code}: [7, 0] on cuda, [1, 0] on simulated",
     ]
+
+
+def test_a_wait_that_a_gpu_shows_is_held_against_the_table() -> None:
+    seen = {case.code: case.expected("2.13.0")[0] > 0 for case in _cases()}
+    assert _calibration_kept.differences(_changed(waits=seen), []) == []
+    assert _calibration_kept.differences(_changed(waits=seen | {"x[3]": True}), []) == [
+        "x[3]: the host waited for a kernel that was still running, [0, 0] in the rule table"
+    ]
+
+
+def test_a_release_that_does_not_confirm_a_row_is_named_with_the_operation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, count in (("2.13.0+cu130", [1, 0]), ("2.14.1+cu130", [2, 0])):
+        _calibration_kept.keep(_changed(torch=name, counts={"x.tolist()": count}), tmp_path)
+    results = _calibration_kept.kept("cuda", tmp_path)
+    monkeypatch.setattr(_calibration_kept, "kept", lambda backend: results)
+    assert _calibration_kept.confirmed("tolist", "cuda") == "2.13.0; **not** 2.14.1: `x.tolist()`"
+    assert _calibration_kept.confirmed("equal", "cuda") == "2.13.0, 2.14.1"

@@ -120,6 +120,24 @@ def test_the_device_says_what_it_is() -> None:
     assert torch.cuda.mem_get_info()[1] == 80 << 30
 
 
+def test_properties_are_read_where_this_major_release_of_cuda_has_them() -> None:
+    properties = torch.cuda.get_device_properties()
+    expected = {
+        "L2_cache_size": 50 << 20,
+        "is_integrated": 0,
+        "max_threads_per_multi_processor": 2048,
+        "multi_processor_count": 132,
+        "pci_bus_id": 1,
+        "regs_per_multiprocessor": 65536,
+        "shared_memory_per_block": 48 << 10,
+        "shared_memory_per_block_optin": 227 << 10,
+        "shared_memory_per_multiprocessor": 228 << 10,
+        "total_memory": 80 << 30,
+        "warp_size": 32,
+    }
+    assert {name: getattr(properties, name) for name in expected} == expected
+
+
 @pytest.mark.parametrize("backend", ["simulated", "cuda"])
 def test_another_back_end_is_refused_in_this_process(backend: Any) -> None:
     with pytest.raises(AuditError, match=f"the dry-run device is installed in this process, so the {backend} back end cannot"):

@@ -26,7 +26,7 @@ from ._symbols import named_driver_functions, needed_libraries, source_driver_fu
 
 PACKAGES = ("torch", "torchvision", "torchaudio", "vllm", "sgl_kernel", "flash_attn", "flashinfer", "xformers", "deep_gemm")
 """Packages whose shared objects may use NVIDIA's libraries."""
-MAJORS = (13,)
+MAJORS = (12, 13)
 """The major releases of CUDA that the stubs have the structures of."""
 
 _NEWEST_CUDNN = 99900  # any release of the major one is below it
