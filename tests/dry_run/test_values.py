@@ -129,3 +129,16 @@ def test_waits_are_those_of_the_device_and_not_of_the_computation() -> None:
 def test_an_operators_own_error_comes_from_the_host_where_that_has_it() -> None:
     with pytest.raises(RuntimeError, match="shape"):
         numbers("cuda", 2, 3) @ numbers("cuda", 2, 3)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda x: torch.nn.functional.linear(torch.ones(1, 3), x),
+        lambda x: x + torch.ones(3),
+        lambda x: torch.ones(3)[x.long()],
+    ],
+)
+def test_operands_on_two_devices_are_an_error_as_on_a_gpu(run: Callable[[torch.Tensor], Any]) -> None:
+    with pytest.raises(RuntimeError, match="on the same device"):
+        run(torch.zeros(2, 3, device="cuda"))
