@@ -142,3 +142,10 @@ def test_an_operators_own_error_comes_from_the_host_where_that_has_it() -> None:
 def test_operands_on_two_devices_are_an_error_as_on_a_gpu(run: Callable[[torch.Tensor], Any]) -> None:
     with pytest.raises(RuntimeError, match="on the same device"):
         run(torch.zeros(2, 3, device="cuda"))
+
+
+def test_a_wrapper_of_tensors_has_the_values_of_what_it_wraps() -> None:
+    from torch.testing._internal.two_tensor import TwoTensor
+
+    wrapped = TwoTensor(numbers("cuda", 3), numbers("cuda", 3) * 2) + 1
+    assert torch.equal(wrapped.b.cpu(), numbers("cpu", 3) * 2 + 1)

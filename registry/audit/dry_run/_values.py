@@ -34,6 +34,8 @@ _UNDEFINED = (
     *("_pin_memory", "is_pinned", "detach", "lift_fresh", "_cudnn_rnn_flatten_weight"),
 )
 """Operators that compute nothing: memory whose content is not defined, metadata, and copies by cudaMemcpy."""
+_COLLECTIVES = ("c10d::", "_c10d_functional::", "_c10d_functional_autograd::")
+"""Operators whose values are real on the device: the stub of NCCL moves the bytes."""
 _log = logging.getLogger("syncfree")
 _bodies: dict[str, Callable[..., Any]] = {}
 
@@ -81,9 +83,11 @@ class Values(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if types:
+            return NotImplemented  # a wrapper of tensors, which has no memory: what it makes of the call comes here
         kwargs = kwargs or {}
         name = func._schema.name
-        if not _is_on_device(args, kwargs) or func.is_view or name.removeprefix("aten::").startswith(_UNDEFINED):
+        if not _is_on_device(args, kwargs) or func.is_view or _is_real_there(name):
             return func(*args, **kwargs)
         body = _bodies.get(name, func if name.startswith("aten::") else None)
         if body is None:
@@ -153,6 +157,10 @@ def _on_host(value: Any) -> Any:
 
 def _is_on_device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return bool(_tensors((args, kwargs), lambda tensor: tensor.is_cuda)) or torch.device(kwargs.get("device") or "cpu").type == "cuda"
+
+
+def _is_real_there(name: str) -> bool:
+    return name.startswith(_COLLECTIVES) or name.removeprefix("aten::").startswith(_UNDEFINED)
 
 
 def _tensors(values: Any, wanted: Callable[[torch.Tensor], bool]) -> list[torch.Tensor]:
