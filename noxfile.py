@@ -118,6 +118,20 @@ def dry_run_torch(session: nox.Session, release: str) -> None:
 
 
 @nox.session
+@nox.parametrize("release", [*TORCH_RELEASES, "2.10.0", "2.12.1"])
+def simulated_torch(session: nox.Session, release: str) -> None:
+    """Test the simulated device with another release of torch, as it is built for CUDA; not in `make test`: 1.2 GB each.
+
+    The environment has none of NVIDIA's libraries, which torch must find to be imported: it finds the dry run's, without a device.
+    """
+    python = environments.develop(cuda=release)
+    stubs = session.run(python, "-m", "tests.dry_run.stub_libraries", silent=True, log=False)
+    variables = VARIABLES | {"LD_LIBRARY_PATH": str(stubs).strip(), "SYNC_AUDIT_DRY_RUN_DEVICES": "0"}
+    names = ("rules", "audits", "simulated", "poison", "isolation", "fidelity")
+    session.run(python, "-m", "pytest", *(f"tests/audit/test_{name}.py" for name in names), *session.posargs, env=variables)
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Test the wheel: its content, and that installing and removing it leaves nothing behind."""
     _pytest(session, "tests/package")

@@ -17,6 +17,11 @@ class Backend(Protocol):
 
     name: str
 
+    @property
+    def basis(self) -> str:
+        """What its counts rest on, in one line: what it shows, and what it cannot show."""
+        ...
+
     def watching(self) -> AbstractContextManager[None]:
         """Return a context manager that this thread holds while it has an audit open."""
         ...
@@ -25,8 +30,8 @@ class Backend(Protocol):
 def select(name: str) -> Backend:
     """Return a back end that is ready in this process.
 
-    ``auto`` installs nothing: it uses the simulated or the dry-run device if one is installed already, a real GPU
-    otherwise. ``simulated`` installs that device; ``dry-run`` needs a process that was started with it.
+    ``auto``, in this order: the simulated or the dry-run device, if this process has it; a real GPU, if torch sees one; the
+    simulated device, which is installed then. ``dry-run`` needs a process that was started with it.
 
     Raises:
         ValueError: no such back end.
@@ -47,9 +52,15 @@ def select(name: str) -> Backend:
         return backend()
     if installed == "simulated":
         return simulated.backend()
-    if name == "simulated":
-        simulated.install()
-        return simulated.backend()
-    from . import _cuda
+    if name == "cuda" or (name == "auto" and _sees_gpu()):
+        from . import _cuda
 
-    return _cuda.backend()
+        return _cuda.backend()
+    simulated.install()
+    return simulated.backend()
+
+
+def _sees_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

@@ -21,9 +21,10 @@ def audit(budget: int | None = None, *, backend: BackendName = "auto", launches:
 
     Args:
         budget: hard syncs that are permitted outside `allow` regions; None only records.
-        backend: ``auto`` uses the simulated device if it is installed, else the real GPU. ``simulated`` installs the
-            simulated device, which stays until the process exits. ``dry-run`` needs a process that was started with it; see
-            `syncfree.audit.dry_run`.
+        backend: ``auto`` uses what this process has: the simulated or the dry-run device if it is installed, else a real GPU,
+            else it installs the simulated device, which stays until the process exits, as ``simulated`` does. ``dry-run`` needs
+            a process that was started with it; see `syncfree.audit.dry_run`. The report says which one it was, in ``backend``,
+            and in ``basis`` what that one can show.
         launches: count kernel launches and copies by line, too, in ``report.activities``; only the dry run can.
 
     Raises:
@@ -38,7 +39,7 @@ def audit(budget: int | None = None, *, backend: BackendName = "auto", launches:
         from .dry_run import count_activities
 
         count_activities()
-    report = Report(budget, chosen.name)
+    report = Report(budget, chosen.name, chosen.basis)
     with opened(report), chosen.watching():
         yield report
     report.check()

@@ -68,6 +68,14 @@ class CudaBackend:
 
     name = "cuda"
 
+    @property
+    def basis(self) -> str:
+        """What the counts rest on."""
+        return (
+            f"GPU, torch {torch.__version__}: shows every wait that PyTorch's own code asks for, not "
+            "those of the driver, NCCL, Triton kernels and extensions"
+        )
+
     def __init__(self) -> None:
         torch._C._activate_gpu_trace()
         callbacks: list[tuple[Callable[[Any], None], Any]] = [
@@ -99,9 +107,7 @@ def backend() -> CudaBackend:
     if _installed is None:
         if not torch.cuda.is_available():
             raise AuditError(
-                "torch sees no CUDA device here, and the simulated device is not installed in this process. Install it "
-                "before anything uses CUDA: syncfree.audit.simulated.install(), or audit(backend='simulated'); "
-                "@pytest.mark.sync_budget and `syncfree audit -- COMMAND` do it by themselves"
+                "torch sees no CUDA device here; leave the back end to be chosen, or use backend='simulated', which needs no GPU"
             )
         _installed = CudaBackend()
     return _installed

@@ -22,3 +22,8 @@ ON_GPU_BUILDS: dict[str, str] = {
     "nn.functional.rms_norm": "backward is one fused formula on CUDA, which torch's decomposition computes in another order",
 }
 """Further differences in a torch that was built for CUDA, where some operators are not composed of others."""
+
+FROM_2_14: dict[str, str] = {
+    "nn.functional.scaled_dot_product_attention": "one fused kernel on the CPU since torch 2.14; on the device composed of others",
+}
+"""Further differences in torch 2.14 and later."""

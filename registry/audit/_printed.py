@@ -21,6 +21,7 @@ def text(recording: Recording) -> str:
         hard = sum(sync.hard and sync.allowed is None for sync in process.syncs)
         about = f"{hard} hard, {process.backend}, torch {process.torch}, {shlex.join(process.argv)}"
         lines.append(f"  process {process.pid}: {about}")
+    lines += [f"  note: {note}" for note in dict.fromkeys(process.basis for process in recording.processes) if note]
     for process in recording.processes:
         if process.unreal:
             lines.append(f"  process {process.pid}: values are not real after {process.unreal[0]}")

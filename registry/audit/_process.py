@@ -17,7 +17,7 @@ from os import environ, getpid
 from time import perf_counter, time, time_ns
 from typing import Any
 
-from . import _backend, _notes, _record, dry_run, simulated
+from . import _backend, _notes, _record, dry_run
 from ._errors import AuditError
 from ._log import Log
 from ._record import Activity, Frame, Sync
@@ -63,11 +63,9 @@ def before_torch(directory: str, image: str) -> None:
 def _begin(name: str, recorder: Recorder) -> None:
     import torch
 
-    if name == "auto" and not torch.cuda.is_available() and not simulated.is_installed():
-        name = "simulated"
     with _autograd_let_go():
         backend = _backend.select(name)
-    recorder.begin(backend.name, torch.__version__)
+    recorder.begin(backend.name, torch.__version__, backend.basis)
     _record.open_everywhere(recorder)
     # Never exited: it names the operators of this thread; other threads' waits are recorded without names.
     watching = backend.watching()
@@ -93,15 +91,17 @@ def _autograd_let_go() -> Iterator[None]:
     """
     import torch
 
+    from . import _autograd
+
     released = threading.Event()
     marker = _Marker(released)
-    torch._C._stash_obj_in_tls(_MARKER, marker)  # torch keeps it as long as the work of a backward()
+    _autograd.stash(_MARKER, marker)  # torch keeps it as long as the work of a backward()
     del marker
     try:
         yield
     finally:
         # Newer torch can remove it, and needs that: releasing it at a thread's end would need the interpreter, too.
-        remove = getattr(torch._C, "_remove_obj_from_tls", lambda key: torch._C._stash_obj_in_tls(key, None))
+        remove = getattr(torch._C, "_remove_obj_from_tls", lambda key: _autograd.stash(key, None))
         remove(_MARKER)
         released.wait(10)
 
@@ -131,9 +131,9 @@ class Recorder:
         self._pid = getpid()
         self._log = self._new_log()
 
-    def begin(self, backend: str, torch_version: str) -> None:
+    def begin(self, backend: str, torch_version: str, basis: str) -> None:
         """Write the line about this process."""
-        self._about = {"backend": backend, "torch": torch_version, "python": sys.version.split()[0]}
+        self._about = {"backend": backend, "torch": torch_version, "basis": basis, "python": sys.version.split()[0]}
         self._write_about()
 
     def add(self, sync: Sync) -> None:

@@ -119,7 +119,8 @@ def _report_of(item: pytest.Item) -> Report:
         from . import _backend
 
         budget, _ = _marker(item)
-        report = item.stash[_REPORT] = Report(budget, _backend.select("auto").name)
+        backend = _backend.select("auto")
+        report = item.stash[_REPORT] = Report(budget, backend.name, backend.basis)
     return report
 
 

@@ -23,6 +23,7 @@ class Process:
         phases: (name, seconds) of each `syncfree.audit.step`.
         image: identifies the program that it executes, see `_proc.Stat`.
         error: the error number of the reason why some syncs were lost, 0 if none were.
+        basis: what its counts rest on, and what they cannot show.
         unreal: of a dry run with values, the operators that could not be computed, in order, with the line that used them first.
         activities: how often each line launched a kernel or copied, if the command was run with ``--launches``.
         copied: the bytes of each line that copied.
@@ -39,6 +40,7 @@ class Process:
     phases: list[tuple[str, float]] = field(default_factory=list)
     image: str = ""
     error: int = 0
+    basis: str = ""
     unreal: list[str] = field(default_factory=list)
     activities: Counter[Activity] = field(default_factory=Counter)
     copied: Counter[Activity] = field(default_factory=Counter)
@@ -131,6 +133,7 @@ def _process_as_dict(process: Process) -> dict[str, Any]:
         "argv": process.argv,
         "backend": process.backend,
         "torch": process.torch,
+        "basis": process.basis,
         "python": process.python,
         "unreal": process.unreal,
         "started": process.at(process.started),
@@ -173,7 +176,7 @@ def _process(image: str, lines: list[bytes], error: int) -> Process | None:
         if "pid" in line:
             offset = line["clock"] - line["seconds"]
             about = (line["pid"], line["argv"], line["backend"], line["torch"], line["python"])
-            process = Process(*about, line["seconds"], offset, image=image, error=error)
+            process = Process(*about, line["seconds"], offset, image=image, error=error, basis=line["basis"])
         elif "stack" in line:
             number, frames = line["stack"]
             stacks[number] = tuple(Frame(*frame) for frame in frames)

@@ -43,17 +43,19 @@ class Report:
 
     Attributes:
         budget: the number of hard syncs that are permitted, None for no limit.
-        backend: ``cuda`` or ``simulated``.
+        backend: ``cuda``, ``dry-run`` or ``simulated``.
+        basis: what the counts of that back end rest on, and what it cannot show.
         everything: all syncs, hard and soft, allowed or not.
         phases: the name of each `step` that began while the audit was open.
         activities: how often each line launched a kernel or copied; empty unless the audit was opened with ``launches``.
     """
 
-    def __init__(self, budget: int | None, backend: str) -> None:
+    def __init__(self, budget: int | None, backend: str, basis: str = "") -> None:
         if budget is not None and budget < 0:
             raise ValueError(f"a budget is a number of syncs, 0 or more, or None for no limit; got {budget}")
         self.budget = budget
         self.backend = backend
+        self.basis = basis
         self.everything: list[Sync] = []
         self.phases: list[str] = []
         self.activities: Counter[Activity] = Counter()
@@ -134,6 +136,8 @@ class Report:
         if self.allowed:
             reasons = Counter(sync.allowed for sync in self.allowed)
             lines += [f"{number:6d} x allowed: {reason}" for reason, number in reasons.most_common()]
+        if self.basis:
+            lines.append(f"note: {self.basis}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:

@@ -91,12 +91,16 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "decomposition",
-        "`torch.linalg.eigh`, `eig`, `svd`, `svdvals`, `pinv`, `matrix_rank`, `lstsq`, `cond`",
+        "`torch.linalg.eigh`, `eig`, `svd`, `svdvals`, `pinv`, `matrix_rank`, `lstsq`, `cond`, `ldl_solve`, `lu` of a matrix "
+        "that is not square",
         "yes",
         "PyTorch reads how the solver ended",
         "compute it once and keep it, or on the host where the matrix is small",
         (Kind.WAIT,),
-        ("aten::_linalg_eigh", "aten::linalg_eig", "aten::_linalg_eigvals", "aten::_linalg_svd", "aten::linalg_lstsq"),
+        (
+            *("aten::_linalg_eigh", "aten::linalg_eig", "aten::_linalg_eigvals", "aten::_linalg_svd", "aten::linalg_lstsq"),
+            *("aten::linalg_lu_factor_ex", "aten::linalg_lu", "aten::linalg_ldl_solve"),
+        ),
     ),
     Rule(
         "normal-with-device-deviations",
@@ -236,7 +240,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "data-dependent-shape",
-        "`nonzero`, one-argument `where`, `masked_select`, `unique*`, `bincount`, `histc`",
+        "`nonzero`, one-argument `where`, `masked_select`, `unique*`, `bincount`, `histc`, `isin` with many test elements, "
+        "`mode` of more than 2048",
         "yes",
         "the size of the result, or a bound of its bins, is data",
         "a form of fixed size: mask with torch.where, topk or sort, scatter_add_ into a known number of bins",

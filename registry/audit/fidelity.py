@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
+from packaging.version import Version
 
 from . import simulated
-from ._fidelity_exceptions import EXCEPTIONS, ON_GPU_BUILDS, UNDEFINED
+from ._fidelity_exceptions import EXCEPTIONS, FROM_2_14, ON_GPU_BUILDS, UNDEFINED
 
 _SAMPLES = 4
 _SEED = 0
@@ -47,7 +48,8 @@ def sweep(names: Iterable[str] = (), samples: int = _SAMPLES) -> list[Outcome]:
 
 def expected() -> dict[str, str]:
     """Return the operators with known differences in this build of torch, with the reasons."""
-    return EXCEPTIONS | (ON_GPU_BUILDS if torch.version.cuda else {})
+    is_newer = Version(torch.__version__).release >= (2, 14)
+    return EXCEPTIONS | (ON_GPU_BUILDS if torch.version.cuda else {}) | (FROM_2_14 if is_newer else {})
 
 
 def _name(op: Any) -> str:

@@ -35,8 +35,10 @@ def test_the_environment_alone_switches_nothing_on(name: str, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_audit_with_auto_never_installs_the_simulated_device() -> None:
+def test_an_audit_with_auto_never_installs_the_simulated_device_where_requests_are_served() -> None:
     program = """
+import sys, types
+sys.modules["uvicorn.server"] = types.ModuleType("server")
 from syncfree.audit import AuditError, audit, simulated
 try:
     with audit(): pass

@@ -20,9 +20,44 @@ def test_audit_without_torch_says_so(tmp_path: Path) -> None:
     assert "an audit needs PyTorch" in refusal(program + "from syncfree.audit import audit\nwith audit(): pass")
 
 
-def test_unsupported_torch() -> None:
-    program = "import torch; torch.__version__ = '9.9.0'\nfrom syncfree.audit import simulated; simulated.install()"
-    assert refusal(program).endswith("was tested with 2.13, not with 9.9.0")
+def test_a_torch_that_is_too_old() -> None:
+    program = "import torch; torch.__version__ = '2.8.0'\nfrom syncfree.audit import simulated; simulated.install()"
+    assert refusal(program).endswith("uses parts of torch that 2.8.0 does not have; install torch 2.9 or later, any build of it")
+
+
+def test_an_unknown_torch_that_passes_the_self_test_is_used_and_the_report_says_so() -> None:
+    program = (
+        "import torch; torch.__version__ = '9.9.0'\nfrom syncfree.audit import audit\n"
+        "with audit() as report: torch.ones(2, device='cuda').tolist()\nprint(report.count, report.basis)"
+    )
+    assert output(program).startswith("1 simulated device, rules of torch 9.9.0, which was tested with 2.9 to 2.15 only: ")
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("_selftest._first_problem = lambda: 'no sort'", "failed its self-test on torch 9.9.0: no sort"),
+        ("_vtable.install_device_guard = lambda: os.kill(os.getpid(), 11)", "it ended with signal 11"),
+        ("_trial._SECONDS = 0.2; _selftest.run = lambda: time.sleep(60)", "it took longer than 0 s"),
+    ],
+)
+def test_an_unknown_torch_that_fails_the_self_test_is_refused_and_left_alone(fault: str, reason: str) -> None:
+    program = f"""
+import os, sys, time
+import torch; torch.__version__ = '9.9.0'
+from syncfree.audit import AuditError, simulated
+from syncfree.audit.simulated import _selftest, _trial, _vtable
+{fault}
+try:
+    simulated.install()
+except AuditError as error:
+    print(error)
+print(torch.cuda.is_available(), simulated.is_installed())
+"""
+    said, state = output(program).splitlines()
+    assert "was tested with 2.9 to 2.15, and does not work with 9.9.0" in said
+    assert reason in said
+    assert state == "False False"
 
 
 def test_a_rocm_build_of_torch() -> None:
@@ -63,10 +98,23 @@ def test_second_install_by_another_copy_of_the_package() -> None:
     assert "already installed in this process, by " in refusal(program)
 
 
-def test_no_device_at_all() -> None:
-    message = refusal("from syncfree.audit import audit\nwith audit(budget=0): pass")
-    assert "torch sees no CUDA device here, and the simulated device is not installed" in message
-    assert "syncfree.audit.simulated.install()" in message
+def test_without_a_device_the_simulated_one_is_used() -> None:
+    program = """
+        import torch
+        from syncfree.audit import audit
+        with audit() as report:
+            torch.ones(2, device="cuda").tolist()
+        print(report.backend, report.count)
+        print(report)
+    """
+    first, *said = output(program).splitlines()
+    assert first == "simulated 1"
+    assert said[-1].startswith(f"note: simulated device, rules of torch {torch.__version__}: shows what waits in PyTorch's")
+
+
+def test_the_cuda_back_end_without_a_gpu() -> None:
+    message = refusal("from syncfree.audit import audit\nwith audit(budget=0, backend='cuda'): pass")
+    assert "torch sees no CUDA device here; leave the back end to be chosen" in message
 
 
 def test_an_unknown_back_end() -> None:

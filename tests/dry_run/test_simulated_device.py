@@ -13,7 +13,7 @@ import pytest
 from tests import environments
 
 ROOT = Path(__file__).parents[2]
-OFTEN = {"matrix_exp": "the degree depends on norms, which no kernel computed inside", "ctc": "targets are read once more"}
+OFTEN = {"matrix_exp": "the degree depends on norms, which no kernel computed inside"}
 """Operations that wait on both, and in the dry run more often; with the reason."""
 
 Waits = dict[str, list[int]]

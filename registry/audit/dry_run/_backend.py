@@ -11,10 +11,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
+
 from .. import _autograd
 from .._operators import OperatorWatch, running
 from .._record import Kind, is_active, note, record
 from . import _counting
+from ._load import is_zeroed
 
 _NAMES = {
     _counting.STREAM: "cudaStreamSynchronize",
@@ -87,6 +90,14 @@ class DryRunBackend:
     """The stub libraries' reports."""
 
     name = "dry-run"
+
+    @property
+    def basis(self) -> str:
+        """What the counts rest on."""
+        return (
+            f"dry run, torch {torch.__version__}: shows every wait, copy and launch that compiled code asks NVIDIA's libraries for, "
+            "not what waits inside them; kernels compute nothing" + (", values come from the CPU's" if is_zeroed() else "")
+        )
 
     def __init__(self) -> None:
         _counting.watch(_on_event, _WAITS)

@@ -94,10 +94,11 @@ class Values(TorchDispatchMode):
             self._miss(f"{name}: no cpu_body")
             return func(*args, **kwargs)
         written = [(tensor, tensor.clone()) for tensor in map(host, _written(func, args, kwargs))]
-        failure, result = None, None
+        failure: Exception | None = None
+        result = None
         try:
             result = func(*args, **kwargs)
-        except RuntimeError as error:
+        except (RuntimeError, IndexError) as error:
             if "on the same device" in str(error):
                 raise  # the host, on which every tensor is, would not object
             failure = error  # it may have looked at what its kernels did not compute

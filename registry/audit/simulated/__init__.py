@@ -12,15 +12,28 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ._support import SUPPORTED
+from .._errors import AuditError
+from ._support import TESTED
 
-__all__ = ["SUPPORTED", "SimulatedBackend", "backend", "install", "is_installed", "poison"]
+__all__ = ["TESTED", "SimulatedBackend", "backend", "install", "is_installed", "poison"]
 
 
 class SimulatedBackend:
     """The back end of the simulated device, whose kernels record syncs in every thread."""
 
     name = "simulated"
+
+    @property
+    def basis(self) -> str:
+        """What the counts rest on."""
+        from . import _support
+
+        release = _support.installed()
+        known = "" if _support.is_tested(release) else f", which was tested with {TESTED[0]} to {TESTED[-1]} only"
+        return (
+            f"simulated device, rules of torch {release}{known}: shows what waits in PyTorch's operators and copies, "
+            "not what waits inside NVIDIA's libraries, Triton kernels and extensions"
+        )
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -37,15 +50,23 @@ def install() -> None:
     Call it before any code checks whether CUDA is available, and before other threads use torch.
 
     Raises:
-        AuditError: a second install, an untested torch or platform, a ROCm build, a real GPU, or a server in this process,
-            or a failed self-test.
+        AuditError: a second install, a torch older than 2.9, another platform, a ROCm build, a real GPU, or a server in this
+            process, or a failed self-test.
     """
     global _backend
     from . import _support
 
     _support.check()
-    from . import _install
+    from . import _install, _trial
 
+    release = _support.installed()
+    if not _support.is_tested(release):
+        problem = _trial.problem(_install.install)
+        if problem:
+            raise AuditError(
+                f"the simulated CUDA device changes private parts of torch, was tested with {TESTED[0]} to {TESTED[-1]}, and does "
+                f"not work with {release} ({problem}); install one of those releases"
+            )
     _install.install()
     _support.mark(__file__)
     _backend = SimulatedBackend()
@@ -74,8 +95,6 @@ def poison() -> Iterator[None]:
         PinnedMemoryRace: for the second and third, at the next wait, copy or kernel that shows it, or at the end.
     """
     if not is_installed():
-        from .._errors import AuditError
-
         raise AuditError("poison mode needs the simulated device: call syncfree.audit.simulated.install() first")
     from . import _ordering
 

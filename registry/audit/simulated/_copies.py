@@ -14,7 +14,6 @@ from ._pinned import is_pinned
 
 _as_strided = torch.ops.aten.as_strided.default
 _OP = "aten::copy_"
-_is_dense = torch._prims_common.is_non_overlapping_and_dense_or_false
 
 
 def copy_(self: torch.Tensor, src: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
@@ -68,6 +67,17 @@ def _is_one_transfer(destination: torch.Tensor, source: torch.Tensor) -> bool:
     if destination.is_contiguous() and source.is_contiguous():
         return True
     return destination.stride() == source.stride() and _is_dense(source)
+
+
+def _is_dense(tensor: torch.Tensor) -> bool:
+    """Return whether the elements fill their memory without gaps and overlaps, in any order of the dimensions."""
+    expected = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size != 1:
+            if stride != expected:
+                return False
+            expected *= size
+    return True
 
 
 def set_(self: torch.Tensor, storage: Any, offset: int = 0, size: Any = None, stride: Any = None) -> torch.Tensor:

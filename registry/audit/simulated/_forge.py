@@ -17,6 +17,10 @@ _DEVICE_TYPE_OFFSET = 8  # DLTensor = {void* data; int32 device_type; int32 devi
 _pointer = ctypes.pythonapi.PyCapsule_GetPointer
 _pointer.restype, _pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
 _to_dlpack, _from_dlpack = torch._C._to_dlpack, torch._C._from_dlpack
+_PASSED_AS_BYTES = {
+    dtype for dtype in vars(torch).values() if isinstance(dtype, torch.dtype) and str(dtype).startswith("torch.float8")
+}
+"""DLPack of torch 2.9 has no such formats."""
 
 
 def host(tensor: torch.Tensor) -> torch.Tensor:
@@ -44,6 +48,8 @@ def _cast(tensor: torch.Tensor, device_type: int) -> torch.Tensor:
         return _cast(tensor.conj(), device_type).conj()
     if tensor.is_neg():
         return _cast(tensor._neg_view(), device_type)._neg_view()
+    if tensor.dtype in _PASSED_AS_BYTES:
+        return _cast(tensor.view(torch.uint8), device_type).view(tensor.dtype)
     capsule = _to_dlpack(tensor)
     address = _pointer(capsule, b"dltensor")
     ctypes.c_int32.from_address(address + _DEVICE_TYPE_OFFSET).value = device_type

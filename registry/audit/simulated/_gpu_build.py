@@ -15,6 +15,8 @@ import torch
 
 _BASE_HOOKS = "_ZTVN2at18CUDAHooksInterfaceE"
 _VTABLE_PREFIX = 16  # the offset to the top and the type information come before the methods
+_ATTENTION_STUB = "_ZN2at6native22_fused_sdp_choice_stubE"
+_CUDA_POINTER = 8  # DispatchStubImpl = {atomic<void*> cpu; void* cuda; ...}
 _OF_PROCESS_GROUPS = ("c10d", "symm_mem")  # their CUDA kernels call a process group
 _has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
 
@@ -30,6 +32,15 @@ def base_hooks(library: ctypes.CDLL, hooks: int) -> int:
     assert old is not None
     ctypes.c_void_p.from_address(hooks).value = ctypes.addressof(ctypes.c_char.in_dll(library, _BASE_HOOKS)) + _VTABLE_PREFIX
     return old
+
+
+def choose_no_fused_attention(library: ctypes.CDLL) -> None:
+    """Take from scaled_dot_product_attention the function that chooses a fused CUDA kernel by asking the driver for the device.
+
+    Without it, as in a CPU build, attention is composed of other operators.
+    """
+    stub = ctypes.addressof(ctypes.c_char.in_dll(library, _ATTENTION_STUB))
+    ctypes.c_void_p.from_address(stub + _CUDA_POINTER).value = None
 
 
 def operators(known: set[str]) -> Iterator[Any]:

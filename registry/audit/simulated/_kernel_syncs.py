@@ -1,31 +1,37 @@
 """The waits inside the host code of CUDA kernels; those of C++ composites occur in the kernels that they call.
 
-From ATen's CUDA sources, and as PyTorch 2.13's own code waits in the dry run; the calibration program compares the two.
+From ATen's CUDA sources, and as PyTorch's own code waits in the dry run; the calibration program compares the two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import torch
 
+from .. import _rules
 from .._record import Kind
 from ._ordering import host_waits
 
 _READS: dict[str, tuple[Kind, int]] = {
     "_local_scalar_dense": (Kind.ITEM, 1),
-    **dict.fromkeys(
-        ("nonzero", "masked_select", "_unique", "_unique2", "unique_consecutive", "equal", "_ctc_loss"), (Kind.DATA_SHAPE, 1)
-    ),
-    **dict.fromkeys(("bincount", "segment_reduce", "unique_dim_consecutive"), (Kind.DATA_SHAPE, 2)),
+    **dict.fromkeys(("nonzero", "masked_select", "_unique", "_unique2", "unique_consecutive"), (Kind.DATA_SHAPE, 1)),
+    **dict.fromkeys(("bincount", "unique_dim_consecutive"), (Kind.DATA_SHAPE, 2)),
     "unique_dim": (Kind.DATA_SHAPE, 3),
-    # Solvers read `info`; cuSOLVER's Jacobi methods read how they ended, too.
-    **dict.fromkeys(("_linalg_eigh", "linalg_eig", "_linalg_eigvals", "linalg_lstsq"), (Kind.WAIT, 1)),
-    "_linalg_svd": (Kind.WAIT, 2),
+    # Solvers read `info`.
+    **dict.fromkeys(("linalg_eig", "_linalg_eigvals", "linalg_ldl_solve"), (Kind.WAIT, 1)),
     "linalg_matrix_exp": (Kind.DATA_SHAPE, 1),  # at least: its degree depends on norms
+    **dict.fromkeys(("_ctc_loss", "_ctc_loss_backward"), (Kind.H2D, 3)),  # the lengths and the offsets of the targets
 }
+_READS_IF_NOT_EMPTY: dict[str, tuple[Kind, int]] = {
+    "cholesky": (Kind.ITEM, 1),
+    "_linalg_eigh": (Kind.WAIT, 1),
+    "_linalg_svd": (Kind.WAIT, 2),  # cuSOLVER's Jacobi methods read how they ended, too
+}
+_CHECKS_DEVIATIONS = _rules.named("normal-with-device-deviations").holds(torch.__version__)
 _FILLS = {"masked_fill_", "masked_fill", "index_fill_", "index_fill"}
+_LARGEST_MODE_SLICE = 2048
 
 
 def note(op: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
@@ -37,18 +43,14 @@ def note(op: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Non
     if name == "unique_consecutive" and (kwargs.get("dim") is not None or (len(args) > 3 and args[3] is not None)):
         name = "unique_dim_consecutive"
     found = _READS.get(name)
+    if found is None and name in _READS_IF_NOT_EMPTY and args[0].numel():
+        found = _READS_IF_NOT_EMPTY[name]
+    if found is None and name in _BY_OPERANDS:
+        found = _BY_OPERANDS[name](args, kwargs)
     if found is not None:
         _wait(found[0], found[1], op, args)
-    elif name == "repeat_interleave" and kwargs.get("output_size") is None:
-        _wait(Kind.DATA_SHAPE, 2, op, args)
-    elif name == "histc":
-        lowest, highest = (args[index] if len(args) > index else kwargs.get(key, 0) for index, key in ((2, "min"), (3, "max")))
-        if lowest == highest:  # the limits are the data's
-            _wait(Kind.DATA_SHAPE, 2, op, args)
-    elif name == "searchsorted" and kwargs.get("sorter") is not None:
-        _wait(Kind.ITEM, 2, op, args)
-    elif name == "normal" and len(args) > 1 and isinstance(args[1], torch.Tensor):
-        _wait(Kind.ITEM, 1, op, args)  # is any standard deviation negative?
+    if name == "isin" and found is not None:
+        host_waits(Kind.H2D, op._schema.name, torch.Size())  # a number that is stored into an element
     elif name == "where":
         for operand in args[1:3]:  # a 0-dim CPU operand is uploaded
             if isinstance(operand, torch.Tensor) and not operand.is_cuda:
@@ -58,6 +60,79 @@ def note(op: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Non
             host_waits(Kind.ITEM, op._schema.name, args[-1].shape)
     elif name == "_index_put_impl_":
         _index_put(op._schema.name, args[1], args[2], len(args) > 3 and bool(args[3]))
+
+
+_Found: TypeAlias = "tuple[Kind, int] | None"
+
+
+def _value(args: Sequence[Any], kwargs: dict[str, Any], index: int, name: str, default: Any = None) -> Any:
+    return args[index] if len(args) > index else kwargs.get(name, default)
+
+
+def _repeat_interleave(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
+    return (Kind.DATA_SHAPE, 2) if kwargs.get("output_size") is None else None
+
+
+def _histc(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
+    is_of_data = _value(args, kwargs, 2, "min", 0) == _value(args, kwargs, 3, "max", 0)
+    return (Kind.DATA_SHAPE, 2) if is_of_data else None
+
+
+def _equal(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
+    return (Kind.DATA_SHAPE, 1) if args[0].shape == args[1].shape and args[0].numel() else None
+
+
+def _searchsorted(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
+    sorter = kwargs.get("sorter")
+    return (Kind.ITEM, 2) if sorter is not None and sorter.numel() else None
+
+
+def _normal(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
+    """Is any standard deviation negative?"""
+    return (Kind.ITEM, 1) if _CHECKS_DEVIATIONS and len(args) > 1 and isinstance(args[1], torch.Tensor) else None
+
+
+def _segment_reduce(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
+    return (Kind.DATA_SHAPE, 2) if kwargs.get("lengths") is not None else None
+
+
+def _lstsq(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
+    return (Kind.WAIT, 1) if kwargs.get("driver") in (None, "gels") else None
+
+
+def _lu(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
+    """Of matrices that are not square, MAGMA computes it."""
+    return (Kind.WAIT, 3) if args[0].numel() and args[0].shape[-1] != args[0].shape[-2] else None
+
+
+def _mode(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
+    """Longer slices are sorted by Thrust, which waits at least so often, depending on the values."""
+    dim = _value(args, kwargs, 1, "dim", -1)
+    return (Kind.DATA_SHAPE, 11) if args[0].dim() and args[0].numel() and args[0].shape[dim] > _LARGEST_MODE_SLICE else None
+
+
+def _isin(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
+    """Many test elements are sorted, and both sides made unique before."""
+    elements, tested = args[0], args[1]
+    if not isinstance(tested, torch.Tensor) or not (isinstance(elements, torch.Tensor) and elements.numel()):
+        return None
+    is_sorted = tested.numel() >= int(10 * elements.numel() ** 0.145)
+    return (Kind.DATA_SHAPE, 0 if kwargs.get("assume_unique") else 2) if is_sorted else None
+
+
+_BY_OPERANDS: dict[str, Callable[[Sequence[Any], dict[str, Any]], _Found]] = {
+    "equal": _equal,
+    "histc": _histc,
+    "isin": _isin,
+    "linalg_lstsq": _lstsq,
+    "linalg_lu": _lu,
+    "linalg_lu_factor_ex": _lu,
+    "mode": _mode,
+    "normal": _normal,
+    "repeat_interleave": _repeat_interleave,
+    "searchsorted": _searchsorted,
+    "segment_reduce": _segment_reduce,
+}
 
 
 def _wait(kind: Kind, times: int, op: Any, args: Sequence[Any]) -> None:

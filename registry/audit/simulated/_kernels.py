@@ -14,20 +14,24 @@ aten = torch.ops.aten
 _has_kernel = torch._C._dispatch_has_computed_kernel_for_dispatch_key
 # CUDA has its own kernels for these. Without them torch would use a composite, which computes differently or calls a
 # CUDA-only stub, so they run as a whole on the host.
-WHOLE = (
-    aten.convolution.default,
-    aten.convolution_backward.default,
-    aten.native_layer_norm.default,
-    aten.native_group_norm.default,
-    aten.silu_backward.default,
-    aten.mish_backward.default,
-    aten.addr.default,
-    aten.addr.out,
-    aten.any.dims,
-    aten.any.dims_out,
-    aten.all.dims,
-    aten.all.dims_out,
-    aten.linalg__powsum.default,
+WHOLE = tuple(
+    getattr(getattr(aten, name), overload)
+    for name, overload in (
+        ("convolution", "default"),
+        ("convolution_backward", "default"),
+        ("native_layer_norm", "default"),
+        ("native_group_norm", "default"),
+        ("silu_backward", "default"),
+        ("mish_backward", "default"),
+        ("addr", "default"),
+        ("addr", "out"),
+        ("any", "dims"),
+        ("any", "dims_out"),
+        ("all", "dims"),
+        ("all", "dims_out"),
+        ("linalg__powsum", "default"),
+    )
+    if hasattr(aten, name)  # linalg__powsum: since torch 2.10
 )
 _MAY_TAKE_HOST_TENSORS = {
     *("index", "_index_put_impl_", "_unsafe_index", "set_", "_local_scalar_dense"),

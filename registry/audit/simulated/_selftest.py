@@ -44,6 +44,9 @@ def _first_problem() -> str:
         return "a view does not share its base's memory"
     if torch.tensor([2, 1], device="cuda").sort().values.tolist() != [1, 2]:
         return "sort gave a wrong order"
+    query = torch.ones(1, 1, 2, 4, device="cuda")
+    if torch.nn.functional.scaled_dot_product_attention(query, query, query).tolist() != query.tolist():
+        return "attention over ones is not one"
     if not torch.zeros(2, pin_memory=True).is_pinned() or torch.zeros(2).is_pinned():
         return "pinned memory is not distinguished from pageable memory"
     return ""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import platform
 import sys
 
+from packaging.version import Version
+
 from .._errors import AuditError
 
-SUPPORTED = ("2.13",)
-"""Minor releases of torch with which the whole test suite and the fidelity program were run."""
+OLDEST = (2, 9)
+TESTED = ("2.9", "2.10", "2.11", "2.12", "2.13", "2.14", "2.15")
+"""Minor releases of torch with which the tests of the nox session `simulated_torch` were run. Others must pass the self-test."""
 
 _SERVERS = {
     "uvicorn.server": "uvicorn",
@@ -35,7 +38,7 @@ def check() -> None:
         import torch
     except ImportError as error:
         raise AuditError(
-            f"the simulated CUDA device needs PyTorch, and this Python has no torch; install torch {SUPPORTED[-1]}, any build of it"
+            f"the simulated CUDA device needs PyTorch, and this Python has no torch; install torch {TESTED[-1]}, any build of it"
         ) from error
     other = getattr(torch.cuda, _MARK, None)
     if other is not None:
@@ -53,11 +56,10 @@ def check() -> None:
             f"torch {torch.__version__} is a ROCm build, and the simulated CUDA device was not tested with its kernels; use a "
             "CPU build or one for CUDA, in a separate environment"
         )
-    release = ".".join(torch.__version__.split(".")[:2])
-    if release not in SUPPORTED:
+    if Version(torch.__version__).release[:2] < OLDEST:
         raise AuditError(
-            f"the simulated CUDA device uses private parts of torch and was tested with {', '.join(SUPPORTED)}, not with "
-            f"{torch.__version__}"
+            f"the simulated CUDA device uses parts of torch that {torch.__version__} does not have; install torch "
+            f"{TESTED[0]} or later, any build of it"
         )
     for module, name in _SERVERS.items():
         if module in sys.modules:
@@ -65,6 +67,18 @@ def check() -> None:
                 f"{name} is loaded in this process: the simulated CUDA device computes on the CPU and is for audits only, never "
                 "where requests are served"
             )
+
+
+def installed() -> str:
+    """Return the release of torch."""
+    import torch
+
+    return str(torch.__version__)
+
+
+def is_tested(release: str) -> bool:
+    """Return whether the tests were run with this minor release of torch."""
+    return ".".join(map(str, Version(release).release[:2])) in TESTED
 
 
 def mark(installer: str) -> None:

@@ -6,6 +6,7 @@ Slot numbers come from the headers in the wheel. Needs the Itanium C++ ABI (Linu
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import re
 from typing import Any
@@ -16,6 +17,9 @@ from .._errors import AuditError
 from . import _gpu_build
 
 _ROOT = os.path.dirname(torch.__file__)
+_REGISTRY = "_ZN3c104impl26device_guard_impl_registryE"  # an array, by device type
+_META = 14
+_ALIGNED = 16
 _SLOTS = 64  # more than any of these classes uses
 _Table = ctypes.c_void_p * _SLOTS
 _keep_alive: list[object] = []  # C++ points into these for the rest of the process
@@ -33,9 +37,12 @@ def install_device_guard() -> None:
         AuditError: a CPU build that already has a CUDA device guard, or torch did not accept ours.
     """
     library = ctypes.CDLL(os.path.join(_ROOT, "lib", "libc10.so"))
-    registry = (ctypes.c_void_p * 2).in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
+    registry = (ctypes.c_void_p * 2).in_dll(library, _REGISTRY)
     if registry[1] and not _gpu_build.is_gpu_build():
         raise AuditError("this torch already has a CUDA device guard, which the simulated device cannot replace")
+    if not hasattr(torch._C, "_ensureCUDADeviceGuardSet"):
+        _install_hooks(_guard_by_hand(library))
+        return
     zero = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 0)
     table = _Table(*[ctypes.cast(zero, ctypes.c_void_p).value] * _SLOTS)
     stand_in = ctypes.c_void_p(ctypes.addressof(table))
@@ -52,6 +59,29 @@ def install_device_guard() -> None:
     _install_hooks(kind)
 
 
+def _guard_by_hand(library: ctypes.CDLL) -> int:
+    """Make a device guard for CUDA from the one for Meta, which does nothing; return the method that returns 1.
+
+    For torch before 2.10, which has no ``_ensureCUDADeviceGuardSet``. A stream is returned in two registers, which a callback
+    of ctypes cannot do, so the two methods that are replaced are machine code.
+    """
+    registry = (ctypes.c_void_p * (_META + 1)).in_dll(library, _REGISTRY)
+    code = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    code.write(bytes.fromhex("b801000000c3").ljust(_ALIGNED, b"\xcc"))  # mov eax, 1; ret
+    code.write(bytes.fromhex("b80100000031d2c3"))  # mov eax, 1; xor edx, edx; ret: Stream{Device{CUDA, 0}, 0}
+    one = ctypes.addressof(ctypes.c_char.from_buffer(code))
+    slot = _slots("c10/core/impl/DeviceGuardImplInterface.h", "struct C10_API DeviceGuardImplInterface")
+    table = _Table.from_buffer_copy(_table_of(registry[_META] or 0))
+    for name in ("type", "getDevice", "exchangeDevice", "record", "block", "queryEvent", "synchronizeEvent"):
+        table[slot[name]] = one
+    for name in ("getStream", "getDefaultStream", "getNewStream", "exchangeStream"):
+        table[slot[name]] = one + _ALIGNED
+    guard = ctypes.c_void_p(ctypes.addressof(table))
+    _keep_alive.extend([code, table, guard])
+    registry[1] = ctypes.addressof(guard)
+    return one
+
+
 def _install_hooks(kind: int | None) -> None:
     """Make the CUDA hooks' queries for a device call ``kind``, which returns 1."""
     library = ctypes.CDLL(os.path.join(_ROOT, "lib", "libtorch_cpu.so"))
@@ -61,6 +91,7 @@ def _install_hooks(kind: int | None) -> None:
     slot = _slots("ATen/detail/AcceleratorHooksInterface.h", "struct TORCH_API AcceleratorHooksInterface")
     methods: dict[int, int | None] = {slot[name]: kind for name in ("isBuilt", "isAvailable", "hasPrimaryContext", "deviceCount")}
     if _gpu_build.is_gpu_build():
+        _gpu_build.choose_no_fused_attention(library)
         own = _slots("ATen/detail/CUDAHooksInterface.h", "struct TORCH_API CUDAHooksInterface", first=max(slot.values()) + 1)
         real = _Table.from_address(_gpu_build.base_hooks(library, hooks))
         # In a build with cuDNN, composites query its version, which needs no driver.
