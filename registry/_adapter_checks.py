@@ -96,8 +96,6 @@ def _binding(binding: Binding, package: object) -> Iterator[str]:
         common = _common_release(first, second)
         if common is not None:
             yield f"forms {first!r} and {second!r} overlap, at {common} for example"
-    if not isinstance(binding.compiled, bool):
-        yield f"compiled is {_shown(binding.compiled)}, not True or False"
     if not isinstance(binding.note, str):
         yield f"note is {_shown(binding.note)}, not a string"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
+from collections.abc import Callable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +23,11 @@ _KINDS = {
 }
 
 
-def bound_function(slot: Slot, upstream: FunctionType, source: FunctionType, traced: bool) -> FunctionType:
+def bound_function(slot: Slot, upstream: FunctionType, source: FunctionType) -> FunctionType:
     """Define the function that replaces upstream, with upstream's parameters, defaults and attributes, and the dispatch.
+
+    Where torch is loaded, calls that torch.compile traces are not counted: a traced counter is a guard on its value, so that
+    every call would compile again. The current choice is a guard, too, which makes a toggle compile once.
 
     It shares the globals of `source`, the function inside upstream's decorators, so that code that reads ``__globals__``
     of a framework's function gets the framework's.
@@ -34,21 +39,19 @@ def bound_function(slot: Slot, upstream: FunctionType, source: FunctionType, tra
     of = parameters(source)
     _refuse(upstream, source)
     names: dict[str, object] = {"_syncfree_slot": slot, "_syncfree_upstream": upstream}
-    count = "_syncfree_count()"
-    if traced:
-        from torch.compiler import is_compiling
-
-        # A traced counter would break the graph, or count once.
-        names["_syncfree_compiling"] = is_compiling
-        count = "_syncfree_compiling() or _syncfree_count()"
+    unless_traced = ""
+    is_traced = _is_traced()
+    if is_traced is not None:
+        names["_syncfree_traced"] = is_traced
+        unless_traced = "_syncfree_traced() or "
     lines = f"""
 def make({", ".join(names)}):
     def function({declared(of)}):
         _syncfree_count, _syncfree_replacement, _syncfree_declined = _syncfree_slot.current
-        {count}
+        {unless_traced}_syncfree_count()
         _syncfree_result = _syncfree_replacement({passed(of)})
         if _syncfree_result is NotImplemented:
-            _syncfree_declined()
+            {unless_traced}_syncfree_declined()
             return _syncfree_upstream({passed(of)})
         return _syncfree_result
     return function
@@ -60,6 +63,14 @@ def make({", ".join(names)}):
     function.__kwdefaults__ = source.__kwdefaults__
     functools.update_wrapper(function, upstream)
     return function
+
+
+def _is_traced() -> Callable[[], bool] | None:
+    """Return torch's function that torch.compile replaces by True; None where torch is not loaded or is older than 2.1."""
+    compiler = getattr(sys.modules.get("torch"), "compiler", None)
+    # The first one is half as expensive; it is there from torch 2.3 on.
+    found: Callable[[], bool] | None = getattr(compiler, "is_dynamo_compiling", None) or getattr(compiler, "is_compiling", None)
+    return found
 
 
 def _refuse(upstream: FunctionType, source: FunctionType) -> None:

@@ -148,7 +148,7 @@ def _make_patch(target: Target, compose: Compose, source: Source, binding: Bindi
     if type(function) is not FunctionType:
         lost = ", ".join(name for name in dir(type(function)) if not name.startswith("_"))
         raise BindingError(f"{target} is a {class_name(type(function))}; a plain function would not have {lost}")
-    slot = Slot(function, compose, traced=binding.compiled, source=inside)
+    slot = Slot(function, compose, source=inside)
     slot.original = original
     placed = slot.bound
     if type(original) in METHODS:

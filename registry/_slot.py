@@ -4,7 +4,7 @@ Order of dispatch of a bound call, all of it in one function with the target's o
 
 1. read the slot's current choice, one attribute: a counter, the replacement that the adapter composed for the chosen
    implementation, and a counter of declines;
-2. count the call;
+2. count the call, unless torch.compile traces it;
 3. call the replacement, which translates and calls the implementation;
 4. if the result is ``NotImplemented`` (declined before anything was touched), count the decline and call upstream with the
    same arguments.
@@ -102,16 +102,14 @@ class Slot:
         "upstream",
     )
 
-    def __init__(
-        self, upstream: FunctionType, compose: Compose, traced: bool, source: FunctionType | None = None
-    ) -> None:
+    def __init__(self, upstream: FunctionType, compose: Compose, source: FunctionType | None = None) -> None:
         self.upstream = upstream
         self.original: Any = upstream
         self.source = upstream if source is None else source
         self.retired = False
         self._compose = compose
         self._prepared: dict[str, _Prepared] = {}
-        self.bound = bound_function(self, upstream, self.source, traced)
+        self.bound = bound_function(self, upstream, self.source)
         vars(self.bound)[_MARK] = self
         self.code = self.bound.__code__
         self._as_made = dict(vars(self.bound)), self.bound.__defaults__, self.bound.__kwdefaults__

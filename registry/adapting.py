@@ -41,7 +41,6 @@ class Binding:
         targets: ``"package.module:Class.function"``; several are bound all or none.
         forms: the forms upstream's code took, by release, without overlap.
         depends: further functions that the replacement relies on; their fingerprints must match the recorded ones, too.
-        compiled: torch.compile may trace the target; its calls are then counted only outside of compiled regions.
         note: a hazard to show in the plan and in doctor.
     """
 
@@ -49,7 +48,6 @@ class Binding:
     targets: tuple[str, ...]
     forms: tuple[Form, ...]
     depends: tuple[str, ...] = ()
-    compiled: bool = False
     note: str = ""
 
     @property

@@ -11,6 +11,8 @@ from typing import Any
 
 from syncfree.adapting import Binding, Form
 
+from .compiled_callers import COMPILED_CALLERS
+
 _COSMOS3 = "sglang.multimodal_gen.runtime.models.dits.cosmos3video"
 _LAYERNORM = "sglang.multimodal_gen.runtime.layers.layernorm"
 
@@ -35,6 +37,5 @@ BINDING = Binding(
     targets=(f"{_COSMOS3}:_apply_qwen3_qk_norm_rope_split",),
     depends=(f"{_COSMOS3}:_apply_qwen3_rope_from_cache", f"{_LAYERNORM}:apply_qk_norm"),
     forms=(Form(">=0.5.13", "upstreamed", "SGLang #27041: one call for both norms of Cosmos3's cross attention", (_compose,)),),
-    compiled=True,
-    note="compiled regions keep the choice that they were traced with",
+    note=COMPILED_CALLERS,
 )

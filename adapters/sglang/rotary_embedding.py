@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from syncfree.adapting import Binding, Form
 
+from .compiled_callers import COMPILED_CALLERS
+
 if TYPE_CHECKING:
     import torch
 
@@ -24,6 +26,5 @@ BINDING = Binding(
     hook="rotary_embedding",
     targets=("sglang.multimodal_gen.runtime.layers.rotary_embedding.mrope:qwen3_apply_rotary_pos_emb",),
     forms=(Form(">=0.5.13", "upstreamed", "SGLang #27041; the tables are sliced twice", (_compose,)),),
-    compiled=True,
-    note="compiled regions keep the choice that they were traced with",
+    note=COMPILED_CALLERS,
 )

@@ -50,7 +50,7 @@ def compose(mine: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..
 
 
 def bound_hook() -> Callable[..., Any]:
-    slot = Slot(upstream, compose, traced=False)
+    slot = Slot(upstream, compose)
     hook = Hook("work", work, upstream, lambda: None, Tolerance(0, 0, "integers"), "nothing")
     slot.prepare(Implementation(hook, "mine", None, declaration_of(implementation), implementation))()
     return slot.bound

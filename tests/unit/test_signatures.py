@@ -43,7 +43,7 @@ def target(x: int, y: int = 1, *rest: int, z: int = 2, **more: int) -> tuple[obj
 
 
 def prepared(upstream: Any, replacement: Any) -> Slot:
-    slot = Slot(upstream, lambda mine, theirs: replacement, traced=False)
+    slot = Slot(upstream, lambda mine, theirs: replacement)
     slot.prepare(MINE)()
     return slot
 
@@ -152,7 +152,7 @@ wraps_the_wrong.__wrapped__ = says_otherwise  # type: ignore[attr-defined]
     ],
 )
 def test_a_replacement_that_cannot_take_every_call_is_refused_whatever_it_says_of_itself(replacement: Any) -> None:
-    slot = Slot(target, lambda mine, theirs: replacement, traced=False)
+    slot = Slot(target, lambda mine, theirs: replacement)
     with pytest.raises(BindingError, match=r"does not take every call of its target target\(x, y=1, \*rest, z=2, \*\*more\): "):
         slot.prepare(MINE)
     assert slot.bound(1) == target(1)

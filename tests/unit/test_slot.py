@@ -44,7 +44,7 @@ def compose(mine: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..
 
 
 def test_a_bound_function_has_the_name_signature_and_documentation_of_its_target() -> None:
-    slot = Slot(upstream, compose, traced=False)
+    slot = Slot(upstream, compose)
     assert inspect.signature(slot.bound) == inspect.signature(upstream)
     assert (slot.bound.__name__, slot.bound.__qualname__, slot.bound.__doc__) == (
         upstream.__name__,
@@ -62,7 +62,7 @@ def test_a_bound_function_has_the_name_signature_and_documentation_of_its_target
     more=st.dictionaries(st.sampled_from(["p", "q"]), st.integers()),
 )
 def test_every_argument_reaches_upstream_and_the_replacement(x: int, rest: list[int], z: int, more: dict[str, int]) -> None:
-    slot = Slot(upstream, compose, traced=False)
+    slot = Slot(upstream, compose)
     assert slot.bound(x, *rest, z=z, **more) == upstream(x, *rest, z=z, **more)
     slot.prepare(implementation(lambda value: 2 * value))()
     assert slot.bound(x, *rest, z=z, **more)[1:] == upstream(x, *rest, z=z, **more)[1:]
@@ -74,7 +74,7 @@ def positional_only(a: int, b: int = 5, /, c: int = 6, *, d: int) -> tuple[int, 
 
 
 def test_positional_only_and_keyword_only_parameters_stay_what_they_are() -> None:
-    slot = Slot(positional_only, compose, traced=False)
+    slot = Slot(positional_only, compose)
     assert slot.bound(1, 2, d=4) == (1, 2, 6, 4)
     with pytest.raises(TypeError, match="positional-only"):
         slot.bound(a=1, d=4)
@@ -84,7 +84,7 @@ def test_a_replacement_with_another_signature_is_refused() -> None:
     def wrong(mine: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..., Any]:
         return lambda x: mine(x)
 
-    slot = Slot(upstream, wrong, traced=False)
+    slot = Slot(upstream, wrong)
     with pytest.raises(BindingError, match="does not take every call of its target upstream"):
         slot.prepare(implementation(lambda x: x))
     assert slot.bound(1) == upstream(1)
@@ -95,11 +95,11 @@ def test_a_target_whose_parameters_are_named_like_our_own_is_refused() -> None:
         return _syncfree_slot
 
     with pytest.raises(BindingError, match="_syncfree_slot"):
-        Slot(clashing, compose, traced=False)
+        Slot(clashing, compose)
 
 
 def test_a_declined_call_goes_to_upstream_and_is_counted() -> None:
-    slot = Slot(upstream, compose, traced=False)
+    slot = Slot(upstream, compose)
     slot.prepare(implementation(lambda x: NotImplemented if x < 0 else x))()
     assert slot.bound(-3) == upstream(-3)
     assert slot.bound(3)[0] == 3
@@ -115,7 +115,7 @@ def test_an_exception_of_the_implementation_propagates_and_upstream_is_not_calle
     def fail(x: int) -> int:
         raise ZeroDivisionError(x)
 
-    slot = Slot(watched, lambda mine, theirs: lambda x: mine(x), traced=False)
+    slot = Slot(watched, lambda mine, theirs: lambda x: mine(x))
     slot.prepare(implementation(fail))()
     with pytest.raises(ZeroDivisionError):
         slot.bound(1)
@@ -123,7 +123,7 @@ def test_an_exception_of_the_implementation_propagates_and_upstream_is_not_calle
 
 
 def test_counts_are_kept_per_choice_over_toggles() -> None:
-    slot = Slot(upstream, compose, traced=False)
+    slot = Slot(upstream, compose)
     mine, theirs = slot.prepare(implementation(lambda x: x)), slot.prepare(None)
     for switch, calls in ((mine, 3), (theirs, 2), (mine, 4)):
         switch()
@@ -150,7 +150,7 @@ def test_a_toggle_in_one_thread_does_not_tear_a_call_in_another() -> None:
 
         return replacement
 
-    slot = Slot(pair, composed, traced=False)
+    slot = Slot(pair, composed)
     switches = [slot.prepare(None), *(slot.prepare(implementation(lambda x, n=n: n, n)) for n in ("one", "two"))]
     stop = threading.Event()
     seen: list[set[tuple[str, str]]] = []

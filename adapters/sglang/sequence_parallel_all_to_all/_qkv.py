@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from syncfree.adapting import Binding, Form
 
+from ..compiled_callers import COMPILED_CALLERS
+
 if TYPE_CHECKING:
     import torch
 
@@ -24,8 +26,7 @@ def attention_binding(method: str, *forms: Form) -> Binding:
         targets=(f"sglang.multimodal_gen.runtime.layers.attention.layer:USPAttention.{method}",),
         depends=(f"{USP}:_usp_input_all_to_all",),
         forms=forms,
-        compiled=True,
-        note="compiled regions keep the choice that they were traced with",
+        note=COMPILED_CALLERS,
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from syncfree.adapting import Binding, Form
 
+from ..compiled_callers import COMPILED_CALLERS
 from ._qkv import Exchange, Method
 
 if TYPE_CHECKING:
@@ -42,6 +43,5 @@ BINDING = Binding(
     hook="sequence_parallel_all_to_all",
     targets=("sglang.multimodal_gen.runtime.layers.attention.turbo_layer:async_a2a_communicate",),
     forms=(Form(">=0.5.9", "upstreamed", "overlapped on a side stream", (_compose,)),),
-    compiled=True,
-    note="compiled regions keep the choice that they were traced with",
+    note=COMPILED_CALLERS,
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from syncfree.adapting import Binding, Form
 
+from ..compiled_callers import COMPILED_CALLERS
 from ._transports import other_transport
 
 if TYPE_CHECKING:
@@ -78,6 +79,5 @@ BINDING = Binding(
             compose=(_compose_beside_transports,),
         ),
     ),
-    compiled=True,
-    note="compiled regions keep the choice that they were traced with",
+    note=COMPILED_CALLERS,
 )

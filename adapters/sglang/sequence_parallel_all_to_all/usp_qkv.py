@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from syncfree.adapting import Binding, Form
 
+from ..compiled_callers import COMPILED_CALLERS
 from ._qkv import USP, Exchange, Method, gather, goes_over_ipc
 from ._transports import other_transport
 
@@ -64,6 +65,5 @@ BINDING = Binding(
         Form(">=0.5.18,<0.5.22", "upstreamed", _WHY, (_compose,)),
         Form(">=0.5.22", "upstreamed", _WHY, (_compose_beside_transports,)),
     ),
-    compiled=True,
-    note="compiled regions keep the choice that they were traced with",
+    note=COMPILED_CALLERS,
 )

@@ -28,7 +28,7 @@ def switched_slot(
     upstream: FunctionType, compose: Compose, binding: Binding, function: Callable[..., Any]
 ) -> Slot:
     """Make the slot of one target, which calls an implementation in upstream's place."""
-    slot = Slot(upstream, compose, traced=binding.compiled)
+    slot = Slot(upstream, compose)
     slot.prepare(Implementation(HOOKS[binding.hook], PLUGIN, None, Declaration(), function))()
     return slot
 

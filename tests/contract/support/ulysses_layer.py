@@ -89,7 +89,7 @@ class Layer:
         """Put a slot in the place of every function that a binding has a replacement for."""
         for name, compose in _composes(release).items() if choice else ():
             if name in module and name not in self.slots:
-                slot = Slot(module[name], compose, traced=True)
+                slot = Slot(module[name], compose)
                 slot.prepare(RUNTIME.plugins().implementations[HOOK][choice])()
                 self.slots[name] = slot
                 module[name] = slot.bound
