@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from syncfree.hooks.sequence_parallel_all_to_all import HOOK
 from syncfree.plugins.packed_all_to_all.sequence_parallel_all_to_all import sequence_parallel_all_to_all as packed
-from tests.contract.support.attention_on_ranks import overlapped_agrees, paths, paths_agree
+from tests.contract.support.attention_on_ranks import compilations, overlapped_agrees, paths, paths_agree
 from tests.contract.support.gloo_ranks import GlooRanks
 from tests.contract.support.usp_on_ranks import packed_and_reference
 from tests.environments import unpacked
@@ -76,6 +76,15 @@ def test_attention_is_the_same_in_every_path_with_one_call_for_q_k_and_v(
             beside = BESIDE.get(name, 1)
             assert path["collectives"] == (3 + beside, inputs + beside), name
             assert len(path["ours"]) == (1 if (release, name) in UPSTREAMS else 2), name
+
+
+@pytest.mark.parametrize(("path", "declines"), [("plain", 0), ("prefix", 1)])
+def test_a_compiled_caller_of_attention_is_compiled_as_often_as_upstreams_even_where_ours_declines(
+    ranks: GlooRanks, path: str, declines: int
+) -> None:
+    for upstream, ours, declined in ranks.call(compilations, unpacked("sglang", "0.5.15"), "0.5.15", "sync_free", path):
+        assert ours == upstream > 0
+        assert declined["forward"] == declines
 
 
 @pytest.mark.parametrize("release", ["0.5.9", "0.5.23"])

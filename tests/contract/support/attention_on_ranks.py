@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from functorch.einops import rearrange
 from packaging.version import Version
+from torch._dynamo.testing import CompileCounter
 
 from syncfree.adapters.sglang.sequence_parallel_all_to_all import turbo
 from syncfree.plugins.packed_all_to_all.sequence_parallel_all_to_all import sequence_parallel_all_to_all as packed
@@ -31,6 +32,19 @@ class Case(NamedTuple):
     options: tuple[tuple[str, int], ...] = ()
     masked: bool = False
     heads: tuple[int, int] = (4, 4)
+
+    def arguments(self, dtype: torch.dtype) -> tuple[list[torch.Tensor], dict[str, Any]]:
+        """Q, K and V of this rank, and the options of the call."""
+        generator = torch.Generator().manual_seed(1000 + dist.get_rank())
+        q_heads, kv_heads = self.heads
+        tensors = [
+            torch.randn(2, TOKENS + more, heads, WIDTH, generator=generator).to(dtype)
+            for more, heads in zip(self.replicated, (q_heads, kv_heads, kv_heads), strict=True)
+        ]
+        options: dict[str, Any] = dict(self.options)
+        if self.masked:
+            options["attn_mask"] = torch.rand(2, TOKENS, generator=generator) < 0.7
+        return tensors, options
 
 
 CASES = {
@@ -75,16 +89,8 @@ def paths(release: str) -> list[str]:
 
 def _path_agrees(upstream: Layer, ours: Layer, case: Case, dtype: torch.dtype) -> dict[str, Any]:
     took = ours.took()
-    generator = torch.Generator().manual_seed(1000 + dist.get_rank())
-    q_heads, kv_heads = case.heads
-    arguments = [
-        torch.randn(2, TOKENS + more, heads, WIDTH, generator=generator).to(dtype)
-        for more, heads in zip(case.replicated, (q_heads, kv_heads, kv_heads), strict=True)
-    ]
+    arguments, options = case.arguments(dtype)
     before = [x.clone() for x in arguments]
-    options: dict[str, Any] = dict(case.options)
-    if case.masked:
-        options["attn_mask"] = torch.rand(2, TOKENS, generator=generator) < 0.7
     expected, its_collectives = _counting(lambda: upstream.self.forward(*arguments, **options))
     got, our_collectives = _counting(lambda: ours.self.forward(*arguments, **options))
     return {
@@ -93,6 +99,23 @@ def _path_agrees(upstream: Layer, ours: Layer, case: Case, dtype: torch.dtype) -
         "collectives": (its_collectives, our_collectives),
         "ours": sorted(name for name, calls in ours.took().items() if calls > took.get(name, 0)),
     }
+
+
+def compilations(folder: Path, release: str, choice: str, path: str) -> tuple[int, int, dict[str, int]]:
+    """Call a compiled caller of a layer twelve times: how often upstream's was compiled, how often ours, and our declines."""
+    arguments, options = CASES[path].arguments(torch.float32)
+    ours = Layer(folder, release, choice)
+    found = []
+    for layer in (Layer(folder, release, None), ours):
+        torch._dynamo.reset()
+        counter = CompileCounter()
+        compiled = torch.compile(lambda *given, layer=layer: layer.self.forward(*given, **options) * 2, backend=counter)
+        for _ in range(12):
+            compiled(*arguments)
+        found.append(counter.frame_count)
+    torch._dynamo.reset()
+    ours.self.forward(*arguments, **options)  # not compiled, so it is counted
+    return found[0], found[1], {name: slot.counts()[choice].declines for name, slot in ours.slots.items()}
 
 
 def overlapped_agrees(folder: Path, release: str, choice: str, heads_to_sequence: bool, count: int) -> dict[str, Any]:
