@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 
 from syncfree.plugins.ordinary import is_ordinary
+from syncfree.plugins.pinned import pinned_copy
 
 
 def schedule_upload(values: torch.Tensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """Implement the contract of `syncfree.hooks.schedule_upload`.
 
-    The pinned copy belongs to this call alone: the allocator does not hand its memory out again before the upload is done.
+    The pinned copy belongs to this call alone, so the caller may change the values at once, pinned ones too.
     Declines values that are no plain dense tensor or need gradients, other devices, and the upload that would start CUDA, or
     find out that there is none.
     """
@@ -20,4 +21,4 @@ def schedule_upload(values: torch.Tensor, device: torch.device, dtype: torch.dty
         return values.to(device=device, dtype=dtype)
     if device.type != "cuda" or not torch.cuda.is_initialized():
         return NotImplemented  # type: ignore[no-any-return]
-    return values.to(dtype).contiguous().pin_memory().to(device, non_blocking=True)
+    return pinned_copy(values.to(dtype).contiguous()).to(device, non_blocking=True)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from syncfree.adapters.host_copies import Uploads, host_copy_of, remember
+from syncfree.audit import allow
 from syncfree.plugins.sync_free.schedule_upload import schedule_upload
 
 VALUES = [900.0, 600.0, 300.0, 1.0]
@@ -109,3 +110,14 @@ def test_other_devices_than_cuda_are_upstream_s() -> None:
     with Uploads(schedule_upload) as uploads:
         there = torch.tensor(VALUES).to("meta")
     assert uploads.shadow(there) is there
+
+
+@pytest.mark.sync_budget(0, poison=True)
+@pytest.mark.parametrize("pinned", [False, True], ids=["pageable", "pinned"])
+def test_values_may_be_changed_right_after_the_call(pinned: bool) -> None:
+    values = torch.tensor(VALUES)
+    values = values.pin_memory() if pinned else values
+    there = schedule_upload(values, torch.device("cuda"), torch.float32)
+    values.zero_()  # the upload may not have begun
+    with allow("the result is looked at"):
+        assert there.tolist() == VALUES
