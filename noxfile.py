@@ -124,11 +124,17 @@ def simulated_torch(session: nox.Session, release: str) -> None:
 
     The environment has none of NVIDIA's libraries, which torch must find to be imported: it finds the dry run's, without a device.
     """
-    python = environments.develop(cuda=release)
-    stubs = session.run(python, "-m", "tests.dry_run.stub_libraries", silent=True, log=False)
-    variables = VARIABLES | {"LD_LIBRARY_PATH": str(stubs).strip(), "SYNC_AUDIT_DRY_RUN_DEVICES": "0"}
+    python, variables = _without_nvidia(session, release)
     names = ("rules", "audits", "simulated", "poison", "isolation", "fidelity")
     session.run(python, "-m", "pytest", *(f"tests/audit/test_{name}.py" for name in names), *session.posargs, env=variables)
+
+
+@nox.session
+def contract_torch(session: nox.Session) -> None:
+    """Test UniPC with torch 2.8.0, the last release where the result of linalg.solve depends on strides; downloads 0.9 GB."""
+    python, variables = _without_nvidia(session, "2.8.0")
+    files = ("tests/contract/test_scheduler_step.py", "tests/contract/test_coefficient_tables.py")
+    session.run(python, "-m", "pytest", *files, *TWO_AT_A_TIME, *session.posargs, env=variables)
 
 
 @nox.session
@@ -228,6 +234,13 @@ def python(session: nox.Session, version: str) -> None:
     session.run(home / "bin" / "syncfree", "--help", silent=True)
     kept = ("-m", "not with_torch and not editable")
     session.run(own, "-m", "pytest", "tests/unit", *kept, *session.posargs, env=VARIABLES)
+
+
+def _without_nvidia(session: nox.Session, release: str) -> tuple[Path, dict[str, str]]:
+    """Return the Python with a release of torch for CUDA, and variables with which it can be imported without NVIDIA's libraries."""
+    python = environments.develop(cuda=release)
+    stubs = session.run(python, "-m", "tests.dry_run.stub_libraries", silent=True, log=False)
+    return python, VARIABLES | {"LD_LIBRARY_PATH": str(stubs).strip(), "SYNC_AUDIT_DRY_RUN_DEVICES": "0"}
 
 
 def _pytest(session: nox.Session, *arguments: str, cuda: bool | str = False) -> None:

@@ -253,7 +253,11 @@ def _weights(
     both = knots, torch.stack(right, dim=-1)
     if hh.device != x.device:
         both = _upload(torch.cat(both, dim=-1), x.device).split(size, dim=-1)
-    return None, (torch.stack([torch.pow(both[0], i) for i in range(size)], dim=-2), both[1])
+    left = torch.stack([torch.pow(both[0], i) for i in range(size)], dim=-2)
+    if not corrector:
+        # Upstream's predictor solves a part of the corrector's matrix, and how torch up to 2.8 factorizes depends on strides.
+        left = torch.nn.functional.pad(left, (0, 1, 0, 1))[..., :-1, :-1]
+    return None, (left, both[1])
 
 
 def solution(update: MultistepUpdate, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

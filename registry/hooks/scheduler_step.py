@@ -117,15 +117,17 @@ def scheduler_step(update: MultistepUpdate) -> torch.Tensor:
         right.append((phi * factorial / b_h).item())
         factorial *= i + 1
         phi = phi / hh - 1 / factorial
-    knots = torch.tensor([*(r.item() for r in ratios), 1.0][: len(differences)], dtype=sigmas.dtype, device=device)
+    size = len(differences)
+    knots = torch.tensor([*(r.item() for r in ratios), 1.0], dtype=sigmas.dtype, device=device)
     if len(differences) < 2:
         rhos = torch.tensor([0.5], dtype=x.dtype, device=device)
     elif len(differences) == 2 and u.phase == "corrector" and u.pair == "cramer":
         ratio, (b_0, b_1) = knots[0], torch.tensor(right, dtype=sigmas.dtype, device=device)
         rhos = torch.stack([(b_0 - b_1) / (1 - ratio), (b_1 - ratio * b_0) / (1 - ratio)])
     else:
-        left = torch.stack([knots**i for i in range(len(differences))])
-        rhos = torch.linalg.solve(left, torch.tensor(right, dtype=sigmas.dtype, device=device)).to(x.dtype)
+        # Of the predictor's matrix a part is solved, with the strides of the whole one: up to torch 2.8 they change the result.
+        left = torch.stack([knots**i for i in range(len(knots))])
+        rhos = torch.linalg.solve(left[:size, :size], torch.tensor(right, dtype=sigmas.dtype, device=device)).to(x.dtype)
 
     older: torch.Tensor | int = 0
     if u.order > 1:
