@@ -7,7 +7,7 @@ in = python="$$($(ENVIRONMENTS) $(1))" && $(2) "$$python"
 # Where demos and benchmarks save their pictures; KEEP=1 replaces the documentation's pictures.
 PICTURES := $(if $(KEEP),docs/pictures,build/pictures)
 
-.PHONY: help check test audit audit-dry-run demo demo-vllm demo-sglang bench bench-dp bench-exchange bench-schedulers bench-diffusers bench-vllm bench-vllm-hooks bench-gpu docs clean
+.PHONY: help check test audit audit-dry-run demo demo-vllm demo-sglang bench bench-dp bench-exchange bench-schedulers bench-diffusers bench-vllm bench-vllm-hooks bench-gpu gpu-pack docs clean
 
 help:
 	@echo "make check        lint, types and unit tests, without torch: under two minutes, environment included"
@@ -26,6 +26,7 @@ help:
 	@echo "make bench-vllm-hooks  host time of vLLM's samplers and LoRA mapping, upstream's functions and ours"
 	@echo "make bench-diffusers  host time, launches and syncs of diffusers' ten most used schedulers, upstream's code and ours"
 	@echo "make bench-gpu    syncs and times on a CUDA device, with the torch of $(PYTHON)"
+	@echo "make gpu-pack     a folder and a zip file for bench-gpu on a machine without a network, for Python 3.12 or PACK=3.11"
 	@echo "make bench-diffusers KEEP=1  replace the documentation's picture instead of writing to build/pictures; any bench or demo"
 	@echo "make docs         regenerate the generated pages"
 	@echo "make clean        remove build outputs; the cached environments stay"
@@ -80,6 +81,9 @@ bench-vllm-hooks:
 
 bench-gpu:
 	$(PYTHON) -m tests.bench.gpu
+
+gpu-pack:
+	$(call in,develop) -m tests.bench.gpu_pack --python $(or $(PACK),3.12)
 
 docs:
 	$(call in,develop) -m docs

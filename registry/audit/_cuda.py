@@ -1,8 +1,8 @@
 """The back end for a real GPU.
 
 torch calls the trace callbacks exactly where ``set_sync_debug_mode`` would warn, and also for device and event
-waits; on the waiting thread, before each wait. They miss ``non_blocking`` copies of pageable memory. A dispatch
-mode records those, and knows which operator is running when a callback is called.
+waits; on the waiting thread, before each wait. They miss ``non_blocking`` copies of pageable memory and waits of NVIDIA's Thrust. A
+dispatch mode records those, and knows which operator is running when a callback is called.
 
 The first audit switches the trace on until the process exits: torch has no way to switch it off.
 """
@@ -20,14 +20,23 @@ from . import _autograd
 from ._errors import AuditError
 from ._operators import OperatorWatch, running
 from ._record import Kind, is_active, record
+from ._transfers import is_dense, is_one_transfer, is_whole
+
+_UNREPORTED = {"aten::unique_dim": 3, "aten::unique_dim_consecutive": 2}
+"""Waits inside Thrust, which torch calls no callback for, as the dry run counts them."""
 
 
 class _Watch(OperatorWatch):
-    """Records the copies that torch's callbacks do not see, too."""
+    """Records what torch's callbacks do not see, too."""
 
     def begins(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if name in ("aten::copy_", "aten::_to_copy"):
             _record_staged(name, args, kwargs)
+        elif name.startswith("aten::unique") and args[0].is_cuda:
+            if name == "aten::unique_consecutive" and (args[3] if len(args) > 3 else kwargs.get("dim")) is not None:
+                name = "aten::unique_dim_consecutive"
+            for _ in range(_UNREPORTED.get(name, 0)):
+                record(Kind.DATA_SHAPE, name, shape=tuple(args[0].shape))
 
 
 def _record_staged(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -36,15 +45,17 @@ def _record_staged(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         destination, source = args[0], args[1]
         if not (args[2] if len(args) > 2 else kwargs.get("non_blocking")) or destination.is_cuda == source.is_cuda:
             return
-        host = source if destination.is_cuda else destination
-        same = destination.dtype == source.dtype and destination.shape == source.shape and destination.is_contiguous()
-        if host.numel() and not (host.is_pinned() and same and source.is_contiguous()):
+        on_host, on_device = (source, destination) if destination.is_cuda else (destination, source)
+        is_direct = is_one_transfer(destination, source) or is_whole(on_host, on_device)
+        if on_host.numel() and not (on_host.is_pinned() and is_direct):
             record(Kind.STAGED, name, hard=not destination.is_cuda, shape=tuple(source.shape))
         return
     source, device, dtype = args[0], kwargs.get("device"), kwargs.get("dtype")
     if not kwargs.get("non_blocking") or device is None or source.is_cuda or torch.device(device).type != "cuda":
         return
-    if source.numel() and not (source.is_pinned() and dtype in (None, source.dtype) and source.is_contiguous()):
+    # The new tensor has the source's strides where those are dense.
+    is_direct = source.is_contiguous() or (dtype in (None, source.dtype) and is_dense(source))
+    if source.numel() and not (source.is_pinned() and is_direct):
         record(Kind.STAGED, name, hard=False, shape=tuple(source.shape))
 
 

@@ -13,7 +13,7 @@ import datetime
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -66,13 +66,13 @@ def _measure(case: Case, result: dict[str, Any]) -> None:
         result["counts"][case.code] = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print the differences; status 1 when there are any."""
     parser = argparse.ArgumentParser(prog="python -m syncfree.audit.calibration", description=__doc__)
     parser.add_argument(
         "--keep", nargs="?", type=Path, const=DATA, metavar="FOLDER", help="write the result into the package, or into a folder"
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if not torch.cuda.is_available():
         simulated.install()
     result = measure((lambda so_far: keep(so_far, options.keep)) if options.keep else lambda _: None)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import version
 from statistics import median
 from time import perf_counter
@@ -31,13 +32,16 @@ SCHEDULERS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
 )
 
 
-def measure() -> dict[str, Any]:
-    """Rows by scheduler, latents and dtype; a sentence where a framework is not installed."""
+def measure(progress: Callable[[dict[str, Any]], object], *, steps: int = STEPS, rounds: int = ROUNDS) -> dict[str, Any]:
+    """Rows by scheduler, latents and dtype; a sentence where a framework is not installed.
+
+    `progress` is called with the rows so far, whenever some are filled.
+    """
     import torch
 
     import syncfree
 
-    found: dict[str, Any] = {"steps": STEPS, "rounds": ROUNDS}
+    found: dict[str, Any] = {"steps": steps, "rounds": rounds}
     requests: list[tuple[Request, dict[str, dict[str, Any]]]] = []
     for framework, module, name, options in SCHEDULERS:
         if importlib.util.find_spec(framework) is None:
@@ -49,18 +53,19 @@ def measure() -> dict[str, Any]:
         for label, shape in SHAPES.items():
             for dtype in (torch.float32, torch.bfloat16):
                 rows = by_latents[f"{label} {dtype}"] = {choice: {} for choice in CHOICES}
-                requests.append((Request(owner, options, shape, dtype), rows))
-    for fill in (_times, _kernels_and_equality, _syncs):
+                requests.append((Request(owner, options, shape, dtype, steps), rows))
+    for fill in (partial(_times, rounds=rounds), _kernels_and_equality, _syncs):
         for request, rows in requests:
             fill(request, rows)
+            progress(found)
     return found
 
 
-def _times(request: Request, rows: dict[str, dict[str, Any]]) -> None:
+def _times(request: Request, rows: dict[str, dict[str, Any]], *, rounds: int) -> None:
     """Medians over rounds, in which the choices take turns."""
     taken: dict[str, list[tuple[float, float]]] = {choice: [] for choice in CHOICES}
     order = list(CHOICES)
-    for turn in range(ROUNDS + 1):
+    for turn in range(rounds + 1):
         random.shuffle(order)
         for choice in order:
             with _using(choice):
@@ -99,8 +104,10 @@ def _using(choice: str) -> Any:
 class Request:
     """One schedule from its first step to its last, always with the same model outputs."""
 
-    def __init__(self, owner: Any, options: dict[str, Any], shape: tuple[int, ...], dtype: Any) -> None:
+    def __init__(self, owner: Any, options: dict[str, Any], shape: tuple[int, ...], dtype: Any, number: int) -> None:
         import torch
+
+        self._number = number
 
         source = torch.Generator("cuda").manual_seed(0)
         self._make = lambda: owner(**options)
@@ -109,7 +116,7 @@ class Request:
     def prepare(self) -> Any:
         """Make a scheduler with a schedule, as a stage does that sets a begin index."""
         scheduler = self._make()
-        scheduler.set_timesteps(STEPS, device="cuda")
+        scheduler.set_timesteps(self._number, device="cuda")
         scheduler.set_begin_index(0)
         return scheduler
 
@@ -132,7 +139,7 @@ class Request:
             scheduler = self.prepare()
         with audit() as report:
             self._exhaust(scheduler)
-        return {"syncs_of_the_schedule": making.count, "syncs": report.count / STEPS}
+        return {"syncs_of_the_schedule": making.count, "syncs": report.count / self._number}
 
     def kernels(self) -> float:
         """Kernels per step, without copies and fills."""
@@ -145,7 +152,7 @@ class Request:
             self._exhaust(scheduler)
             torch.cuda.synchronize()
         on_device = [event.name for event in taken.events() if event.device_type == torch.autograd.DeviceType.CUDA]
-        return sum(not name.startswith(("Memcpy", "Memset")) for name in on_device) / STEPS
+        return sum(not name.startswith(("Memcpy", "Memset")) for name in on_device) / self._number
 
     def times(self) -> tuple[float, float]:
         """Microseconds per step until everything is launched, and until it is done."""
@@ -158,7 +165,7 @@ class Request:
         launched = perf_counter()
         torch.cuda.synchronize()
         done = perf_counter()
-        return (launched - start) / STEPS * 1e6, (done - start) / STEPS * 1e6
+        return (launched - start) / self._number * 1e6, (done - start) / self._number * 1e6
 
     def _exhaust(self, scheduler: Any) -> None:
         for _ in self.steps(scheduler):

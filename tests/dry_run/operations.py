@@ -1,6 +1,7 @@
 """Many operations of PyTorch on a CUDA tensor, and how often each makes the host wait.
 
-``python -m tests.dry_run.operations BACKEND`` prints a JSON object: waits by operation, on ``dry-run`` or ``simulated``.
+``python -m tests.dry_run.operations BACKEND`` prints a JSON object: waits by operation, on ``dry-run`` or ``simulated``; or with
+``cuda``, the back end for a GPU on the dry-run device, which hears what torch reports there.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import Any
 from syncfree.audit import audit, dry_run, simulated
 
 BACKEND: Any = sys.argv[1]
-if BACKEND == "dry-run":
-    dry_run.install(values=True)
-else:
+if BACKEND == "simulated":
     simulated.install()
+else:
+    dry_run.install(values=True)
+if BACKEND == "cuda":
+    dry_run.is_installed = lambda: False  # or the back end would be that of the dry run
 
 import torch  # noqa: E402  (the dry run comes first)
 from torch.nn import functional  # noqa: E402
@@ -197,7 +200,7 @@ def main() -> None:
     """Count; the second run of each operation, as the first may initialise a library."""
     warnings.simplefilter("ignore")
     found = {}
-    with dry_run.Values() if BACKEND == "dry-run" else contextlib.nullcontext():
+    with dry_run.Values() if BACKEND != "simulated" else contextlib.nullcontext():
         for name, run in OPERATIONS.items():
             run()
             with audit(backend=BACKEND) as report:

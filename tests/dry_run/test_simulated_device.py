@@ -1,4 +1,4 @@
-"""The simulated device beside PyTorch's own code: an operation that waits there waits on the simulated device, too."""
+"""The other back ends beside PyTorch's own code: an operation that waits there waits on the simulated device, too."""
 
 from __future__ import annotations
 
@@ -44,3 +44,8 @@ def test_the_simulated_device_counts_what_pytorchs_code_does_but_where_it_is_sai
     differing = {name for name in torchs if torchs[name] != simulated[name]}
     assert differing == OFTEN.keys()
     assert all(torchs[name][0] > simulated[name][0] > 0 for name in differing)
+
+
+def test_the_back_end_for_a_gpu_counts_what_pytorchs_code_waits_for(of_both: tuple[Waits, Waits]) -> None:
+    """Torch's reports and what the back end adds to them, on the dry-run device."""
+    assert waits(sys.executable, "cuda") == of_both[0]

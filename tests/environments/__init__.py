@@ -5,10 +5,10 @@ Needs only Python 3.11's standard library, so that it works in a fresh clone.
 
 from __future__ import annotations
 
-from ._build import BuildError, build, python_of
+from ._build import BuildError, build, pip, python_of
 from ._cache import CACHE_VARIABLE, cache_root, content_key, made_once
 from ._cuda import cuda_release, cuda_releases
-from ._overlay import develop, overlay, release
+from ._overlay import cuda_torch, develop, overlay, release
 from ._specs import load, names
 from ._wheels import copy_sources, unpacked, vllm_hybrid, wheel
 
@@ -19,6 +19,7 @@ __all__ = [
     "cache_root",
     "content_key",
     "copy_sources",
+    "cuda_torch",
     "cuda_release",
     "cuda_releases",
     "develop",
@@ -26,6 +27,7 @@ __all__ = [
     "made_once",
     "names",
     "overlay",
+    "pip",
     "python_of",
     "release",
     "unpacked",

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from .._record import Kind
+from .._transfers import is_one_transfer, is_whole
 from . import _ordering, _state
 from ._forge import device, host, metadata_only
 from ._pinned import is_pinned
@@ -31,8 +32,8 @@ def copy_(self: torch.Tensor, src: torch.Tensor, non_blocking: bool = False) -> 
 
 def _upload(self: torch.Tensor, src: torch.Tensor, non_blocking: bool) -> None:
     # The device converts. A source that must be made dense is copied into pageable memory first.
-    is_one = _is_one_transfer(self, src)
-    is_queued = non_blocking and is_pinned(src) and (is_one or _is_whole(src, self))
+    is_one = is_one_transfer(self, src)
+    is_queued = non_blocking and is_pinned(src) and (is_one or is_whole(src, self))
     if src.numel() and not is_queued:
         _ordering.host_waits(Kind.STAGED if non_blocking else Kind.H2D, _OP, src.shape, hard=not non_blocking)
     if is_queued and is_one and _ordering.STATE.is_poisoning and src.numel():
@@ -42,8 +43,8 @@ def _upload(self: torch.Tensor, src: torch.Tensor, non_blocking: bool) -> None:
 
 def _download(self: torch.Tensor, src: torch.Tensor, non_blocking: bool) -> None:
     # The device converts and makes dense. A destination that is not dense is filled from pageable memory.
-    is_one = _is_one_transfer(self, src)
-    is_queued = non_blocking and is_pinned(self) and (is_one or _is_whole(self, src))
+    is_one = is_one_transfer(self, src)
+    is_queued = non_blocking and is_pinned(self) and (is_one or is_whole(self, src))
     if src.numel() and not is_queued:
         # The driver returns from a copy to pageable memory when it is done: a wait, even with non_blocking=True.
         _ordering.host_waits(Kind.STAGED if non_blocking else Kind.D2H, _OP, src.shape)
@@ -51,33 +52,6 @@ def _download(self: torch.Tensor, src: torch.Tensor, non_blocking: bool) -> None
         _ordering.queue_copy(self, host(src).clone(), src, is_download=True)
     else:
         self.copy_(host(src))
-
-
-def _is_whole(on_host: torch.Tensor, on_device: torch.Tensor) -> bool:
-    """Return whether the host's side is transferred as it lies in memory, and the rest is done on the device."""
-    return on_host.is_contiguous() and on_host.shape == on_device.shape and not (on_host.is_conj() or on_host.is_neg())
-
-
-def _is_one_transfer(destination: torch.Tensor, source: torch.Tensor) -> bool:
-    """Return whether one ``cudaMemcpyAsync`` between the two tensors' own memory is enough."""
-    if destination.dtype != source.dtype or destination.shape != source.shape:
-        return destination.dtype == source.dtype and destination.numel() == source.numel() == 1
-    if destination.is_conj() != source.is_conj() or destination.is_neg() != source.is_neg():
-        return False
-    if destination.is_contiguous() and source.is_contiguous():
-        return True
-    return destination.stride() == source.stride() and _is_dense(source)
-
-
-def _is_dense(tensor: torch.Tensor) -> bool:
-    """Return whether the elements fill their memory without gaps and overlaps, in any order of the dimensions."""
-    expected = 1
-    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
-        if size != 1:
-            if stride != expected:
-                return False
-            expected *= size
-    return True
 
 
 def set_(self: torch.Tensor, storage: Any, offset: int = 0, size: Any = None, stride: Any = None) -> torch.Tensor:
