@@ -15,6 +15,8 @@ from tests import environments
 ROOT = Path(__file__).parents[2]
 OFTEN = {"matrix_exp": "the degree depends on norms, which no kernel computed inside"}
 """Operations that wait on both, and in the dry run more often; with the reason."""
+SELDOM = {"ctc": "under a dispatch mode PyTorch computes the mean without uploading the lengths; without a mode it waits as often"}
+"""Operations that wait on both, and in the dry run with values less often."""
 
 Waits = dict[str, list[int]]
 
@@ -42,8 +44,9 @@ def test_no_operation_that_waits_in_pytorchs_code_is_free_on_the_simulated_devic
 def test_the_simulated_device_counts_what_pytorchs_code_does_but_where_it_is_said(of_both: tuple[Waits, Waits]) -> None:
     torchs, simulated = of_both
     differing = {name for name in torchs if torchs[name] != simulated[name]}
-    assert differing == OFTEN.keys()
-    assert all(torchs[name][0] > simulated[name][0] > 0 for name in differing)
+    assert differing == OFTEN.keys() | SELDOM.keys()
+    assert all(torchs[name][0] > simulated[name][0] > 0 for name in OFTEN)
+    assert all(simulated[name][0] > torchs[name][0] > 0 for name in SELDOM)
 
 
 def test_the_back_end_for_a_gpu_counts_what_pytorchs_code_waits_for(of_both: tuple[Waits, Waits]) -> None:

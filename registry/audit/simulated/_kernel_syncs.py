@@ -20,13 +20,14 @@ _READS: dict[str, tuple[Kind, int]] = {
     **dict.fromkeys(("bincount", "unique_dim_consecutive"), (Kind.DATA_SHAPE, 2)),
     "unique_dim": (Kind.DATA_SHAPE, 3),
     # Solvers read `info`.
-    **dict.fromkeys(("linalg_eig", "_linalg_eigvals", "linalg_ldl_solve"), (Kind.WAIT, 1)),
+    **dict.fromkeys(("linalg_eig", "_linalg_eigvals"), (Kind.WAIT, 1)),
     "linalg_matrix_exp": (Kind.DATA_SHAPE, 1),  # at least: its degree depends on norms
     **dict.fromkeys(("_ctc_loss", "_ctc_loss_backward"), (Kind.H2D, 3)),  # the lengths and the offsets of the targets
 }
 _READS_IF_NOT_EMPTY: dict[str, tuple[Kind, int]] = {
     "cholesky": (Kind.ITEM, 1),
     "_linalg_eigh": (Kind.WAIT, 1),
+    "linalg_ldl_solve": (Kind.WAIT, 1),
     "_linalg_svd": (Kind.WAIT, 2),  # cuSOLVER's Jacobi methods read how they ended, too
 }
 _CHECKS_DEVIATIONS = _rules.named("normal-with-device-deviations").holds(torch.__version__)
@@ -97,7 +98,7 @@ def _segment_reduce(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
 
 
 def _lstsq(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
-    return (Kind.WAIT, 1) if kwargs.get("driver") in (None, "gels") else None
+    return (Kind.WAIT, 1) if _value(args, kwargs, 3, "driver") in (None, "gels") else None
 
 
 def _lu(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
