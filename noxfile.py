@@ -102,6 +102,12 @@ def dry_run(session: nox.Session) -> None:
 
 
 @nox.session
+def dry_run_sweep(session: nox.Session) -> None:
+    """Compare all operators of PyTorch's test database in the dry run and on the simulated device; `-- --keep` keeps it for docs."""
+    session.run(environments.develop(), "-m", "tests.dry_run.sweep", *session.posargs, env=VARIABLES)
+
+
+@nox.session
 def dry_run_engines(session: nox.Session) -> None:
     """Count the waits of real engines built for CUDA, without a GPU; downloads gigabytes; `-- --record` keeps the counts for docs."""
     _pytest(session, "tests/dry_run_engines")
@@ -113,10 +119,9 @@ def dry_run_torch(session: nox.Session, release: str) -> None:
     """Test the dry run with other releases of torch for CUDA 12 and 13; downloads 0.5 to 0.9 GB each, so not part of `make test`.
 
     With the release that the GPU machine has, the benchmarks for it are rehearsed as well, from the pack that is carried there.
-    Operations are compared with the simulated device in the session `dry_run`, on the release of torch that both know.
     """
     rehearsal = ("tests/gpu_rehearsal",) if release == "2.11.0" else ()
-    _pytest(session, "tests/dry_run", *rehearsal, "--ignore", "tests/dry_run/test_simulated_device.py", cuda=release)
+    _pytest(session, "tests/dry_run", *rehearsal, cuda=release)
 
 
 @nox.session
@@ -127,7 +132,7 @@ def simulated_torch(session: nox.Session, release: str) -> None:
     The environment has none of NVIDIA's libraries, which torch must find to be imported: it finds the dry run's, without a device.
     """
     python, variables = _without_nvidia(session, release)
-    names = ("rules", "audits", "simulated", "poison", "isolation", "fidelity")
+    names = ("rules", "audits", "simulated", "numbers", "poison", "isolation", "fidelity")
     session.run(python, "-m", "pytest", *(f"tests/audit/test_{name}.py" for name in names), *session.posargs, env=variables)
 
 

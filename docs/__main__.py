@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from . import framework_tables, hooks_page, hostile_page, waits_page
+from . import framework_tables, hooks_page, hostile_page, sweep_table, waits_page
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- begin: written by python -m docs -->\n", "<!-- end -->\n"
@@ -41,6 +41,7 @@ PAGES: dict[str, Callable[[], str]] = {
         for page, adapter in framework_tables.PAGES.items()
     },
     "docs/hostile.md": hostile_page.page,
+    "docs/dry-run.md": partial(with_table, "docs/dry-run.md", sweep_table.table),
     "docs/sync-rules.md": rules,
     "docs/waits.md": waits_page.page,
 }

@@ -92,7 +92,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "decomposition",
         "`torch.linalg.eigh`, `eig`, `svd`, `svdvals`, `pinv`, `matrix_rank`, `lstsq`, `cond`, `ldl_solve`, `lu` of a matrix "
-        "that is not square",
+        "that is not square (before 2.15)",
         "yes",
         "PyTorch reads how the solver ended",
         "compute it once and keep it, or on the host where the matrix is small",

@@ -47,7 +47,7 @@ simulated.install()
 import torch
 from syncfree.audit import fidelity
 library = torch.library.Library("aten", "IMPL", "CUDA")
-library.impl("sin", lambda x: x.cos())
+library.impl("sin", lambda x: x.cos(), allow_override=True)
 (outcome,) = fidelity.sweep(["sin"])
 print(outcome.forward)
 """

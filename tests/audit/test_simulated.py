@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from syncfree.audit import Kind, Report, audit, step
+from syncfree.audit._rules import named
 
 pytestmark = pytest.mark.usefixtures("sync_audit")
 
@@ -275,3 +276,33 @@ def test_an_operator_that_only_cuda_has_and_nothing_stands_in_for_is_refused_by_
     x = on_device(4, 4).half()
     with pytest.raises(AuditError, match=r"aten::mm\.dtype has only a CUDA kernel"):
         torch.mm(x, x, out_dtype=torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("download", "waits"),
+    [
+        (lambda x, pinned: x.t().to("cpu", non_blocking=True), 0),
+        (lambda x, pinned: x.to("cpu", torch.float64, non_blocking=True), 0),
+        (lambda x, pinned: pinned.copy_(x.t(), non_blocking=True), 0),
+        (lambda x, pinned: pinned.copy_(x.double(), non_blocking=True), 0),
+        (lambda x, pinned: pinned.t().copy_(x, non_blocking=True), 1),
+    ],
+)
+def test_the_device_converts_before_a_download_and_the_host_fills_what_is_not_dense(download: object, waits: int) -> None:
+    x, pinned = on_device(4, 4), torch.empty(4, 4, pin_memory=True)
+    with audit() as report:
+        download(x, pinned)  # type: ignore[operator]
+    assert report.count == waits
+
+
+@pytest.mark.parametrize(
+    ("tested", "assume_unique", "reads", "stores"),
+    [(5, False, 0, 0), (33, False, 2, 1), (33, True, 0, 1), (1000, False, 2, 1), (0, False, 0, 0)],
+)
+def test_isin_waits_where_it_sorts(tested: int, assume_unique: bool, reads: int, stores: int) -> None:
+    storing_waits = named("store-into-0-dim").holds(torch.__version__)
+    elements = torch.arange(4000, device="cuda")
+    with audit() as report:
+        found = torch.isin(elements, elements[:tested], assume_unique=assume_unique)
+    assert report.count == reads + stores * storing_waits
+    assert found.sum().item() == tested

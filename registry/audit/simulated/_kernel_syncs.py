@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import torch
+from packaging.version import Version
 
 from .. import _rules
 from .._record import Kind
@@ -16,9 +17,8 @@ from ._ordering import host_waits
 
 _READS: dict[str, tuple[Kind, int]] = {
     "_local_scalar_dense": (Kind.ITEM, 1),
-    **dict.fromkeys(("nonzero", "masked_select", "_unique", "_unique2", "unique_consecutive"), (Kind.DATA_SHAPE, 1)),
-    **dict.fromkeys(("bincount", "unique_dim_consecutive"), (Kind.DATA_SHAPE, 2)),
-    "unique_dim": (Kind.DATA_SHAPE, 3),
+    **dict.fromkeys(("nonzero", "masked_select", "_unique", "_unique2"), (Kind.DATA_SHAPE, 1)),
+    "bincount": (Kind.DATA_SHAPE, 2),
     # Solvers read `info`.
     **dict.fromkeys(("linalg_eig", "_linalg_eigvals"), (Kind.WAIT, 1)),
     "linalg_matrix_exp": (Kind.DATA_SHAPE, 1),  # at least: its degree depends on norms
@@ -31,6 +31,8 @@ _READS_IF_NOT_EMPTY: dict[str, tuple[Kind, int]] = {
     "_linalg_svd": (Kind.WAIT, 2),  # cuSOLVER's Jacobi methods read how they ended, too
 }
 _CHECKS_DEVIATIONS = _rules.named("normal-with-device-deviations").holds(torch.__version__)
+_STORES_A_NUMBER = _rules.named("store-into-0-dim").holds(torch.__version__)
+_HAS_MAGMA_S_LU = Version(torch.__version__).release < (2, 15)
 _FILLS = {"masked_fill_", "masked_fill", "index_fill_", "index_fill"}
 _LARGEST_MODE_SLICE = 2048
 
@@ -41,8 +43,6 @@ def note(op: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Non
     Args:
         name: the operator's name without namespace and overload.
     """
-    if name == "unique_consecutive" and (kwargs.get("dim") is not None or (len(args) > 3 and args[3] is not None)):
-        name = "unique_dim_consecutive"
     found = _READS.get(name)
     if found is None and name in _READS_IF_NOT_EMPTY and args[0].numel():
         found = _READS_IF_NOT_EMPTY[name]
@@ -50,7 +50,7 @@ def note(op: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Non
         found = _BY_OPERANDS[name](args, kwargs)
     if found is not None:
         _wait(found[0], found[1], op, args)
-    if name == "isin" and found is not None:
+    if name == "isin" and found is not None and _STORES_A_NUMBER:
         host_waits(Kind.H2D, op._schema.name, torch.Size())  # a number that is stored into an element
     elif name == "where":
         for operand in args[1:3]:  # a 0-dim CPU operand is uploaded
@@ -83,6 +83,24 @@ def _equal(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
     return (Kind.DATA_SHAPE, 1) if args[0].shape == args[1].shape and args[0].numel() else None
 
 
+def _unique_dim(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
+    return _of_unique_dim(3, _value(args, kwargs, 3, "return_inverse"), _value(args, kwargs, 4, "return_counts"))
+
+
+def _unique_dim_consecutive(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
+    return _of_unique_dim(2, _value(args, kwargs, 2, "return_inverse"), _value(args, kwargs, 3, "return_counts"))
+
+
+def _unique_consecutive(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
+    if _value(args, kwargs, 3, "dim") is None:
+        return Kind.DATA_SHAPE, 1
+    return _of_unique_dim(2, _value(args, kwargs, 1, "return_inverse"), _value(args, kwargs, 2, "return_counts"))
+
+
+def _of_unique_dim(least: int, inverse: object, counts: object) -> _Found:
+    return Kind.DATA_SHAPE, least + 3 * bool(inverse) + bool(counts)
+
+
 def _searchsorted(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
     sorter = kwargs.get("sorter")
     return (Kind.ITEM, 2) if sorter is not None and sorter.numel() else None
@@ -94,16 +112,23 @@ def _normal(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
 
 
 def _segment_reduce(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
-    return (Kind.DATA_SHAPE, 2) if kwargs.get("lengths") is not None else None
+    is_checked = kwargs.get("lengths") is not None and not _value(args, kwargs, 6, "unsafe", False)
+    return (Kind.DATA_SHAPE, 2) if is_checked else None
 
 
 def _lstsq(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
-    return (Kind.WAIT, 1) if _value(args, kwargs, 3, "driver") in (None, "gels") else None
+    """Small batches are computed by one call of cuBLAS, which reports nothing."""
+    matrix = args[0]
+    if matrix.numel() == 0 or kwargs.get("driver") not in (None, "gels"):
+        return None
+    rows, batch = matrix.shape[-2], matrix.shape[:-2].numel()
+    return None if rows <= 256 and batch >= max(2, rows // 16) else (Kind.WAIT, 1)
 
 
 def _lu(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
-    """Of matrices that are not square, MAGMA computes it."""
-    return (Kind.WAIT, 3) if args[0].numel() and args[0].shape[-1] != args[0].shape[-2] else None
+    """Before torch 2.15, MAGMA computes it of matrices that are not square."""
+    is_magma_s = _HAS_MAGMA_S_LU and args[0].numel() and args[0].shape[-1] != args[0].shape[-2]
+    return (Kind.WAIT, 3) if is_magma_s else None
 
 
 def _mode(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
@@ -133,6 +158,9 @@ _BY_OPERANDS: dict[str, Callable[[Sequence[Any], dict[str, Any]], _Found]] = {
     "repeat_interleave": _repeat_interleave,
     "searchsorted": _searchsorted,
     "segment_reduce": _segment_reduce,
+    "unique_consecutive": _unique_consecutive,
+    "unique_dim": _unique_dim,
+    "unique_dim_consecutive": _unique_dim_consecutive,
 }
 
 

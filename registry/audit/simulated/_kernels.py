@@ -8,7 +8,7 @@ import torch
 
 from .._errors import AuditError
 from .._record import is_active
-from . import _forge, _kernel_syncs, _ordering, _state
+from . import _forge, _kernel_syncs, _numbers, _ordering, _state
 
 aten = torch.ops.aten
 _has_kernel = torch._C._dispatch_has_computed_kernel_for_dispatch_key
@@ -62,6 +62,10 @@ def kernel(op: Any, *args: Any, **kwargs: Any) -> Any:
     host_kwargs = {key: call.to_host(value, fresh=call.is_empty_out(key, value)) for key, value in kwargs.items()}
     # Autocast has run above this kernel, with the device's rules; the CPU's must not run on the CPU tensors as well.
     with torch._C._ExcludeDispatchKeyGuard(_HOST_AUTOCAST):
+        if name in _numbers.NAMES:
+            result = _numbers.run(name, host_args, host_kwargs, args)
+            if result is not NotImplemented:
+                return call.to_device(result)
         return _run(call, host_args, host_kwargs, kwargs)
 
 
