@@ -21,6 +21,14 @@ SELDOM = {
 }
 """Operations that wait on both, and in the dry run with values less often."""
 
+UNREPORTED = {
+    "mode of 3000": "Thrust",
+    "unique dim inverse": "Thrust",
+    "unique_consecutive dim inverse": "Thrust",
+    "lu of 3 x 4": "MAGMA",
+}
+"""Operations that wait in a library within PyTorch, too, which torch does not report; with the library."""
+
 Waits = dict[str, list[int]]
 
 
@@ -58,4 +66,6 @@ def test_the_simulated_device_counts_what_pytorchs_code_does_but_where_it_is_sai
 
 def test_the_back_end_for_a_gpu_counts_what_pytorchs_code_waits_for(of_both: tuple[Waits, Waits]) -> None:
     """Torch's reports and what the back end adds to them, on the dry-run device."""
-    assert waits("cuda") == of_both[0]
+    reported, seen = waits("cuda"), of_both[0]
+    assert {name for name in seen if reported[name] != seen[name]} <= UNREPORTED.keys()
+    assert all(seen[name][0] > reported[name][0] for name in UNREPORTED if reported[name] != seen[name])
