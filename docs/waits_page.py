@@ -11,8 +11,10 @@ from tests.dry_run_engines import records
 HEAD = """# Waits of real engines
 
 Written by `python -m docs` from the records of `nox -s dry_run_engines -- --record`; do not edit. Counted in the [dry run](dry-run.md):
-released wheels for CUDA, with their own CUDA code and PyTorch's, on a machine without a GPU. A tiny model serves three requests, and a
-fourth that joins later. Waits are those of all threads, from the first step to the last. The dry run says nothing of how long a wait is.
+released wheels for CUDA, with their own CUDA code and PyTorch's, on a machine without a GPU. In vLLM a tiny model serves three requests,
+and a fourth that joins later; waits are those of all threads, from the first step to the last. In diffusers each scheduler steps through
+one request with random model outputs, its `set_timesteps` in the first step, and tiny pipelines generate once; all values are computed.
+The dry run says nothing of how long a wait is.
 
 ## With our hooks and without
 

@@ -30,22 +30,37 @@ def denoise(owner: Any, **options: Any) -> tuple[Report, Report]:
     """Count ``set_timesteps`` and each step."""
     torch.manual_seed(0)
     scheduler = owner(**options)
-    if _is_token_based(owner.__name__):
-        return _refine_tokens(scheduler)
-    shape = (1, 3, *_SHAPE[1:]) if "CogVideoX" in owner.__name__ or "Helios" in owner.__name__ else _SHAPE
     with audit() as prepare:
-        _set_timesteps(scheduler)
+        set_timesteps(scheduler)
+    with audit() as report:
+        for _ in steps(scheduler):
+            pass
+    return prepare, report
+
+
+def steps(scheduler: Any) -> Iterator[torch.Tensor]:
+    """Step a scheduler through its schedule with random model outputs; yields the sample before and after each step."""
+    if _is_token_based(type(scheduler).__name__):
+        yield from _refine_tokens(scheduler)
+        return
+    name = type(scheduler).__name__
+    shape = (1, 3, *_SHAPE[1:]) if "CogVideoX" in name or "Helios" in name else _SHAPE
     timesteps = _timesteps(scheduler)
     sample = torch.randn(shape, device="cuda")
     outputs = [torch.randn(shape, device="cuda") for _ in timesteps]
     more: dict[str, Any] = {}
-    with audit() as report:
-        for number, (timestep, output) in enumerate(zip(timesteps, outputs, strict=True)):
-            step()
-            if hasattr(scheduler, "scale_model_input"):
-                sample = scheduler.scale_model_input(sample, timestep)
-            sample, more = _step(scheduler, number, timestep, output, sample, more)
-    return prepare, report
+    yield sample
+    for number, (timestep, output) in enumerate(zip(timesteps, outputs, strict=True)):
+        step()
+        if hasattr(scheduler, "scale_model_input"):
+            sample = scheduler.scale_model_input(sample, timestep)
+        sample, more = _step(scheduler, number, timestep, output, sample, more)
+        yield sample
+
+
+def number_of_steps(scheduler: Any) -> int:
+    """Return how many steps `steps` makes."""
+    return STEPS if _is_token_based(type(scheduler).__name__) else len(_timesteps(scheduler))
 
 
 def _is_token_based(name: str) -> bool:
@@ -53,22 +68,21 @@ def _is_token_based(name: str) -> bool:
     return name in ("BlockRefinementScheduler", "DiscreteDDIMScheduler", "EntropyBoundScheduler")
 
 
-def _refine_tokens(scheduler: Any) -> tuple[Report, Report]:
+def _refine_tokens(scheduler: Any) -> Iterator[torch.Tensor]:
     vocabulary = getattr(scheduler.config, "vocab_size", None) or 50
     mask = {"mask_token_id": vocabulary - 1} if type(scheduler).__name__ == "BlockRefinementScheduler" else {}
-    with audit() as prepare:
-        scheduler.set_timesteps(STEPS, device="cuda")
     tokens = torch.full((1, 16), vocabulary - 1, device="cuda")
     outputs = [torch.randn(1, 16, vocabulary, device="cuda") for _ in range(STEPS)]
-    with audit() as report:
-        for number, output in enumerate(outputs):
-            step()
-            timestep = number if mask else scheduler.timesteps[number]
-            tokens = scheduler.step(output, timestep, tokens, **mask).prev_sample
-    return prepare, report
+    yield tokens
+    for number, output in enumerate(outputs):
+        step()
+        timestep = number if mask else scheduler.timesteps[number]
+        tokens = scheduler.step(output, timestep, tokens, **mask).prev_sample
+        yield tokens
 
 
-def _set_timesteps(scheduler: Any) -> None:
+def set_timesteps(scheduler: Any) -> None:
+    """Make the schedule of a request, as its pipeline does."""
     name = type(scheduler).__name__
     extra = {"stage_index": 0} if name.startswith("Helios") else {}
     steps = 2 if name == "SCMScheduler" else STEPS  # its default schedule has two

@@ -149,3 +149,9 @@ def test_a_wrapper_of_tensors_has_the_values_of_what_it_wraps() -> None:
 
     wrapped = TwoTensor(numbers("cuda", 3), numbers("cuda", 3) * 2) + 1
     assert torch.equal(wrapped.b.cpu(), numbers("cpu", 3) * 2 + 1)
+
+
+def test_a_gradient_is_detached() -> None:
+    """PyTorch hands some of these calls over as if plain tensors had a handler of their own."""
+    assert torch.nn.Linear(2, 2, device="cuda").weight.detach().cpu().shape == (2, 2)
+    assert torch.arange(3.0).to("cuda").pow(2).detach().tolist() == [0.0, 1.0, 4.0]

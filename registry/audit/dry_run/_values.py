@@ -83,7 +83,7 @@ class Values(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if any(kind is not torch.Tensor for kind in types):  # torch 2.9 names plain tensors, too
+        if any(one.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ for one in types):
             return NotImplemented  # a wrapper of tensors, which has no memory: what it makes of the call comes here
         kwargs = kwargs or {}
         name = func._schema.name

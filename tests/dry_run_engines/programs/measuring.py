@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -31,12 +31,17 @@ class Measurement:
         self._hook = hook
         self._report = Report(None, "dry-run")
         self._steps: list[int] = []
+        self._number = 0
         self._counts: Counter[str] = Counter()
         self._calls = _calls(hook)
 
-    @contextmanager
-    def step(self) -> Iterator[None]:
+    def step(self) -> AbstractContextManager[None]:
         """Count one step."""
+        return self.steps(1)
+
+    @contextmanager
+    def steps(self, number: int) -> Iterator[None]:
+        """Count several steps, of which nothing is known one by one."""
         before, waits = dry_run.counts(), self._report.count
         _sinks.append(self._report)
         try:
@@ -44,11 +49,12 @@ class Measurement:
         finally:
             _sinks.remove(self._report)
         self._steps.append(self._report.count - waits)
+        self._number += number
         self._counts.update({name: number - before[name] for name, number in dry_run.counts().items()})
 
     def told(self) -> dict[str, Any]:
         """Return the counts, as `tests.dry_run_engines.records` describes them."""
-        steps = max(1, len(self._steps))
+        steps = max(1, self._number)
         sites: Counter[tuple[str, str]] = Counter()
         for sync in self._report.hard:
             sites[_relative(sync.where), sync.op] += 1
