@@ -68,6 +68,7 @@ RUNS: dict[str, Callable[[str], Any]] = {
     "an out argument": written_out,
     "lists of tensors": in_lists,
     "a view of a transposed tensor": lambda d: numbers(d, 3, 4).t()[1:].reshape(-1),
+    "what may be a copy": lambda d: [numbers(d, 3, 4).t().contiguous(), numbers(d, 3, 4).t().reshape(6, 2).to(torch.float64)],
     "another dtype": lambda d: numbers(d, 5).to(torch.bfloat16).float(),
     "a shape that depends on data": lambda d: [numbers(d, 6).nonzero(), numbers(d, 6).unique(), numbers(d, 6)[numbers(d, 6) > 0]],
     "counts": lambda d: [torch.tensor([1, 2, 2], device=d).bincount(), numbers(d, 6).histc(4)],
@@ -86,6 +87,14 @@ RUNS: dict[str, Callable[[str], Any]] = {
 @pytest.mark.parametrize("name", RUNS)
 def test_values_are_those_of_the_cpu(name: str) -> None:
     on_cpu, on_device = on_both(RUNS[name])
+    for one, other in zip(on_cpu, on_device, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(RUNS.keys() - {"backward"}))
+def test_values_are_those_of_the_cpu_in_inference_mode(name: str) -> None:
+    with torch.inference_mode():
+        on_cpu, on_device = on_both(RUNS[name])
     for one, other in zip(on_cpu, on_device, strict=True):
         torch.testing.assert_close(other, one, rtol=1e-6, atol=1e-6)
 

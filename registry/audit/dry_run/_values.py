@@ -15,6 +15,7 @@ takes part when its body is written in Python, or when `cpu_body` has been given
 from __future__ import annotations
 
 import ctypes
+import functools
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -86,6 +87,9 @@ class Values(TorchDispatchMode):
         if any(one.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ for one in types):
             return NotImplemented  # a wrapper of tensors, which has no memory: what it makes of the call comes here
         kwargs = kwargs or {}
+        if _is_composite(func):
+            with self:
+                return func.decompose(*args, **kwargs)
         name = func._schema.name
         if not _is_on_device(args, kwargs) or func.is_view or _is_real_there(name):
             return func(*args, **kwargs)
@@ -122,6 +126,12 @@ class Values(TorchDispatchMode):
         self.missing[what] += 1
         if self.missing[what] == 1:
             self._on_missing(f"{what} at {user_location()}")
+
+
+@functools.cache
+def _is_composite(func: Any) -> bool:
+    """Whether an operator only calls others; in inference mode it comes here before it has, and may look like a view."""
+    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
 
 
 def host(tensor: torch.Tensor) -> torch.Tensor:
