@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,3 +149,11 @@ def test_another_back_end_is_refused_in_this_process(backend: Any) -> None:
 def test_the_simulated_device_is_not_installed_beside_it() -> None:
     with pytest.raises(AuditError):
         install()
+
+
+def test_a_library_of_nvidias_that_is_loaded_by_its_path_is_the_stub(tmp_path: Path) -> None:
+    name = f"libcudart.so.{(torch.version.cuda or '').partition('.')[0]}"
+    (tmp_path / name).write_text("the real one, which must not be loaded")
+    number = ctypes.c_int()
+    assert ctypes.CDLL(str(tmp_path / name)).cudaGetDeviceCount(ctypes.byref(number)) == 0
+    assert number.value == torch.cuda.device_count()

@@ -21,11 +21,12 @@ from pathlib import Path
 
 from ..._version import __version__
 from .._errors import AuditError
+from ._other_libraries import PACKAGES_VARIABLE
 from ._prototypes import stand_in
 from ._symbols import named_driver_functions, needed_libraries, source_driver_functions, undefined_symbols
 
 PACKAGES = ("torch", "torchvision", "torchaudio", "vllm", "sgl_kernel", "flash_attn", "flashinfer", "xformers", "deep_gemm")
-"""Packages whose shared objects may use NVIDIA's libraries."""
+"""Packages whose shared objects may use NVIDIA's libraries; more are named by the user in `PACKAGES_VARIABLE`."""
 MAJORS = (12, 13)
 """The major releases of CUDA that the stubs have the structures of."""
 
@@ -92,7 +93,8 @@ def build() -> list[Path]:
     """Return the stub libraries for the installed packages, in the order to load them; they are built where they are not yet.
 
     Raises:
-        AuditError: torch is not a build for CUDA, or g++ is missing or fails; the message says what to do.
+        AuditError: torch is not a build for CUDA, g++ is missing or fails, or there is no package that the user named; the message
+            says what to do.
     """
     torch = installed_torch()
     objects = _shared_objects()
@@ -108,12 +110,19 @@ def _cache() -> Path:
 
 
 def _shared_objects() -> list[Path]:
+    named = [name for name in os.environ.get(PACKAGES_VARIABLE, "").replace(" ", "").split(",") if name]
     found = []
-    for package in PACKAGES:
+    for package in (*PACKAGES, *named):
         spec = importlib.util.find_spec(package)
-        for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+        if spec is None:
+            if package in named:
+                raise AuditError(f"{PACKAGES_VARIABLE} names {package!r}, which this Python cannot import; correct the name")
+            continue
+        if not spec.submodule_search_locations:
+            found.append(Path(spec.origin or ""))
+        for folder in spec.submodule_search_locations or ():
             found += [path for path in Path(folder).rglob("*.so*") if not path.is_symlink() and path.is_file()]
-    return sorted(found)
+    return sorted(path for path in found if ".so" in path.name)
 
 
 def _sources() -> list[Path]:

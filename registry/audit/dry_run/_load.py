@@ -62,9 +62,12 @@ def load(*, values: bool = False) -> None:
             "`syncfree audit --backend dry-run -- COMMAND`, or syncfree.audit.dry_run.install() before `import torch`"
         )
     from ._build import build
+    from ._other_libraries import watch_loads
 
     refuse_real_driver()
-    libraries = [ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL) for path in build()]
+    stubs = build()
+    libraries = [ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL) for path in stubs]
+    watch_loads(stubs)
     if values:
         # torch's caching allocator hands out what dead kernels left, which can crash its host code: a division by 0 bins.
         os.environ["PYTORCH_NO_CUDA_MEMORY_CACHING"] = "1"

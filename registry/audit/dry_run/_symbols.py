@@ -10,7 +10,8 @@ from pathlib import Path
 
 from .._errors import AuditError
 
-_OF_NVIDIA = re.compile(r"(__)?(cuda[A-Z]|cu[A-Z]|cublas|cudnn|cufft|curand|cusparse|cusolver|nccl|nvrtc|nvshmem|cupti|nvml|nvJitLink)")
+OF_NVIDIA = r"(__)?(cuda[A-Z]|cu[A-Z]|cublas|cudnn|cufft|curand|cusparse|cusolver|nccl|nvrtc|nvshmem|cupti|nvml|nvJitLink)"
+"""How the symbols of NVIDIA's libraries begin."""
 _LIBRARY_OF_PREFIX = (
     ("nccl", "libnccl"),
     ("nvrtc", "libnvrtc"),
@@ -67,7 +68,7 @@ def undefined_symbols(objects: Iterable[Path], libraries: Mapping[str, str]) -> 
         name, _, version = fields[7].partition("@")
         if fields[6] != "UND":
             defined.add(name)
-        elif _OF_NVIDIA.match(name):
+        elif re.match(OF_NVIDIA, name):
             library = next(library for prefix, library in _LIBRARY_OF_PREFIX if name.startswith(prefix))
             wanted.setdefault(library, set()).add(name)
             if version:
