@@ -26,6 +26,15 @@ def stash(key: str, value: object) -> None:
     torch._C._stash_obj_in_tls(key, value)
 
 
+def drop(key: str) -> None:
+    """Keep the object no more. Torch 2.9 cannot remove it, and keeps None in its place."""
+    remove = getattr(torch._C, "_remove_obj_from_tls", None)
+    if remove is None:
+        stash(key, None)
+    else:
+        remove(key)
+
+
 def _publish(state: ThreadState) -> None:
     stash(_KEY, state)
 

@@ -89,8 +89,6 @@ def _autograd_let_go() -> Iterator[None]:
     They release them after ``backward()`` has returned, and need the interpreter for it. If the program exits at that
     moment, they end it with SIGABRT.
     """
-    import torch
-
     from . import _autograd
 
     released = threading.Event()
@@ -100,9 +98,7 @@ def _autograd_let_go() -> Iterator[None]:
     try:
         yield
     finally:
-        # Newer torch can remove it, and needs that: releasing it at a thread's end would need the interpreter, too.
-        remove = getattr(torch._C, "_remove_obj_from_tls", lambda key: _autograd.stash(key, None))
-        remove(_MARKER)
+        _autograd.drop(_MARKER)  # releasing it at the thread's end would need the interpreter, too
         released.wait(10)
 
 

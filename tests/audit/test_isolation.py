@@ -83,9 +83,10 @@ import gc, sys, weakref
 sys.setswitchinterval(1000)  # the autograd thread does not get the GIL by itself any more
 class Dropped: pass
 dropped = Dropped()
-torch._C._stash_obj_in_tls("test", dropped)
+from syncfree.audit import _autograd
+_autograd.stash("test", dropped)
 torch.ones(2, device="cuda", requires_grad=True).sum().backward()
-torch._C._remove_obj_from_tls("test")  # the graph task is the last that holds it
+_autograd.drop("test")  # the graph task is the last that holds it
 weakref.finalize(dropped, print, "dropped").atexit = False
 del dropped
 import atexit
