@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,8 @@ The dry run says nothing of how long a wait is.
 ## With our hooks and without
 
 *at its sites*: waits in the functions that the hook is about; a hook with 0 there saves the host's time, not waits. *all waits* and
-launches are those of an average step, the engine's own waits included. In every row the hook was called, and generated tokens are the same.
+launches are those of an average step, the engine's own waits included. In every row the hook was called. Requests of vLLM are given
+their tokens, because the counts are not about these.
 
 | release | engine | case | hook | steps | at its sites: off | on | all waits: off | on | launches: off | on |
 |---|---|---|---|---:|---:|---:|---:|---:|---:|---:|
@@ -27,8 +29,8 @@ launches are those of an average step, the engine's own waits included. In every
 REMAINING = """
 ## What still waits
 
-With our hooks on, per average step of the case that waits most. *by design*: how the engine gets a step's result to the host, once the
-next step is queued; the GPU has work meanwhile.
+With our hooks on, by function, per average step of the case that waits most. *by design*: how the engine gets a step's result to the
+host, once the next step is queued; the GPU has work meanwhile.
 
 | waits per step | where | operator | release, engine | cases | |
 |---:|---|---|---|---|---|
@@ -79,11 +81,14 @@ def _remaining(found: list[dict[str, Any]]) -> list[_Remaining]:
     places: dict[tuple[str, ...], _Remaining] = {}
     for engine in found:
         for case in engine["cases"]:
+            waits: Counter[tuple[str, ...]] = Counter()
             for site in case["on"]["sites"]:
                 key = (engine["framework"], records.place(site["at"]), site["operator"])
-                place = places.setdefault(key, _Remaining(site["at"], site["operator"]))
-                place.at = site["at"]
-                place.most = max(place.most, site["per_step"])
+                waits[key] += site["waits"]
+                places.setdefault(key, _Remaining(site["at"], site["operator"])).at = site["at"]
+            for key, number in waits.items():
+                place = places[key]
+                place.most = max(place.most, number / case["steps"])
                 place.engines[f"{_release(engine)} {engine['engine']}"] = None
                 place.cases[case["case"]] = None
     return sorted(places.values(), key=lambda place: (-place.most, place.at))
@@ -99,7 +104,7 @@ def _unreal(found: list[dict[str, Any]]) -> Iterator[str]:
     """What the reader must know of each engine: which of its values were not computed."""
     yield ENGINES
     for engine in found:
-        values = "of ATen's operators" if engine["values"] else "none"
+        values = "computed" if engine["values"] else "none"
         unreal = ", ".join(f"`{name}`" for name in engine["unreal"])
         rest = (engine["torch"], engine["capability"], engine["start_seconds"], values, unreal, engine["date"])
         yield _cells(_release(engine), engine["engine"], *rest)

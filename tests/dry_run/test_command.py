@@ -147,14 +147,12 @@ def test_what_could_not_be_computed_is_named_with_its_line(tmp_path: Path) -> No
         textwrap.dedent("""
         import torch
 
-        library = torch.library.Library("mine", "DEF")
-        library.define("twice(Tensor x) -> Tensor")
-        library.impl("twice", lambda x: torch.empty_like(x), "CUDA")
-        torch.ops.mine.twice(torch.ones(3, device="cuda"))
+        torch.ops.aten._thnn_fused_lstm_cell(*[torch.ones(1, 4, device="cuda")] * 2, torch.ones(1, 1, device="cuda"))
         """)
     )
     done = audit(tmp_path, "--values", "--json", "found.json", "--", "python", "custom.py")
-    assert f"values are not real after mine::twice: no cpu_body at {tmp_path}/custom.py:7 <module>" in done.stderr
+    assert "values are not real after aten::_thnn_fused_lstm_cell: Could not run" in done.stderr
+    assert f"at {tmp_path}/custom.py:4 <module>" in done.stderr
     (process,) = json.loads((tmp_path / "found.json").read_text())["processes"]
     assert len(process["unreal"]) == 1
 

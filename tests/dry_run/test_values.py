@@ -99,6 +99,19 @@ def test_values_are_those_of_the_cpu_in_inference_mode(name: str) -> None:
         torch.testing.assert_close(other, one, rtol=1e-6, atol=1e-6)
 
 
+def test_a_custom_operator_in_python_computes_what_it_calls() -> None:
+    library = torch.library.Library("syncfree_test", "FRAGMENT")
+    library.define("twice(Tensor x, Tensor(a!) into) -> ()")
+
+    def twice(x: torch.Tensor, into: torch.Tensor) -> None:
+        into.copy_((x + x).clone())
+
+    library.impl("twice", twice, "CUDA")
+    into = torch.zeros(3, device="cuda")
+    torch.ops.syncfree_test.twice(torch.ones(3, device="cuda"), into)
+    assert into.tolist() == [2, 2, 2]
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.integers(1, 4), min_size=1, max_size=3),

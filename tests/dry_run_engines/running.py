@@ -26,30 +26,36 @@ def run(python: Path, program: str, folder: Path, *arguments: object, hooks: boo
         values: compute operators on the host; what could not be is the result's ``about`` ``unreal``.
         variables: of the program's environment, stronger than ours.
     """
-    caches = cache_root() / "dry-run-engines"
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SYNCFREE", "VLLM_", "SGLANG_"))}
     result, audit, log = folder / "found.json", folder / "audit.json", folder / "log"
-    environment = {
-        **inherited,
-        **({} if hooks else {"SYNCFREE": "off"}),
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": "1",
-        "RESULT": str(result),
-        "SYNC_AUDIT_DRY_RUN_MEMORY_GIB": "4",
-        "TORCHINDUCTOR_CACHE_DIR": str(caches / "inductor"),
-        "TRANSFORMERS_OFFLINE": "1",
-        "TRITON_CACHE_DIR": str(caches / "triton"),
-        **variables,
-    }
+    choices = {} if hooks else {"SYNCFREE": "off"}
     options = ("--backend", "dry-run", "--json", audit, *(["--values"] if values else []))
     command = [python, "-m", "syncfree.audit", *options, "--", python, PROGRAMS / f"{program}.py", *map(str, arguments)]
+    all_variables = environment(**choices, RESULT=str(result), **variables)
     with log.open("wb") as output:
-        done = subprocess.run(command, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False, timeout=SECONDS)
+        done = subprocess.run(command, env=all_variables, stdout=output, stderr=subprocess.STDOUT, check=False, timeout=SECONDS)
     assert done.returncode == 0, f"ended with {done.returncode}:\n{log.read_text(errors='replace')[-6000:]}"
     found = dict(json.loads(result.read_text()))
     processes = json.loads(audit.read_text())["processes"]
     found["about"] |= {"values": values, "unreal": sorted({name(line) for process in processes for line in process["unreal"]})}
     return found
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Return the variables of a program's environment; none of ours and of the frameworks' is inherited."""
+    caches = cache_root() / "dry-run-engines"
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SYNCFREE", "VLLM_", "SGLANG_"))}
+    return {
+        **inherited,
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+        "SYNC_AUDIT_DRY_RUN_MEMORY_GIB": "4",
+        "TORCHINDUCTOR_CACHE_DIR": str(caches / "inductor"),
+        "TRANSFORMERS_OFFLINE": "1",
+        "TRITON_CACHE_DIR": str(caches / "triton"),
+        "VLLM_CACHE_ROOT": str(caches / "vllm"),
+        "VLLM_NO_USAGE_STATS": "1",
+        **variables,
+    }
 
 
 def name(line: str) -> str:

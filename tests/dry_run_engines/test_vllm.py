@@ -6,6 +6,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ class Engine:
 
     Attributes:
         runner: 1 or 2, the model runner.
-        kind: a name in ``ENGINES`` of `programs/vllm_engine.py`.
+        kind: a name in ``ENGINES`` of `programs/vllm_engine.py`, and after a comma what tells it from another one.
         cases: by their name in `programs/vllm_engine.py`.
         values: compute operators on the host.
     """
@@ -55,14 +56,35 @@ SHOWN = {
     "logit_bias": Expected("logit bias, allowed tokens"),
     "top_k_top_p": Expected("top-k, top-p"),
 }
+SAMPLER = "vllm/v1/sample"
+BAD_WORDS = Expected("bad words", "bad_words_mask", 116, (f"{SAMPLER}/ops/bad_words.py _apply_bad_words_single_batch",))
+"""One wait for each word that matches."""
+NAMED = Expected("logprobs of named tokens", "sampler_logprob_gather", 32, (f"{SAMPLER}/sampler.py gather_specific_token_logprobs",))
+"""One wait for each request in each step: four requests of eight steps."""
+RESET = Expected("penalties", "penalty_state_reset", 4, ("vllm/v1/worker/gpu/sample/penalties.py bincount",))
+"""Two waits at each of the two steps in which requests join."""
+STOP = Expected(
+    "min_tokens, structured output", "stop_token_mask", 28, (f"{SAMPLER}/logits_processor/builtin.py _mask_stop_token_logits",)
+)
+"""Four waits in each of seven steps."""
+CONV = "vllm/model_executor/layers/mamba/ops/causal_conv1d.py"
+MAMBA = Expected("Mamba-1, prefills", "conv_metadata", 12, (f"{CONV} causal_conv1d_fn", f"{CONV} num_program"))
+"""Three waits in each of two layers, in each of two steps with prefills."""
 MAPPING = "vllm/lora/ops/triton_ops/lora_kernel_metadata.py prepare_tensors"
 LORA = {"lora": Expected("LoRA, the mapping changes", "lora_mapping", 30, (MAPPING,))}
 """Six waits at each of five changes."""
+WITHOUT_NAMED = {case: expected for case, expected in SHOWN.items() if case != "logprob_token_ids"}
+"""Triton does not compile 0.21.0's kernel of V2 for these: pointers to int32 in one branch and to int64 in the other."""
 ENGINES = [
     Engine("0.32.0", 1, "eager", {**SHOWN, "penalties": Expected("penalties", "output_token_matrix")}),
     Engine("0.32.0", 2, "eager", {**SHOWN, "penalties": Expected("penalties", "sampler_staged_writes")}),
     Engine("0.32.0", 1, "lora", LORA, values=True),
     Engine("0.32.0", 2, "lora", LORA, values=True),
+    Engine("0.32.0", 1, "eager, values", {"structured": STOP}, values=True),
+    Engine("0.21.0", 1, "eager", {**SHOWN, "bad_words": BAD_WORDS, "logprob_token_ids": NAMED}),
+    Engine("0.21.0", 2, "eager", {**WITHOUT_NAMED, "penalties": RESET}),
+    Engine("0.21.0", 1, "lora", LORA, values=True),
+    Engine("0.21.0", 1, "eager, Mamba-1", {"greedy": MAMBA}, values=True, model="mamba"),
 ]
 
 
@@ -79,20 +101,20 @@ def test_a_hook_removes_the_waits_of_its_sites(engine: Engine, tmp_path: Path, r
         records.write("vllm", engine.release, engine.name, on["about"], rows)
 
 
-def counted(engine: Engine, folder: Path, *, hooks: bool) -> dict[str, dict[str, dict[str, object]]]:
+def counted(engine: Engine, folder: Path, *, hooks: bool, **variables: str) -> dict[str, dict[str, Any]]:
+    """Return what `programs/vllm_engine.py` told of an engine's cases."""
     folder.mkdir()
     variables = {
         "VLLM_USE_V2_MODEL_RUNNER": str(engine.runner - 1),
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_USE_FLASHINFER_SAMPLER": "0",
-        "VLLM_NO_USAGE_STATS": "1",
         "VLLM_LOGGING_LEVEL": "WARNING",
-        "VLLM_CACHE_ROOT": str(cache_root() / "dry-run-engines" / "vllm"),
         "ADAPTERS": os.pathsep.join(str(adapters() / name) for name in ("first", "second")),
+        **variables,
     }
     cases = [f"{case}={expected.hook or ''}" for case, expected in engine.cases.items()]
     python = cuda_release("vllm", engine.release, wheel())
-    arguments = (engine.kind, tiny_model(engine.model), *cases)
+    arguments = (engine.kind.partition(",")[0], tiny_model(engine.model), *cases)
     return run(python, "vllm_engine", folder, *arguments, hooks=hooks, values=engine.values, **variables)
 
 

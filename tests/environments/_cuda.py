@@ -13,6 +13,12 @@ from ._build import pip
 from ._cache import cache_root, content_key, made_once
 from ._overlay import cuda_torch, overlay
 
+_WITH_TORCH = {
+    "2.11.0": ("triton===3.6.0", "torchvision===0.26.0"),
+    "2.13.0": ("triton===3.7.1", "torchvision===0.28.0"),
+}
+"""What torch itself asks for, and the torchvision that is built for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _CudaRelease:
@@ -23,8 +29,13 @@ class _CudaRelease:
     requirements: tuple[str, ...]
 
 
+_OLDER = ("gguf===0.19.0", "openai-harmony===0.0.8", "blake3===1.0.8")
 _RELEASES = {
-    ("vllm", "0.32.0"): _CudaRelease("vllm-0.32.0", "2.13.0", ("triton===3.7.1", "torchvision===0.28.0", "vllm===0.32.0", "blake3==1.0.8")),
+    ("vllm", "0.20.2"): _CudaRelease("vllm-0.32.0", "2.11.0", ("vllm===0.20.2", *_OLDER)),
+    ("vllm", "0.21.0"): _CudaRelease("vllm-0.32.0", "2.11.0", ("vllm===0.21.0", *_OLDER)),
+    ("vllm", "0.28.0"): _CudaRelease("vllm-0.32.0", "2.13.0", ("vllm===0.28.0", "blake3===1.0.8")),
+    ("vllm", "0.30.0"): _CudaRelease("vllm-0.32.0", "2.13.0", ("vllm===0.30.0", "blake3===1.0.8")),
+    ("vllm", "0.32.0"): _CudaRelease("vllm-0.32.0", "2.13.0", ("vllm===0.32.0", "blake3===1.0.8")),
 }
 
 
@@ -41,7 +52,8 @@ def cuda_release(framework: str, version: str, *installs: str | Path, directory:
     found = _RELEASES.get((framework, version))
     if found is None:
         raise ValueError(f"no {framework} {version} for CUDA; known: {', '.join(cuda_releases(framework)) or 'none'}")
-    before = (_installed(framework, *found.requirements), *cuda_torch(found.torch))
+    with_torch = _installed(f"torch-{found.torch}-needs", *_WITH_TORCH[found.torch])
+    before = (_installed(framework, *found.requirements), with_torch, *cuda_torch(found.torch))
     return overlay(found.base, *installs, before=before, directory=directory)
 
 

@@ -40,10 +40,9 @@ def __getattr__(name: str) -> object:
         return count_activities
     if name not in ("Values", "cpu_body"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import _bodies, _cudnn_bodies, _values  # these import torch, which must not be imported before `install`
+    from . import _values, bodies  # these import torch, which must not be imported before `install`
 
-    assert _bodies
-    assert _cudnn_bodies
+    assert bodies
     return getattr(_values, name)
 
 

@@ -9,7 +9,8 @@ In this order, for an operator that has a tensor of the device among its operand
    which no kernel computed, a new tensor takes its place.
 
 An operator that the host cannot compute is named in `Values.missing`: from there on values are not real. A custom operator
-takes part when its body is written in Python, or when `cpu_body` has been given one. Random numbers are the host's.
+takes part when its body is written in Python, or when `cpu_body` has been given one. A Triton kernel is computed by Triton's
+interpreter. Random numbers are the host's.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from torch.utils._pytree import tree_map
 
 from .._errors import AuditError
 from .._record import user_location
+from . import _python_bodies, _triton
 from ._load import is_zeroed
 
 _AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU)
@@ -79,6 +81,7 @@ class Values(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.computed: Counter[str] = Counter()
         self.missing: Counter[str] = Counter()
+        _triton.connect(Values, Values._compute_kernel, _on_host)
         self._on_missing = on_missing or (lambda what: _log.warning("syncfree: dry run: values are not real after %s", what))
 
     def __torch_dispatch__(
@@ -95,8 +98,10 @@ class Values(TorchDispatchMode):
             return func(*args, **kwargs)
         body = _bodies.get(name, func if name.startswith("aten::") else None)
         if body is None:
-            self._miss(f"{name}: no cpu_body")
-            return func(*args, **kwargs)
+            result, computed = _python_bodies.run(self, func, args, kwargs)
+            if not computed:
+                self._miss(f"{name}: no cpu_body")
+            return result
         written = [(tensor, tensor.clone()) for tensor in map(host, _written(func, args, kwargs))]
         failure: Exception | None = None
         result = None
@@ -121,6 +126,13 @@ class Values(TorchDispatchMode):
             return result
         self.computed[name] += 1
         return _given(values, result, (*args, *kwargs.values()))
+
+    def _compute_kernel(self, name: str, compute: Callable[[], None]) -> None:
+        try:
+            compute()
+            self.computed[f"triton {name}"] += 1
+        except Exception as error:  # noqa: BLE001 - the interpreter raises anything for what it cannot run
+            self._miss(f"triton {name}: {type(error).__name__}: {str(error).splitlines()[0][:100] if str(error) else ''}")
 
     def _miss(self, what: str) -> None:
         self.missing[what] += 1

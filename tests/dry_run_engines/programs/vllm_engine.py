@@ -19,7 +19,7 @@ from vllm_samples import give_tokens
 
 V2 = os.environ["VLLM_USE_V2_MODEL_RUNNER"] == "1"
 COMMON: dict[str, Any] = {
-    "dtype": "bfloat16",
+    "dtype": os.environ.get("DTYPE", "bfloat16"),
     "max_model_len": 256,
     "num_gpu_blocks_override": 64,
     "max_num_seqs": 8,
@@ -102,7 +102,8 @@ def main(engine: str, model: str, *cases: str) -> None:
     worker = llm.llm_engine.engine_core.engine_core.model_executor.driver_worker.worker
     if (".worker.gpu." in type(worker.model_runner).__module__) != V2:
         raise RuntimeError(f"asked for V2 = {V2}, and got {type(worker.model_runner)}")
-    give_tokens(V2)
+    if not os.environ.get("COMPUTED_TOKENS"):
+        give_tokens(V2)
     adapters = os.environ.get("ADAPTERS", "").split(os.pathsep)
     told = {}
     for item in cases:

@@ -1,4 +1,4 @@
-"""Bodies of operators that the CPU has no kernel for, so that dry runs with values have them."""
+"""Bodies of operators of ATen that the CPU has no kernel for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ._values import cpu_body
+from .._values import cpu_body
 
 
 def _attention(query: Any, key: Any, value: Any, mask: Any = None, is_causal: bool = False, scale: float | None = None) -> Any:
