@@ -177,3 +177,15 @@ def test_a_gradient_is_detached() -> None:
     """PyTorch hands some of these calls over as if plain tensors had a handler of their own."""
     assert torch.nn.Linear(2, 2, device="cuda").weight.detach().cpu().shape == (2, 2)
     assert torch.arange(3.0).to("cuda").pow(2).detach().tolist() == [0.0, 1.0, 4.0]
+
+
+def test_a_generator_of_the_device_draws_what_one_of_the_host_with_its_seed_draws() -> None:
+    on_host, on_device = torch.Generator().manual_seed(7), torch.Generator("cuda").manual_seed(7)
+    expected = [torch.randn(3, generator=on_host), torch.rand(2, generator=on_host)]
+    state = on_device.get_state()
+    drawn = [torch.randn(3, generator=on_device, device="cuda").cpu(), torch.rand(2, generator=on_device, device="cuda").cpu()]
+    assert [one.tolist() for one in drawn] == [one.tolist() for one in expected]
+    again = torch.randn(3, generator=on_device, device="cuda").cpu()
+    assert not torch.equal(again, drawn[0])
+    on_device.set_state(state)
+    assert torch.equal(torch.randn(3, generator=on_device, device="cuda").cpu(), drawn[0])

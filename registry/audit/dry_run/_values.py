@@ -10,7 +10,7 @@ In this order, for an operator that has a tensor of the device among its operand
 
 An operator that the host cannot compute is named in `Values.missing`: from there on values are not real. A custom operator
 takes part when its body is written in Python, or when `cpu_body` has been given one. A Triton kernel is computed by Triton's
-interpreter. Random numbers are the host's.
+interpreter. Random numbers are those of a generator of the host with the same seed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from torch.utils._pytree import tree_map
 
 from .._errors import AuditError
 from .._record import user_location
-from . import _python_bodies, _triton
+from . import _python_bodies, _random, _triton
 from ._load import is_zeroed
 
 _AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU)
@@ -102,6 +102,7 @@ class Values(TorchDispatchMode):
             if not computed:
                 self._miss(f"{name}: no cpu_body")
             return result
+        generators = _random.begin((args, kwargs))
         written = [(tensor, tensor.clone()) for tensor in map(host, _written(func, args, kwargs))]
         failure: Exception | None = None
         result = None
@@ -125,6 +126,7 @@ class Values(TorchDispatchMode):
             self._miss(f"{name}: a sparse tensor")
             return result
         self.computed[name] += 1
+        _random.end(generators)
         return _given(values, result, (*args, *kwargs.values()))
 
     def _compute_kernel(self, name: str, compute: Callable[[], None]) -> None:
@@ -173,8 +175,8 @@ def _on_host(value: Any) -> Any:
         return host(value) if value.is_cuda else value
     if isinstance(value, torch.device):
         return torch.device("cpu") if value.type == "cuda" else value
-    if isinstance(value, torch.Generator):
-        return None
+    if isinstance(value, torch.Generator) and value.device.type == "cuda":
+        return _random.stand_in(value)
     return value
 
 
