@@ -16,8 +16,9 @@ from ._overlay import cuda_torch, overlay
 _WITH_TORCH = {
     "2.11.0": ("triton===3.6.0", "torchvision===0.26.0"),
     "2.13.0": ("triton===3.7.1", "torchvision===0.28.0"),
+    "2.14.1": (),
 }
-"""What torch itself asks for, and the torchvision that is built for it."""
+"""What torch itself asks for, and the torchvision that is built for it; without, those of the environment for the CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ _RELEASES = {
     ("vllm", "0.28.0"): _CudaRelease("vllm-0.32.0", "2.13.0", ("vllm===0.28.0", "blake3===1.0.8")),
     ("vllm", "0.30.0"): _CudaRelease("vllm-0.32.0", "2.13.0", ("vllm===0.30.0", "blake3===1.0.8")),
     ("vllm", "0.32.0"): _CudaRelease("vllm-0.32.0", "2.13.0", ("vllm===0.32.0", "blake3===1.0.8")),
+    ("sglang", "0.5.11"): _CudaRelease("sglang-0.5.11", "2.11.0", ("sglang-kernel==0.4.2",)),
+    ("sglang", "0.5.23"): _CudaRelease("sglang-0.5.23", "2.14.1", ("sglang-kernel==0.4.10",)),
 }
 
 
@@ -52,9 +55,9 @@ def cuda_release(framework: str, version: str, *installs: str | Path, directory:
     found = _RELEASES.get((framework, version))
     if found is None:
         raise ValueError(f"no {framework} {version} for CUDA; known: {', '.join(cuda_releases(framework)) or 'none'}")
-    with_torch = _installed(f"torch-{found.torch}-needs", *_WITH_TORCH[found.torch])
-    before = (_installed(framework, *found.requirements), with_torch, *cuda_torch(found.torch))
-    return overlay(found.base, *installs, before=before, directory=directory)
+    sets = {framework: found.requirements, f"torch-{found.torch}-needs": _WITH_TORCH[found.torch]}
+    before = [_installed(name, *requirements) for name, requirements in sets.items() if requirements]
+    return overlay(found.base, *installs, before=(*before, *cuda_torch(found.torch)), directory=directory)
 
 
 def _installed(name: str, *requirements: str) -> Path:

@@ -28,22 +28,27 @@ def begin(values: Any) -> list[torch.Generator]:
     generators = _generators(values)
     for generator in generators:
         seed, offset = generator.initial_seed(), generator.get_offset()
-        found = _drawn.get(generator._cdata)
+        found = _drawn.get(_key(generator))
         if found is None or (found.seed, found.offset) != (seed, offset):
             on_host = torch.Generator().manual_seed((seed + _STEP * offset) % 2**63)
-            _drawn[generator._cdata] = _Drawn(on_host, seed, offset)
+            _drawn[_key(generator)] = _Drawn(on_host, seed, offset)
     return generators
 
 
 def stand_in(generator: torch.Generator) -> torch.Generator:
     """Return the host's generator for a draw that has begun."""
-    return _drawn[generator._cdata].on_host
+    return _drawn[_key(generator)].on_host
 
 
 def end(generators: list[torch.Generator]) -> None:
     """Note where the device's generators are after a draw."""
     for generator in generators:
-        _drawn[generator._cdata].offset = generator.get_offset()
+        _drawn[_key(generator)].offset = generator.get_offset()
+
+
+def _key(generator: Any) -> int:
+    """The address of a generator, which every Python object for it has."""
+    return int(generator._cdata)
 
 
 def _generators(values: Any) -> list[torch.Generator]:
