@@ -81,6 +81,8 @@ ENGINES = [
     Engine("0.32.0", 1, "lora", LORA, values=True),
     Engine("0.32.0", 2, "lora", LORA, values=True),
     Engine("0.32.0", 1, "eager, values", {"structured": STOP}, values=True),
+    Engine("0.32.0", 2, "compiled", {"greedy": SHOWN["greedy"]}),
+    Engine("0.32.0", 1, "pooling", {"pooling": Expected("embeddings, one prompt in chunks")}),
     Engine("0.21.0", 1, "eager", {**SHOWN, "bad_words": BAD_WORDS, "logprob_token_ids": NAMED}),
     Engine("0.21.0", 2, "eager", {**WITHOUT_NAMED, "penalties": RESET}),
     Engine("0.21.0", 1, "lora", LORA, values=True),

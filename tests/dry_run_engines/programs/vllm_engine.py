@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from measuring import BEGUN, Measurement, about
-from vllm import LLM, SamplingParams
+from vllm import LLM, PoolingParams, SamplingParams
 from vllm.lora.request import LoRARequest
 from vllm_samples import give_tokens
 
@@ -31,6 +31,14 @@ COMMON: dict[str, Any] = {
 }
 ENGINES: dict[str, dict[str, Any]] = {
     "eager": {"enforce_eager": True},
+    "compiled": {},
+    "pooling": {
+        "enforce_eager": True,
+        "runner": "pooling",
+        "convert": "embed",
+        "max_num_batched_tokens": 64,  # so that a long prompt takes several steps, and a part of the batch is finished before
+        "enable_chunked_prefill": True,
+    },
     "lora": {"enforce_eager": True, "enable_lora": True, "max_loras": 2, "max_lora_rank": 8},
 }
 LENGTH = {"max_tokens": 8, "ignore_eos": True, "detokenize": False}
@@ -96,8 +104,23 @@ def run(llm: LLM, case: str, hook: str | None, adapters: list[str]) -> dict[str,
     return {**measurement.told(), "steps": steps, "generated": [generated[str(index)] for index in range(4)]}
 
 
+def pool(llm: LLM, hook: str | None) -> dict[str, Any]:
+    """Serve four embeddings, of which one takes several steps."""
+    engine, measurement = llm.llm_engine, Measurement(hook)
+    for index, length in enumerate((20, 20, 100, 30)):
+        engine.add_request(f"pool-{index}", {"prompt_token_ids": [5 + index] * length}, PoolingParams(task="embed"))
+    steps = finished = 0
+    while engine.has_unfinished_requests():
+        with measurement.step():
+            finished += len(engine.step())
+        steps += 1
+        if steps > 20:
+            raise RuntimeError(f"embeddings are not finished after {steps} steps")
+    return {**measurement.told(), "steps": steps, "generated": finished}
+
+
 def main(engine: str, model: str, *cases: str) -> None:
-    llm = LLM(model, **COMMON, **ENGINES[engine])
+    llm = LLM(model, **{**COMMON, **ENGINES[engine]})
     started = time.time() - BEGUN
     worker = llm.llm_engine.engine_core.engine_core.model_executor.driver_worker.worker
     if (".worker.gpu." in type(worker.model_runner).__module__) != V2:
@@ -108,7 +131,7 @@ def main(engine: str, model: str, *cases: str) -> None:
     told = {}
     for item in cases:
         case, _, hook = item.partition("=")
-        told[case] = run(llm, case, hook or None, adapters)
+        told[case] = pool(llm, hook or None) if engine == "pooling" else run(llm, case, hook or None, adapters)
     Path(os.environ["RESULT"]).write_text(json.dumps({"about": {**about(), "start_seconds": round(started, 1)}, "cases": told}))
     sys.stdout.flush()
     os._exit(0)  # an engine's shutdown is not what is measured, and may wait for what no kernel computed
