@@ -90,7 +90,8 @@ def test_without_the_option_nothing_is_said_of_launches(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     done = audit_command(tmp_path, "--json", "found.json", "--", "python", "program.py")
-    assert "launch" not in done.stderr
+    assert "kernel launch" not in done.stderr
+    assert "launches and" not in done.stderr
     assert [process["activities"] for process in json.loads((tmp_path / "found.json").read_text())["processes"]] == [[]]
 
 
