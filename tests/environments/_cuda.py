@@ -37,7 +37,6 @@ _RELEASES = {
     ("vllm", "0.28.0"): _CudaRelease("vllm-0.32.0", "2.13.0", ("vllm===0.28.0", "blake3===1.0.8")),
     ("vllm", "0.30.0"): _CudaRelease("vllm-0.32.0", "2.13.0", ("vllm===0.30.0", "blake3===1.0.8")),
     ("vllm", "0.32.0"): _CudaRelease("vllm-0.32.0", "2.13.0", ("vllm===0.32.0", "blake3===1.0.8")),
-    ("sglang", "0.5.11"): _CudaRelease("sglang-0.5.11", "2.11.0", ("sglang-kernel==0.4.2",)),
     ("sglang", "0.5.23"): _CudaRelease("sglang-0.5.23", "2.14.1", ("sglang-kernel==0.4.10",)),
 }
 
