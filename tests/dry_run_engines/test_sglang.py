@@ -68,12 +68,16 @@ def test_the_logprobs_of_named_tokens_wait_six_times_for_a_batch(
     version: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """No hook is bound in SGLang's language models: this is what waits there; ``repeat_interleave`` twice."""
-    file = unpacked("sglang", version) / SCORING[version]
-    found = run(develop(cuda=True), "sglang_scoring", tmp_path, file, hooks=False, values=True, PYTHONPATH=str(ROOT))
+    folder = unpacked("sglang", version)  # on the path, so that its files are named without it
+    path = os.pathsep.join(map(str, (ROOT, folder)))
+    found = run(
+        develop(cuda=True), "sglang_scoring", tmp_path, folder / SCORING[version], hooks=False, values=True, PYTHONPATH=path
+    )
     told = found["cases"]["scoring"]
     assert told["generated"] is True
     assert {records.place(site["at"]).rpartition(" ")[2] for site in told["sites"]} == {"get_token_ids_logprobs_batch_optimized"}
     assert told["waits"] == 6
+    assert all(site["at"].startswith("sglang/srt/") for site in told["sites"])
     if request.config.getoption("--record"):
         expected = Expected("logprobs of named tokens, 4 requests")
         records.write("sglang", version, "language models", found["about"], [records.row(expected, told, told)])
