@@ -6,6 +6,7 @@ Lines of JSON, written at once, so that they survive a process that is killed or
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import itertools
 import json
@@ -27,7 +28,6 @@ BACKEND = "SYNC_AUDIT_BACKEND"
 VALUES = "SYNC_AUDIT_VALUES"
 LAUNCHES = "SYNC_AUDIT_LAUNCHES"
 _MARKER = "syncfree_audit_begin"
-_kept: list[object] = []
 # Bound at import, like the imported functions: programs monkey-patch json.dumps and time.time.
 _encode = json.JSONEncoder(default=str).encode
 
@@ -79,7 +79,8 @@ def _begin(name: str, recorder: Recorder) -> None:
 
         values = Values(recorder.unreal)
         values.__enter__()  # type: ignore[no-untyped-call]
-    _kept.append(watching)  # a generator without references is closed, which would exit the context
+    # A generator without references is closed, which would exit the context; at the end of the process, when torch is half gone.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(watching))
 
 
 @contextmanager

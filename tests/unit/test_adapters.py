@@ -144,7 +144,6 @@ WRONG_BINDING: dict[str, tuple[dict[str, Any], str]] = {
     "forms one": ({"forms": FORM}, "not a tuple of Form"),
     "forms empty": ({"forms": ()}, "forms is empty"),
     "forms odd": ({"forms": (FORM, ">=1.5")}, "forms has '>=1.5', not Form"),
-    "compiled": ({"compiled": "yes"}, "compiled is 'yes', not True or False"),
     "note": ({"note": None}, "note is None, not a string"),
 }
 
@@ -260,7 +259,7 @@ VALUES = st.one_of(
 
 
 @given(
-    st.fixed_dictionaries({}, optional=dict.fromkeys(("hook", "targets", "forms", "depends", "compiled", "note"), VALUES)),
+    st.fixed_dictionaries({}, optional=dict.fromkeys(("hook", "targets", "forms", "depends", "note"), VALUES)),
     st.fixed_dictionaries({}, optional=dict.fromkeys(("framework", "package", "distributions", "home", "bindings"), VALUES)),
 )
 def test_whatever_an_adapter_holds_it_is_taken_in_or_refused_in_one_line(
