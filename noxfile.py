@@ -116,12 +116,14 @@ def dry_run_engines(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("release", TORCH_RELEASES)
 def dry_run_torch(session: nox.Session, release: str) -> None:
-    """Test the dry run with other releases of torch for CUDA 12 and 13; downloads 0.5 to 0.9 GB each, so not part of `make test`.
+    """Test the dry run with other releases of torch for CUDA 12 and 13; downloads 0.5 to 0.9 GB each, so not part of `make test`."""
+    _pytest(session, "tests/dry_run", cuda=release)
 
-    With the release that the GPU machine has, the benchmarks for it are rehearsed as well, from the pack that is carried there.
-    """
-    rehearsal = ("tests/gpu_rehearsal",) if release == "2.11.0" else ()
-    _pytest(session, "tests/dry_run", *rehearsal, cuda=release)
+
+@nox.session
+def gpu_rehearsal_torch(session: nox.Session) -> None:
+    """Rehearse the benchmarks for a GPU machine in the dry run, from the pack that is carried there, with the torch it has."""
+    _pytest(session, "tests/gpu_rehearsal", cuda="2.11.0")
 
 
 @nox.session

@@ -146,7 +146,7 @@ def test_a_forked_child_that_can_make_no_log_is_flagged_in_its_parent_s(tmp_path
     import os, sys
     from syncfree.audit import _process, _record
     recorder = _process.Recorder(sys.argv[1], "image")
-    recorder.begin("none", "0")
+    recorder.begin("none", "0", "nothing")
     _record.open_everywhere(recorder)
     if os.fork() == 0:
         os.rename(sys.argv[1], sys.argv[1] + "2")
