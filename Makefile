@@ -39,7 +39,7 @@ build/nox/bin/nox:
 	build/nox/bin/python -m pip install --quiet --constraint tests/environments/locks/dev.txt nox
 
 test:
-	$(call in,develop) -m nox $(addprefix --session=,$(SESSIONS))
+	$(call in,develop) -m nox $(if $(SESSIONS),--session $(SESSIONS))
 
 audit:
 	$(call in,develop) -m nox --session audit

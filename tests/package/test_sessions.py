@@ -39,3 +39,12 @@ def test_every_session_with_tests_runs_by_default() -> None:
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     default = {line.split()[1] for line in listed if line.startswith("* ")}
     assert {*(name for name in folders_of_sessions() if not name.endswith(LEFT_OUT)), "lint", "types"} <= default
+
+
+def test_make_runs_all_sessions_that_it_is_given() -> None:
+    make = ["make", "--dry-run", "test", "SESSIONS=unit audit", f"PYTHON={sys.executable}"]
+    recipe = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    arguments = recipe.partition("-m nox ")[2].split()
+    command = [sys.executable, "-m", "nox", *arguments, "--list"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert {line.split()[1] for line in listed if line.startswith("* ")} == {"unit", "audit"}
