@@ -103,7 +103,7 @@ def _line(place: _Remaining) -> str:
 
 
 def _unreal(found: list[dict[str, Any]]) -> Iterator[str]:
-    """What the reader must know of each engine: which of its values were not computed."""
+    """Tabulate the engines: for each, among others, which of its values were not computed."""
     yield ENGINES
     for engine in found:
         values = "computed" if engine["values"] else "none"

@@ -19,7 +19,7 @@ class Backend(Protocol):
 
     @property
     def basis(self) -> str:
-        """What its counts rest on, in one line: what it shows, and what it cannot show."""
+        """Return in one line what its counts rest on: what it shows, and what it cannot show."""
         ...
 
     def watching(self) -> AbstractContextManager[None]:

@@ -81,7 +81,7 @@ class CudaBackend:
 
     @property
     def basis(self) -> str:
-        """What the counts rest on."""
+        """Return what the counts rest on."""
         return (
             f"GPU, torch {torch.__version__}: shows every wait that PyTorch's own code asks for, not "
             "those of the driver, NCCL, Triton kernels and extensions"

@@ -84,7 +84,7 @@ _UNKNOWN = Frame("<unknown>", 0, "")
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What one line of code gives the device to do; the host does not wait for it.
+    """A launch or a copy that one line of code gives to the device; the host does not wait for it.
 
     Attributes:
         what: ``kernel launch``, ``graph launch``, ``copy to the device``, ``copy to the host`` or ``copy on the device``.

@@ -17,7 +17,7 @@ def values(dtype: torch.dtype) -> torch.Tensor:
 
 
 def by_kernel(name: str, x: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
-    """What a CUDA kernel computes: in float32, the division as a product, rounded once."""
+    """Compute what a CUDA kernel does: in float32, the division as a product, rounded once."""
     wide = x.float()
     found = wide * (1 / number) if name == "div" else getattr(torch, name)(wide, number)
     return found if found.dtype is torch.bool else found.to(x.dtype)

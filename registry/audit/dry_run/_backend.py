@@ -93,7 +93,7 @@ class DryRunBackend:
 
     @property
     def basis(self) -> str:
-        """What the counts rest on."""
+        """Return what the counts rest on."""
         return (
             f"dry run, torch {torch.__version__}: shows every wait, copy and launch that compiled code asks NVIDIA's libraries for, "
             "not what waits inside them; kernels compute nothing" + (", values come from the CPU's" if is_zeroed() else "")

@@ -144,7 +144,7 @@ class Values(TorchDispatchMode):
 
 @functools.cache
 def _is_composite(func: Any) -> bool:
-    """Whether an operator only calls others; in inference mode it comes here before it has, and may look like a view."""
+    """Return whether an operator only calls others; in inference mode it comes here before it has, and may look like a view."""
     return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
 
 

@@ -25,7 +25,7 @@ class SimulatedBackend:
 
     @property
     def basis(self) -> str:
-        """What the counts rest on."""
+        """Return what the counts rest on."""
         from . import _support
 
         release = _support.installed()
