@@ -22,7 +22,7 @@ def connect() -> None:
 def stash(key: str, value: object) -> None:
     """Keep an object in torch's thread-local state, which ``backward()`` propagates to autograd's threads."""
     if _takes_no_reference:
-        _keep(value)
+        keep(value)
     torch._C._stash_obj_in_tls(key, value)
 
 
@@ -46,8 +46,9 @@ def _inherited() -> ThreadState | None:
     return state
 
 
-_keep = ctypes.pythonapi.Py_IncRef
-_keep.argtypes, _keep.restype = [ctypes.py_object], None
+keep = ctypes.pythonapi.Py_IncRef
+keep.argtypes, keep.restype = [ctypes.py_object], None
+"""Keep an object until the process exits."""
 
 
 def _stashing_takes_no_reference() -> bool:
@@ -57,7 +58,7 @@ def _stashing_takes_no_reference() -> bool:
     torch._C._stash_obj_in_tls(f"{_KEY}_probe", probe)
     if sys.getrefcount(probe) > before:
         return False
-    _keep(probe)
+    keep(probe)
     return True
 
 

@@ -6,7 +6,6 @@ Lines of JSON, written at once, so that they survive a process that is killed or
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import itertools
 import json
@@ -63,6 +62,8 @@ def before_torch(directory: str, image: str) -> None:
 def _begin(name: str, recorder: Recorder) -> None:
     import torch
 
+    from . import _autograd
+
     with _autograd_let_go():
         backend = _backend.select(name)
     recorder.begin(backend.name, torch.__version__, backend.basis)
@@ -80,7 +81,7 @@ def _begin(name: str, recorder: Recorder) -> None:
         values = Values(recorder.unreal)
         values.__enter__()  # type: ignore[no-untyped-call]
     # A generator without references is closed, which would exit the context; at the end of the process, when torch is half gone.
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(watching))
+    _autograd.keep(watching)
 
 
 @contextmanager
