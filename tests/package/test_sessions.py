@@ -42,7 +42,7 @@ def test_every_session_with_tests_runs_by_default() -> None:
 
 
 def test_make_runs_all_sessions_that_it_is_given() -> None:
-    make = ["make", "--dry-run", "test", "SESSIONS=unit audit", f"PYTHON={sys.executable}"]
+    make = ["make", "--no-print-directory", "--dry-run", "test", "SESSIONS=unit audit", f"PYTHON={sys.executable}"]
     recipe = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     arguments = recipe.partition("-m nox ")[2].split()
     command = [sys.executable, "-m", "nox", *arguments, "--list"]

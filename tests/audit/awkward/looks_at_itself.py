@@ -18,7 +18,9 @@ print([thread.name for thread in threading.enumerate()], sorted(os.listdir("/pro
 print([signal.getsignal(number) for number in sorted(signal.valid_signals())], signal.pthread_sigmask(signal.SIG_BLOCK, []))
 print(os.getcwd(), os.getpgrp() == os.getsid(0), sys.gettrace(), sys.getprofile(), sys.getrecursionlimit(), sys.excepthook)
 with open("/proc/self/status") as file:
-    print([line for line in file if line.startswith(("Sig", "Shd", "Cap", "NoNewPrivs", "Seccomp"))])
+    # but SigQ: it counts the signals that are queued for all processes of the user
+    own = ("SigPnd", "SigBlk", "SigIgn", "SigCgt", "Shd", "Cap", "NoNewPrivs", "Seccomp")
+    print([line for line in file if line.startswith(own)])
 with open("/proc/self/limits") as file:
     print(file.read(), os.nice(0), os.sched_getaffinity(0))
 try:
