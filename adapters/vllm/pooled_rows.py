@@ -34,9 +34,10 @@ BINDING = Binding(
         Form(
             releases=">=0.18.1",
             status="needed",
-            why="where a part of the batch is finished, a blocking upload waits for the whole forward pass",
+            why="where a part of the batch is finished and the pooler gives one tensor, a blocking upload waits for the whole forward pass",
             compose=(_compose,),
         ),
     ),
-    note="Model Runner V1 only; batches that are finished as a whole, or not at all, go to vLLM's own code",
+    note="Model Runner V1 only, for a pooler that gives one tensor for the batch, as a registered model's may; those of vLLM's own "
+    "language models give lists, which do not stall. These, and batches finished as a whole or not at all, go to vLLM's own code",
 )

@@ -29,16 +29,18 @@ COMMON: dict[str, Any] = {
     "enable_prefix_caching": False,
     "seed": 0,
 }
+POOLING: dict[str, Any] = {
+    "enforce_eager": True,
+    "runner": "pooling",
+    "convert": "embed",
+    "max_num_batched_tokens": 64,  # so that a long prompt takes several steps, and a part of the batch is finished before
+    "enable_chunked_prefill": True,
+}
 ENGINES: dict[str, dict[str, Any]] = {
     "eager": {"enforce_eager": True},
     "compiled": {},
-    "pooling": {
-        "enforce_eager": True,
-        "runner": "pooling",
-        "convert": "embed",
-        "max_num_batched_tokens": 64,  # so that a long prompt takes several steps, and a part of the batch is finished before
-        "enable_chunked_prefill": True,
-    },
+    "pooling": POOLING,
+    "pooling by a registered model": {**POOLING, "hf_overrides": {"architectures": ["LlamaWithOwnPooler"]}},
     "lora": {"enforce_eager": True, "enable_lora": True, "max_loras": 2, "max_lora_rank": 8},
 }
 LENGTH = {"max_tokens": 8, "ignore_eos": True, "detokenize": False}
@@ -120,6 +122,10 @@ def pool(llm: LLM, hook: str | None) -> dict[str, Any]:
 
 
 def main(engine: str, model: str, *cases: str) -> None:
+    if "hf_overrides" in ENGINES[engine]:
+        from vllm_registered_model import register
+
+        register()
     llm = LLM(model, **{**COMMON, **ENGINES[engine]})
     started = time.time() - BEGUN
     worker = llm.llm_engine.engine_core.engine_core.model_executor.driver_worker.worker
@@ -131,7 +137,7 @@ def main(engine: str, model: str, *cases: str) -> None:
     told = {}
     for item in cases:
         case, _, hook = item.partition("=")
-        told[case] = pool(llm, hook or None) if engine == "pooling" else run(llm, case, hook or None, adapters)
+        told[case] = pool(llm, hook or None) if engine.startswith("pooling") else run(llm, case, hook or None, adapters)
     Path(os.environ["RESULT"]).write_text(json.dumps({"about": {**about(), "start_seconds": round(started, 1)}, "cases": told}))
     sys.stdout.flush()
     os._exit(0)  # an engine's shutdown is not what is measured, and may wait for what no kernel computed
