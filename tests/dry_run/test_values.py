@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from syncfree.audit import Kind, audit, dry_run
 
@@ -171,6 +172,17 @@ def test_a_wrapper_of_tensors_has_the_values_of_what_it_wraps() -> None:
 
     wrapped = TwoTensor(numbers("cuda", 3), numbers("cuda", 3) * 2) + 1
     assert torch.equal(wrapped.b.cpu(), numbers("cpu", 3) * 2 + 1)
+
+
+def test_a_fake_tensor_of_the_device_is_computed_by_its_own_mode() -> None:
+    with FakeTensorMode():
+        inside = torch.empty(3, device="cuda") + 1
+        assert isinstance(inside, FakeTensor)
+        assert torch.ones(2, 3).to("cuda").shape == (2, 3)
+    outside = inside.sum() * 2
+    assert isinstance(outside, FakeTensor)
+    assert (outside.shape, outside.device.type) == ((), "cuda")
+    assert numbers("cuda", 3).sum().item() == numbers("cpu", 3).sum().item()
 
 
 def test_a_gradient_is_detached() -> None:

@@ -5,10 +5,13 @@ Triton compiles and launches as it would on a GPU, which is counted; the launch 
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode_stack
@@ -49,7 +52,7 @@ def connect(mode: type, compute: Callable[[Any, str, Callable[[], None]], None],
         return result
 
     def called(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return _interpret_inner(self, args, kwargs) if _interpreting.on else call(self, *args, **kwargs)
+        return _function(self).rewrite()(*args, **kwargs) if _interpreting.on else call(self, *args, **kwargs)
 
     JITFunction.run, JITFunction.__call__ = run, called
 
@@ -62,25 +65,43 @@ def _interpret(kernel: Any, grid: Any, operands: tuple[tuple[Any, ...], dict[str
         grid = grid(inspect.getcallargs(kernel.fn, *args, **known))
     _interpreting.on = True
     try:
-        _function(kernel).run(*args, grid=tuple(grid), warmup=False, **known)
+        with _patched_language():
+            _function(kernel).run(*args, grid=tuple(grid), warmup=False, **known)
     finally:
         _interpreting.on = False
 
 
-def _interpret_inner(kernel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Run a function that a kernel calls; Triton's own way leaves its language patched, and no kernel could be compiled again."""
+@contextmanager
+def _patched_language() -> Iterator[None]:
+    """Put the interpreter's language in the place of Triton's, in every module that functions see it in.
+
+    Triton's own way patches it again at each call of a function, which costs more than the function, and leaves it patched, so
+    that no kernel could be compiled any more.
+    """
+    from triton import language
     from triton.runtime.interpreter import _patch_lang
 
-    scope = _patch_lang(kernel.fn)
+    scope = _patch_lang(SimpleNamespace(__globals__={"tl": language, "core": language.core}))
     try:
-        return _function(kernel).rewrite()(*args, **kwargs)
+        yield
     finally:
         scope.restore()
 
 
 def _function(kernel: Any) -> Any:
-    from triton.runtime.interpreter import InterpretedFunction
+    from triton.runtime.interpreter import ASTTransformer, InterpretedFunction
+
+    class Transformer(ASTTransformer):  # type: ignore[misc]
+        """Make the variable of a loop a tensor, as the compiler does; the interpreter leaves it a number, which has no ``.to()``."""
+
+        def visit_For(self, node: ast.For) -> ast.For:  # noqa: N802 - the name of ast.NodeVisitor
+            self.generic_visit(node)
+            name = ast.unparse(node.target)
+            if ast.unparse(node.iter).partition("(")[0] in ("range", "tl.range"):
+                node.body[:0] = ast.parse(f"{name} = interpreter_semantic.to_tensor({name}, False)").body
+            return node
 
     if kernel.fn not in _interpreted:  # not the kernel: its hash reads the language, which may be patched now
-        _interpreted[kernel.fn] = InterpretedFunction(kernel.fn)
+        function = _interpreted[kernel.fn] = InterpretedFunction(kernel.fn)
+        function.rewriter.ast_transformer = Transformer()
     return _interpreted[kernel.fn]

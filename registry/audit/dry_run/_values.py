@@ -87,9 +87,11 @@ class Values(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        kwargs = kwargs or {}
+        if torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None:
+            return func(*args, **kwargs)  # a fake tensor has no memory
         if any(one.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ for one in types):
             return NotImplemented  # a wrapper of tensors, which has no memory: what it makes of the call comes here
-        kwargs = kwargs or {}
         if _is_composite(func):
             with self:
                 return func.decompose(*args, **kwargs)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import aten, cudnn, vllm, vllm_attention
+from . import aten, cudnn, vllm, vllm_attention, vllm_mamba
 
-__all__ = ["aten", "cudnn", "vllm", "vllm_attention"]
+__all__ = ["aten", "cudnn", "vllm", "vllm_attention", "vllm_mamba"]
