@@ -90,14 +90,16 @@ def cache_for(tensor: Any) -> dict[Any, Any] | None:
         The cache; None where caching is unsafe: a write could not be detected, the tensor requires gradients, `may_be_kept`
         is false, or it is not a plain tensor of float32 or float64.
     """
-    if not is_ordinary(tensor) or tensor.dtype not in _EXACT or tensor.requires_grad or tensor.is_inference():
-        return None
-    if not may_be_kept(tensor):
-        return None
-    written = _written(tensor)
     key = id(tensor)
     found = _notes.get(key)
-    if found is not None and found[0]() is tensor and found[1] == written and len(found[2]) < _MOST_NOTES:
+    if found is None or found[0]() is not tensor:
+        found = None
+        if not is_ordinary(tensor) or tensor.dtype not in _EXACT or tensor.is_inference():
+            return None
+    if tensor.requires_grad or not may_be_kept(tensor):
+        return None
+    written = _written(tensor)
+    if found is not None and found[1] == written and len(found[2]) < _MOST_NOTES:
         return found[2]
     notes: dict[Any, Any] = {}
     _notes[key] = (weakref.ref(tensor, functools.partial(_forget, key, _notes)), written, notes)

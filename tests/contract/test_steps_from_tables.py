@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -13,51 +11,9 @@ import pytest
 import torch
 
 from syncfree.adapters.host_copies import cache_for
-from tests.environments import unpacked
 
+from .support.scheduler_requests import RELEASE, Samples, both, draw, same, steps
 from .support.schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound
-
-RELEASE = "0.42.1"
-SHAPE = (2, 4, 4, 4)
-Samples = list[torch.Tensor]
-
-
-@pytest.fixture(scope="module")
-def diffusers() -> Any:
-    sys.path.insert(0, str(unpacked("diffusers", RELEASE)))
-    yield importlib.import_module("diffusers")
-    sys.path.remove(str(unpacked("diffusers", RELEASE)))
-
-
-def draw(seed: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    return torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed)).to(dtype)
-
-
-def steps(scheduler: Any, count: int = 5, dtype: torch.dtype = torch.float32, **options: Any) -> Samples:
-    """A request; every result of every step."""
-    scheduler.set_timesteps(count, device="cpu")
-    sample, found = draw(0, dtype), []
-    for number, timestep in enumerate(scheduler.timesteps):
-        generator = {"generator": torch.Generator().manual_seed(7)}
-        stepped = scheduler.step(draw(number, dtype), timestep, sample, **options, **generator)
-        sample = stepped.prev_sample
-        found += [value for value in (stepped.to_tuple()) if value is not None]
-    return found
-
-
-def both(owner: Any, work: Callable[[Any], Samples], **configuration: Any) -> tuple[Samples, Samples]:
-    """Upstream's and ours; ours twice over, because the second request finds what the first computed."""
-    expected = work(owner(**configuration))
-    with all_bound(owner, RELEASE, FUNCTIONS):
-        scheduler = owner(**configuration)
-        work(scheduler)
-        return expected, work(scheduler)
-
-
-def same(pair: tuple[Samples, Samples]) -> bool:
-    return len(pair[0]) > 0 and all(
-        a.dtype == b.dtype and torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(*pair, strict=True)
-    )
 
 
 @pytest.mark.parametrize("name", ["DDIMScheduler", "DDIMParallelScheduler"])

@@ -1,7 +1,6 @@
 """diffusers ``DDIMScheduler.step``: a timestep's scalars are computed once, and only the sample's arithmetic is left.
 
-About 25 of the operators of a step make scalars that depend on the timestep, the number of steps and eta alone. They are
-computed by upstream's operators on upstream's device, so the sample is equal bit for bit.
+About 25 of the operators of a step make scalars that depend on the timestep, the number of steps and eta alone.
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     import torch
 
 
-_SMALLEST = 1e-30
-"""Alphas are between it and 1, or upstream's operators run: what is sub-normal may be 0 for one thread and not for another."""
 _LARGEST_ETA = 1e6
 """Of larger ones, some are an error in torch, which upstream raises later than the scalars are made here."""
 
@@ -33,7 +30,7 @@ class Scalars(NamedTuple):
     deviation: torch.Tensor
 
 
-def step_from_a_table(output: str) -> Compose:
+def ddim_step(output: str) -> Compose:
     """Compose ``step``; ``output`` names the class of the module that it returns.
 
     Upstream's own code runs, with the host's timestep, where scalars are not what they are for everybody: thresholding,
@@ -42,95 +39,45 @@ def step_from_a_table(output: str) -> Compose:
     as_upstream = on_the_host("timestep", as_numbers=True)
 
     def compose(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-        import torch
-
-        from syncfree.adapters.host_copies import cache_for, host_copy_of, stream_of
         from syncfree.adapters.host_view import uses_own_methods
-        from syncfree.plugins.ordinary import is_ordinary, is_traced
+
+        from .scalar_tables import PREDICTIONS, index_of, original_sample, table_of
 
         names = upstream.__globals__
         is_upstreams = uses_own_methods(upstream)
         on_upstreams_way = as_upstream(host_timestep, upstream)
 
-        def index_of(timestep: Any, schedule: Any) -> int | None:
-            """The timestep as a number; None for what is not one integer of the host or of the schedule."""
-            if type(timestep) is int:
-                return timestep
-            if not is_ordinary(timestep) or timestep.dtype is not torch.int64 or timestep.dim() or is_traced():
-                return None
-            if not timestep.is_cpu:
-                host = host_copy_of(schedule)
-                timestep = NotImplemented if host is None else host_timestep(timestep, schedule, host)
-            return None if timestep is NotImplemented else int(timestep)
-
-        def is_covered(scheduler: Any, eta: Any, variance_noise: Any) -> bool:
+        def scalars_of(scheduler: Any, timestep: Any, eta: Any, variance_noise: Any) -> Scalars | None:
             config, steps = scheduler.config, scheduler.num_inference_steps
-            if config.thresholding or config.prediction_type not in ("epsilon", "sample", "v_prediction"):
-                return False
+            if config.thresholding or config.prediction_type not in PREDICTIONS or type(steps) is not int or steps <= 0:
+                return None
             if variance_noise is not None or type(eta) not in (float, int) or not 0 <= eta <= _LARGEST_ETA:
-                return False
-            return type(steps) is int and steps > 0 and is_upstreams(scheduler)
-
-        def scalars_of(scheduler: Any, timestep: Any, eta: float) -> Scalars | None:
-            """The scalars of a step, from the table of the scheduler's alphas; None where upstream has to make them."""
-            alphas, final = scheduler.alphas_cumprod, scheduler.final_alpha_cumprod
-            index, table = index_of(timestep, scheduler.timesteps), cache_for(alphas)
-            if index is None or table is None or alphas.dim() != 1 or not 0 <= index < len(alphas):
                 return None
-            if not is_ordinary(final) or not final.is_cpu or final.dim() or final.requires_grad or final.dtype != alphas.dtype:
+            if not is_upstreams(scheduler) or (table := table_of(scheduler.alphas_cumprod)) is None:
                 return None
-            before = index - scheduler.config.num_train_timesteps // scheduler.num_inference_steps
-            values: tuple[float, ...] = (final.item(),)
-            if alphas.is_cpu:
-                if (seen := table.get("values")) is None:
-                    seen = table["values"] = alphas.numpy()  # the same memory
-                values = seen.item(index), seen.item(before) if before >= 0 else values[0]
-            if not all(_SMALLEST <= value <= 1 for value in values):
+            if (index := index_of(host_timestep, timestep, scheduler.timesteps)) is None:
                 return None
-            key = index, before, values, eta, stream_of(alphas)
-            scalars: Scalars | None = table.get(key)
-            if scalars is None:
-                with torch.inference_mode(False):  # inference tensors kept for later would break who needs gradients
-                    scalars = _scalars(scheduler, index, before, eta)
-                if type(scalars.deviation) is torch.Tensor:  # no mode of the caller's has made something else of it
-                    table[key] = scalars
-            return scalars
+            before = index - config.num_train_timesteps // steps
+            positions = index, before
+            return table.scalars(
+                Scalars, scheduler, "final_alpha_cumprod", positions, (eta,), lambda: _scalars(scheduler, *positions, eta)
+            )
 
         @functools.wraps(upstream)
-        def step(
-            self: Any,
-            model_output: Any,
-            timestep: Any,
-            sample: Any,
-            eta: Any,
-            use_clipped_model_output: bool,
-            generator: Any,
-            variance_noise: Any,
-            return_dict: bool,
-        ) -> Any:
-            scalars = scalars_of(self, timestep, eta) if is_covered(self, eta, variance_noise) else None
+        def step(self: Any, *arguments: Any) -> Any:
+            model_output, timestep, sample, eta, use_clipped_model_output, generator, variance_noise, return_dict = arguments
+            scalars = scalars_of(self, timestep, eta, variance_noise)
             if scalars is None:
-                return on_upstreams_way(
-                    self,
-                    model_output,
-                    timestep,
-                    sample,
-                    eta,
-                    use_clipped_model_output,
-                    generator,
-                    variance_noise,
-                    return_dict,
-                )
+                return on_upstreams_way(self, *arguments)
             config = self.config
+            prediction = config.prediction_type
             root_alpha, root_beta, root_alpha_before, direction, deviation = scalars
-            if config.prediction_type == "epsilon":
-                original = (sample - root_beta * model_output) / root_alpha
+            original = original_sample(prediction, sample, model_output, root_alpha, root_beta)
+            if prediction == "epsilon":
                 epsilon = model_output
-            elif config.prediction_type == "sample":
-                original = model_output
+            elif prediction == "sample":
                 epsilon = (sample - root_alpha * original) / root_beta
             else:
-                original = root_alpha * sample - root_beta * model_output
                 epsilon = root_alpha * model_output + root_beta * sample
             if config.clip_sample:
                 original = original.clamp(-config.clip_sample_range, config.clip_sample_range)

@@ -7,11 +7,16 @@ from typing import NamedTuple
 from syncfree.adapters.host_timesteps import index_on_the_host, on_the_host
 from syncfree.adapting import Binding, Compose, Form
 
-from .ddim import step_from_a_table
+from .cogvideox_ddim import cogvideox_ddim_step
+from .cogvideox_dpm import cogvideox_dpm_step
+from .ddim import ddim_step
+from .ddpm import ddpm_step
 from .flow_match_heun import without_churn
-from .lcm import scalings_from_a_table
+from .lcm import lcm_step, scalings_of_the_device
 from .ltx_euler_ancestral import sigmas_answer_on_the_host
+from .pndm import plms_step, previous_sample
 from .sasolver import tau_of_host_timesteps
+from .tcd import tcd_step
 
 
 class Scheduler(NamedTuple):
@@ -42,7 +47,6 @@ class Scheduler(NamedTuple):
 
 
 _INDEX: dict[str, Compose] = {"index_for_timestep": index_on_the_host}
-_STEP: dict[str, Compose] = {"step": on_the_host("timestep")}
 _NUMBERED_STEP: dict[str, Compose] = {"step": on_the_host("timestep", as_numbers=True)}
 
 SCHEDULERS = (
@@ -88,31 +92,36 @@ SCHEDULERS = (
         {"_init_step_index": on_the_host("timestep")},
     ),
     Scheduler(
-        "scheduling_ddpm:DDPMScheduler", _NUMBERED_STEP, ("previous_timestep", "_get_variance"), "13 host syncs per step"
+        "scheduling_ddpm:DDPMScheduler",
+        {"step": ddpm_step("DDPMSchedulerOutput")},
+        ("previous_timestep", "_get_variance"),
+        "13 host syncs per step",
     ),
     Scheduler(
         "scheduling_ddpm_parallel:DDPMParallelScheduler",
-        _NUMBERED_STEP,
+        {"step": ddpm_step("DDPMParallelSchedulerOutput")},
         ("previous_timestep", "_get_variance"),
         "13 host syncs per step",
     ),
     Scheduler(
         "scheduling_ddim:DDIMScheduler",
-        {"step": step_from_a_table("DDIMSchedulerOutput")},
+        {"step": ddim_step("DDIMSchedulerOutput")},
         ("_get_variance",),
         "6 host syncs per step",
     ),
     Scheduler(
         "scheduling_ddim_parallel:DDIMParallelScheduler",
-        {"step": step_from_a_table("DDIMParallelSchedulerOutput")},
+        {"step": ddim_step("DDIMParallelSchedulerOutput")},
         ("_get_variance",),
         "6 host syncs per step",
     ),
     Scheduler("scheduling_ddim_inverse:DDIMInverseScheduler", _NUMBERED_STEP, (), "4 host syncs per step"),
-    Scheduler("scheduling_ddim_cogvideox:CogVideoXDDIMScheduler", _NUMBERED_STEP, (), "3 host syncs per step"),
+    Scheduler(
+        "scheduling_ddim_cogvideox:CogVideoXDDIMScheduler", {"step": cogvideox_ddim_step}, (), "3 host syncs per step"
+    ),
     Scheduler(
         "scheduling_dpm_cogvideox:CogVideoXDPMScheduler",
-        {"step": on_the_host("timestep", "timestep_back", as_numbers=True)},
+        {"step": cogvideox_dpm_step},
         ("get_variables", "get_mult"),
         "5 host syncs per step",
     ),
@@ -124,18 +133,24 @@ SCHEDULERS = (
     ),
     Scheduler(
         "scheduling_pndm:PNDMScheduler",
-        _NUMBERED_STEP,
-        ("step_prk", "step_plms", "_get_prev_sample"),
+        {
+            "step_plms": plms_step,
+            "step_prk": on_the_host("timestep", as_numbers=True),
+            "_get_prev_sample": previous_sample,
+        },
+        ("step",),
         "3 host syncs per step",
     ),
     Scheduler("scheduling_repaint:RePaintScheduler", _NUMBERED_STEP, ("_get_variance",), "host syncs in each step"),
     Scheduler(
         "scheduling_lcm:LCMScheduler",
-        {**_INDEX, **_STEP, "get_scalings_for_boundary_condition_discrete": scalings_from_a_table},
+        {**_INDEX, "step": lcm_step, "get_scalings_for_boundary_condition_discrete": scalings_of_the_device},
         ("_init_step_index",),
         "3 host syncs per step",
     ),
-    Scheduler("scheduling_tcd:TCDScheduler", {**_INDEX, **_STEP}, ("_init_step_index",), "4 host syncs per step"),
+    Scheduler(
+        "scheduling_tcd:TCDScheduler", {**_INDEX, "step": tcd_step}, ("_init_step_index",), "4 host syncs per step"
+    ),
     Scheduler(
         "scheduling_sasolver:SASolverScheduler",
         {**_INDEX, "step": tau_of_host_timesteps},

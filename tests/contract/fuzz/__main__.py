@@ -25,7 +25,19 @@ from .actions import ACTIONS
 from .observed import outcome
 from .worlds import World
 
-WITH_TABLES = ("UniPCMultistepScheduler", "HeliosScheduler", "DDIMScheduler", "DDIMParallelScheduler", "LCMScheduler")
+WITH_TABLES = (
+    "UniPCMultistepScheduler",
+    "HeliosScheduler",
+    "DDIMScheduler",
+    "DDIMParallelScheduler",
+    "DDPMScheduler",
+    "DDPMParallelScheduler",
+    "CogVideoXDPMScheduler",
+    "CogVideoXDDIMScheduler",
+    "PNDMScheduler",
+    "LCMScheduler",
+    "TCDScheduler",
+)
 
 
 def live(owner: Any, seed: str) -> World:
