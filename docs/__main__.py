@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from . import framework_tables, hooks_page, hostile_page, sweep_table, waits_page
+from . import framework_tables, hooks_page, hostile_page, sweep_table, upstream_tests_page, waits_page
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- begin: written by python -m docs -->\n", "<!-- end -->\n"
@@ -43,6 +43,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/hostile.md": hostile_page.page,
     "docs/dry-run.md": partial(with_table, "docs/dry-run.md", sweep_table.table),
     "docs/sync-rules.md": rules,
+    "docs/upstream-tests.md": upstream_tests_page.page,
     "docs/waits.md": waits_page.page,
 }
 

@@ -64,9 +64,9 @@ NAMED = Expected("logprobs of named tokens", "sampler_logprob_gather", 32, (f"{S
 RESET = Expected("penalties", "penalty_state_reset", 4, ("vllm/v1/worker/gpu/sample/penalties.py bincount",))
 """Two waits at each of the two steps in which requests join."""
 STOP = Expected(
-    "min_tokens, structured output", "stop_token_mask", 28, (f"{SAMPLER}/logits_processor/builtin.py _mask_stop_token_logits",)
+    "min_tokens, structured output", "stop_token_mask", 40, (f"{SAMPLER}/logits_processor/builtin.py _mask_stop_token_logits",)
 )
-"""Four waits in each of seven steps."""
+"""Four waits in each of ten steps: six of each request, and the fourth joins after four."""
 CONV = "vllm/model_executor/layers/mamba/ops/causal_conv1d.py"
 MAMBA = Expected("Mamba-1, prefills", "conv_metadata", 12, (f"{CONV} causal_conv1d_fn", f"{CONV} num_program"))
 """Three waits in each of two layers, in each of two steps with prefills."""

@@ -131,6 +131,8 @@ def main(engine: str, model: str, *cases: str) -> None:
     worker = llm.llm_engine.engine_core.engine_core.model_executor.driver_worker.worker
     if (".worker.gpu." in type(worker.model_runner).__module__) != V2:
         raise RuntimeError(f"asked for V2 = {V2}, and got {type(worker.model_runner)}")
+    # Otherwise the load of the machine decides in which step a request with a grammar starts.
+    llm.llm_engine.engine_core.engine_core.structured_output_manager._use_async_grammar_compilation = False
     if not os.environ.get("COMPUTED_TOKENS"):
         give_tokens(V2)
     adapters = os.environ.get("ADAPTERS", "").split(os.pathsep)
