@@ -53,6 +53,7 @@ class Hook:
         lockstep: every rank of a job must make the same choice, because a mixed choice hangs.
         writes: the arguments that a call changes; their contents afterwards are part of the result.
         on_host: the arguments whose tensors are on the host, whatever the device.
+        pinned: those of `on_host` whose tensors are in pinned memory where the device is a GPU.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Hook:
     lockstep: bool = False
     writes: tuple[str, ...] = ()
     on_host: tuple[str, ...] = ()
+    pinned: tuple[str, ...] = ()
 
     @property
     def variable(self) -> str:

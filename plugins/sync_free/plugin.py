@@ -32,6 +32,7 @@ PLUGIN = implementations(
         "lora_indices",
         "output_token_matrix",
         "stop_token_mask",
+        "prompt_logprobs",
         "pooled_rows",
         "draft_handover",
     ),

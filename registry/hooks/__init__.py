@@ -33,6 +33,7 @@ _MODULES = (
     "sampler_staged_writes",
     "output_token_matrix",
     "stop_token_mask",
+    "prompt_logprobs",
     "pooled_rows",
     "draft_handover",
 )

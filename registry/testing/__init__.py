@@ -25,7 +25,7 @@ from .._errors import SelectionError, attributed_to, nearest
 from .._hook import Hook, declaration_of
 from .._plugins import Implementation, check_signature, describe
 from ..hooks import HOOKS
-from ._equality import Mover, copied, difference
+from ._equality import Mover, copied, difference, in_pinned_memory
 
 __all__ = ["check_implementation"]
 
@@ -117,6 +117,7 @@ def _check(found: Implementation, examples: int, audited_calls: int | None) -> N
         if audited_calls is None:
             return own
         move = Mover("cuda:0", upload)
+        own.update({name: in_pinned_memory(own[name]) for name in hook.pinned})
         return {name: value if name in hook.on_host else move(value) for name, value in own.items()}
 
     @settings(max_examples=examples, deadline=None, database=None, report_multiple_bugs=False)

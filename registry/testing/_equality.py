@@ -12,6 +12,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_map_only
 
 from .._hook import Tolerance
 
@@ -20,6 +21,11 @@ def copied(arguments: dict[str, Any]) -> dict[str, Any]:
     """Return a deep copy in which views still share memory; process groups are the same ones."""
     groups = {id(v): v for v in arguments.values() if isinstance(v, torch.distributed.ProcessGroup)}
     return copy.deepcopy(arguments, groups)
+
+
+def in_pinned_memory(value: Any) -> Any:
+    """Return a value with copies of its tensors in pinned memory."""
+    return tree_map_only(torch.Tensor, torch.Tensor.pin_memory, value)
 
 
 class Mover:

@@ -17,12 +17,13 @@ from syncfree.plugins.sync_free.sampler_logprob_gather import sampler_logprob_ga
 from .support.vllm_releases import RELEASES, form_of, sampler
 
 SAMPLER = SimpleNamespace(pin_memory=False)
+METHOD = "gather_specific_token_logprobs"
 
 
 @pytest.fixture(scope="module", params=RELEASES)
 def both(request: pytest.FixtureRequest) -> tuple[Any, Any]:
     """Upstream's method of one release, and the adapter's replacement for that release."""
-    upstream = sampler(request.param)["gather_specific_token_logprobs"]
+    upstream = sampler(request.param, METHOD)[METHOD]
     (compose,) = form_of(BINDING, request.param).compose or ()
     return upstream, compose(sampler_logprob_gather, upstream)
 
@@ -87,7 +88,7 @@ def test_bound_it_never_makes_the_host_wait(both: tuple[Any, Any]) -> None:
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_upstream_waits_once_per_request_where_the_verdict_is_needed(release: str, sync_audit: Report) -> None:
-    upstream = sampler(release)["gather_specific_token_logprobs"]
+    upstream = sampler(release, METHOD)[METHOD]
     with allow("the arguments are uploaded"):
         arguments = on_cuda()
     upstream(*arguments)

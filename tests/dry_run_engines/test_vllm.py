@@ -73,14 +73,22 @@ MAMBA = Expected("Mamba-1, prefills", "conv_metadata", 12, (f"{CONV} causal_conv
 MAPPING = "vllm/lora/ops/triton_ops/lora_kernel_metadata.py prepare_tensors"
 LORA = {"lora": Expected("LoRA, the mapping changes", "lora_mapping", 30, (MAPPING,))}
 """Six waits at each of five changes."""
-POOLED = Expected(
-    "embeddings, one prompt in chunks", "pooled_rows", 1, ("vllm/v1/worker/gpu_model_runner.py _copy_pooler_output_to_cpu",)
-)
+RUNNER = "vllm/v1/worker/gpu_model_runner.py"
+POOLED = Expected("embeddings, one prompt in chunks", "pooled_rows", 1, (f"{RUNNER} _copy_pooler_output_to_cpu",))
 """One wait in the one step that finishes a part of its requests."""
+PROMPT = Expected("prompt logprobs", "prompt_logprobs", 2, (f"{RUNNER} _sync_device",))
+"""One wait at each of the two steps in which prompts are finished."""
+PROMPT_PAGEABLE = Expected(PROMPT.case, PROMPT.hook, 14, (*PROMPT.sites, f"{RUNNER} _get_prompt_logprobs_dict"))
+"""And three for each of the four prompts."""
 WITHOUT_NAMED = {case: expected for case, expected in SHOWN.items() if case != "logprob_token_ids"}
 """Triton does not compile 0.21.0's kernel of V2 for these: pointers to int32 in one branch and to int64 in the other."""
 ENGINES = [
-    Engine("0.32.0", 1, "eager", {**SHOWN, "penalties": Expected("penalties", "output_token_matrix")}),
+    Engine(
+        "0.32.0",
+        1,
+        "eager",
+        {**SHOWN, "prompt_logprobs": PROMPT, "penalties": Expected("penalties", "output_token_matrix")},
+    ),
     Engine("0.32.0", 2, "eager", {**SHOWN, "penalties": Expected("penalties", "sampler_staged_writes")}),
     Engine("0.32.0", 1, "lora", LORA, values=True),
     Engine("0.32.0", 2, "lora", LORA, values=True),
@@ -88,7 +96,12 @@ ENGINES = [
     Engine("0.32.0", 2, "compiled", {"greedy": SHOWN["greedy"]}),
     Engine("0.32.0", 1, "pooling", {"pooling": Expected("embeddings, one prompt in chunks")}),
     Engine("0.32.0", 1, "pooling by a registered model", {"pooling": POOLED}),
-    Engine("0.21.0", 1, "eager", {**SHOWN, "bad_words": BAD_WORDS, "logprob_token_ids": NAMED}),
+    Engine(
+        "0.21.0",
+        1,
+        "eager",
+        {**SHOWN, "bad_words": BAD_WORDS, "logprob_token_ids": NAMED, "prompt_logprobs": PROMPT_PAGEABLE},
+    ),
     Engine("0.21.0", 2, "eager", {**WITHOUT_NAMED, "penalties": RESET}),
     Engine("0.21.0", 1, "lora", LORA, values=True),
     Engine("0.21.0", 1, "eager, Mamba-1", {"greedy": MAMBA}, values=True, model="mamba"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable
+from contextlib import nullcontext
 from inspect import unwrap
 from pathlib import Path
 from types import SimpleNamespace
@@ -53,8 +54,8 @@ def upload(data: list[int], dtype: torch.dtype, device: torch.device) -> torch.T
     return torch.tensor(data, dtype=dtype, pin_memory=device.type == "cuda").to(device, non_blocking=True)
 
 
-def sampler(release: str) -> dict[str, Any]:
-    """`gather_specific_token_logprobs` of a release with all that it calls.
+def sampler(release: str, *names: str) -> dict[str, Any]:
+    """Methods of `Sampler` of a release with all that they call.
 
     Up to 0.21 the log-probabilities come from a Triton kernel, for which a PyTorch function stands in. What vLLM compiles
     is left as written: Dynamo does not trace on the simulated device, and the engine tests run it compiled.
@@ -65,7 +66,8 @@ def sampler(release: str) -> dict[str, Any]:
     define(release, "v1.sample.ops.logprobs", ["batched_count_greater_than"], namespace)
     namespace["batched_count_greater_than"] = unwrap(namespace["batched_count_greater_than"])
     namespace["compute_token_logprobs"] = _compute_token_logprobs
-    return define(release, "v1.sample.sampler", ["Sampler.gather_specific_token_logprobs"], namespace)
+    namespace["gpu_sync_allowed"] = lambda **_: nullcontext()
+    return define(release, "v1.sample.sampler", [f"Sampler.{name}" for name in names], namespace)
 
 
 def _compute_token_logprobs(logits: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:

@@ -13,6 +13,7 @@ HOOK = "sampler_logprob_gather"
 TARGET = "vllm.v1.sample.sampler:Sampler.gather_specific_token_logprobs"
 BAD_WORDS = "vllm.v1.sample.ops.bad_words:apply_bad_words"
 PENALTIES = "vllm.v1.sample.ops.penalties:_convert_to_tensors"
+PROMPT = "vllm.v1.worker.gpu_model_runner:GPUModelRunner._get_prompt_logprobs_dict"
 ONE_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 EXPLICIT = {"SYNCFREE_SAMPLER_LOGPROB_GATHER": "sync_free", "SYNCFREE_BAD_WORDS_MASK": "sync_free"}
 
@@ -42,6 +43,10 @@ def test_switched_off_nothing_is_loaded_and_the_requests_get_what_they_ask_for(o
     for token, step in zip(first["tokens"], first["logprobs"], strict=True):
         assert {token, 5, 7, 11, 300} == {asked for asked, _, _ in step}
     assert {2, 9} <= {asked for asked, _, _ in last["logprobs"][0]}
+    nothing_before_the_first, *positions = last["prompt"]
+    assert nothing_before_the_first == []
+    assert positions
+    assert all(2 <= len(position) <= 3 for position in positions)
     assert len(without_bad_words["tokens"]) == 7
 
 
@@ -65,6 +70,9 @@ def test_counters_prove_that_both_choices_ran_in_the_worker(processes: str, requ
     assert counts["sync_free"]["calls"] >= steps
     assert counts["upstream"]["calls"] >= steps
     assert counts["sync_free"]["declines"] == 0
+    prompts = run.binding(report, "prompt_logprobs")["counts"][PROMPT]
+    assert prompts["sync_free"]["calls"] > prompts["sync_free"]["declines"]
+    assert prompts["upstream"]["calls"] > 0
     for target in (BAD_WORDS, PENALTIES):
         (of_target,) = (entry["counts"][target] for entry in report["plan"]["bindings"] if target in entry["counts"])
         assert min(of_target[choice]["calls"] for choice in ("sync_free", "upstream")) >= 7

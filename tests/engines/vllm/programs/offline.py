@@ -20,22 +20,25 @@ PROMPTS = ["hello world", "the quick brown fox", "lazy dog", "yes no", "hello fo
 
 
 def sampling() -> list[SamplingParams]:
-    """One request per prompt: lists of different lengths, greedy and seeded, one without; bad words, penalties."""
+    """One request per prompt: lists of different lengths, greedy and seeded, one without; bad words, penalties, a prompt's logprobs."""
     return [
         SamplingParams(temperature=0, max_tokens=6, logprob_token_ids=[5, 7, 11, 300]),
         SamplingParams(temperature=1.0, seed=1, max_tokens=8, logprob_token_ids=[40]),
         SamplingParams(temperature=0.7, top_k=20, seed=2, max_tokens=5, logprobs=2),
-        SamplingParams(temperature=0, max_tokens=7, logprobs=3, logprob_token_ids=[9, 9, 2]),
+        SamplingParams(temperature=0, max_tokens=7, logprobs=3, logprob_token_ids=[9, 9, 2], prompt_logprobs=2),
         SamplingParams(temperature=0, max_tokens=7, logprobs=1, bad_words=["hello", "world fox", "e"]),
         SamplingParams(temperature=0, max_tokens=8, repetition_penalty=1.3, presence_penalty=0.4, frequency_penalty=0.5),
     ]
 
 
 def told(output: RequestOutput) -> dict[str, Any]:
-    """The tokens of a finished request, and for each the (token, logprob, rank) that came with it."""
+    """The tokens of a finished request, and for each, and for each of the prompt, the (token, logprob, rank) that came with it."""
     completion = output.outputs[0]
-    logprobs = [sorted((token, p.logprob, p.rank) for token, p in step.items()) for step in completion.logprobs or ()]
-    return {"tokens": list(completion.token_ids), "logprobs": logprobs}
+    logprobs, prompt = (
+        [sorted((token, p.logprob, p.rank) for token, p in (step or {}).items()) for step in of or ()]
+        for of in (completion.logprobs, output.prompt_logprobs)
+    )
+    return {"tokens": list(completion.token_ids), "logprobs": logprobs, "prompt": prompt}
 
 
 def generate_while_switching(llm: LLM, choices: list[str]) -> list[dict[str, Any]]:
