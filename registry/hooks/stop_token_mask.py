@@ -16,6 +16,7 @@ def stop_token_mask(
     masked: tuple[torch.Tensor, torch.Tensor],
     restored: tuple[torch.Tensor, torch.Tensor],
     value: torch.Tensor,
+    distinct_rows: int,
 ) -> None:
     """Mask logits; in a row that then is -inf throughout, give back those of ``restored`` that were finite before.
 
@@ -24,6 +25,8 @@ def stop_token_mask(
         masked: rows and columns ``[M]`` of the logits to mask, int32 or int64, on the device of ``logits``.
         restored: rows and columns ``[N]`` of those to give back, of the same dtype and device.
         value: -inf, without dimensions (``[]``), in the dtype and on the device of ``logits``.
+        distinct_rows: how often a row in ``restored`` differs from the one before it, the first one included, or a larger
+            number. The host knows it, as each request's entries stand together; it bounds what has to be looked at.
 
     Returns:
         None.
@@ -54,7 +57,7 @@ def inputs() -> Any:
 
     @st.composite
     def call(draw: st.DrawFn) -> dict[str, object]:
-        rows, columns = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+        rows, columns = draw(st.integers(1, 9)), draw(st.integers(1, 4))
         number = st.sampled_from([float("-inf"), float("-inf"), float("inf"), float("nan"), -0.0, 1.5])
         logits = draw(st.lists(number, min_size=rows * columns, max_size=rows * columns))
         entries = st.lists(st.tuples(st.integers(0, rows - 1), st.integers(0, columns - 1)), max_size=8)
@@ -63,11 +66,14 @@ def inputs() -> Any:
         def indices() -> tuple[torch.Tensor, ...]:
             return tuple(torch.tensor(draw(entries), dtype=dtype).view(-1, 2).unbind(1))
 
+        restored = indices()
+        distinct = len(torch.unique_consecutive(restored[0]))
         return {
             "logits": torch.tensor(logits).view(rows, columns),
             "masked": indices(),
-            "restored": indices(),
+            "restored": restored,
             "value": torch.tensor(float("-inf")),
+            "distinct_rows": distinct + draw(st.integers(0, 1)),
         }
 
     return call()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from syncfree.adapters.vllm.stop_token_mask import BINDING
 from syncfree.audit import Report, allow
@@ -19,14 +23,6 @@ from .support.outcome import outcome
 from .support.vllm_releases import NEWEST, define, form_of
 
 
-def both() -> tuple[Any, Any]:
-    """Upstream's method, and the adapter's replacement."""
-    name = "_mask_stop_token_logits"
-    vllm = define(NEWEST, "v1.sample.logits_processor.builtin", [f"MinTokensLogitsProcessor.{name}"], {"torch": torch})
-    (compose,) = form_of(BINDING, NEWEST).compose or ()
-    return vllm[name], compose(stop_token_mask, vllm[name])
-
-
 @settings(max_examples=500, deadline=None)
 @given(inputs())
 def test_equal_to_the_reference(call: dict[str, Any]) -> None:
@@ -34,41 +30,111 @@ def test_equal_to_the_reference(call: dict[str, Any]) -> None:
     assert difference(mine, theirs, None) is None
 
 
-def processor(call: dict[str, Any], method: Any) -> Any:
-    own = SimpleNamespace(neg_inf_tensor=call["value"])
-    return lambda logits, masked, restored: method(own, logits, masked, restored)
+class Request(NamedTuple):
+    """A request of the batch: its stop tokens, how many drafts are masked for it, and whether its output is structured."""
+
+    stop_tokens: set[int]
+    drafts: int
+    structured: bool
 
 
-@settings(max_examples=500, deadline=None)
-@given(inputs())
-def test_bound_it_leaves_what_upstream_leaves(call: dict[str, Any]) -> None:
-    """As vLLM calls it: entries of a row stand together, none twice, and all that may be given back is masked."""
-    entries = sorted(set(zip(*(part.tolist() for part in call["restored"]), strict=True)))
-    kind = call["restored"][0].dtype
-    restored = tuple(torch.tensor(entries, dtype=kind).view(-1, 2).unbind(1))
-    masked = tuple(torch.cat(parts) for parts in zip(call["masked"], restored, strict=True))
-    arguments = {"logits": call["logits"], "masked": masked, "restored": restored}
-    theirs, mine = (outcome(processor(call, method), arguments) for method in both())
-    assert difference(mine, theirs, None) is None
+@cache
+def processor_class(bound: bool) -> Any:
+    """The real processor of vLLM, with its own method or ours."""
+    namespace: dict[str, Any] = {"torch": torch, "np": np, "LogitsProcessor": object, "async_tensor_h2d": upload}
+    define(NEWEST, "v1.sample.logits_processor.builtin", ["MinTokensLogitsProcessor", "process_dict_updates"], namespace)
+    owner = namespace["MinTokensLogitsProcessor"]
+    if bound:
+        (compose,) = form_of(BINDING, NEWEST).compose or ()
+        owner._mask_stop_token_logits = compose(stop_token_mask, owner._mask_stop_token_logits)
+    return owner
 
 
-def on_cuda() -> tuple[Any, ...]:
-    logits = torch.tensor([[1.0, 2.0, 3.0], [float("-inf"), 5.0, float("-inf")]]).to("cuda")
-    entries = tuple(torch.tensor(part, dtype=torch.int32).to("cuda") for part in ([0, 1], [1, 1]))
-    return SimpleNamespace(neg_inf_tensor=torch.tensor(float("-inf")).to("cuda")), logits, entries, entries
+def processor(requests: list[Request], device: str, bound: bool) -> Any:
+    """A processor with the state that these requests bring."""
+    own = processor_class(bound)(None, torch.device(device), False)
+    added = [
+        (row, SimpleNamespace(min_tokens=9, all_stop_token_ids=one.stop_tokens, structured_outputs=one.structured or None), [], [])
+        for row, one in enumerate(requests)
+    ]
+    own.update_state(SimpleNamespace(added=added, removed=[], moved=[]))
+    return own
 
 
+def upload(data: Any, device: torch.device, dtype: torch.dtype | None = None) -> torch.Tensor:
+    return torch.as_tensor(data, dtype=dtype).to(device)
+
+
+COLUMNS = 4
+REQUESTS = st.lists(st.builds(Request, st.sets(st.integers(0, COLUMNS - 1)), st.integers(0, 2), st.booleans()), min_size=1, max_size=9)
+LEFT = st.sampled_from([float("-inf"), float("-inf"), float("nan"), 0.0, 1.5])
+
+
+@settings(max_examples=300, deadline=None)
+@given(REQUESTS, st.data(), st.booleans())
+def test_bound_it_leaves_what_upstream_leaves(requests: list[Request], data: st.DataObject, drafts: bool) -> None:
+    rows = sum(one.drafts for one in requests) if drafts else len(requests)
+    logits = torch.tensor(data.draw(st.lists(LEFT, min_size=rows * COLUMNS, max_size=rows * COLUMNS))).view(rows, COLUMNS)
+    results = []
+    for bound in (False, True):
+        own = processor(requests, "cpu", bound)
+        given_logits = logits.clone()
+        arguments = (given_logits, [one.drafts for one in requests]) if drafts else (given_logits,)
+        results.append((own.apply_with_spec_decode if drafts else own.apply)(*arguments))
+    assert difference(results[1], results[0], None) is None
+
+
+class Moved(TorchDispatchMode):
+    """Counts the elements of whole rows of logits that operators read and write; a selection reads what it writes."""
+
+    def __init__(self, columns: int) -> None:
+        super().__init__()
+        self.columns, self.elements = columns, 0
+
+    def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = operator(*args, **(kwargs or {}))
+        selects = operator.overloadpacket in (torch.ops.aten.index, torch.ops.aten.index_select)
+        whole = [one.numel() for one in (*args, result) if isinstance(one, torch.Tensor) and one.shape[-1:] == (self.columns,)]
+        if operator.overloadpacket != torch.ops.aten.index_put_:  # which writes single elements
+            self.elements += 2 * sum(whole[1:]) if selects else sum(whole)
+        return result
+
+
+@pytest.mark.parametrize("drafts", [False, True], ids=["tokens", "drafts"])
+@pytest.mark.parametrize(("structured", "batch"), [(1, 1), (1, 3), (1, 4), (2, 64), (16, 64), (32, 64), (64, 64)])
+def test_no_more_of_the_vocabulary_is_moved_than_by_upstream(structured: int, batch: int, drafts: bool) -> None:
+    """Upstream copies each distinct row, and then looks at it twice; each request has eight stop tokens."""
+    columns = 1000
+    requests = [Request(set(range(8)), 1, row < structured) for row in range(batch)]
+    moved = []
+    for bound in (False, True):
+        own, logits = processor(requests, "cpu", bound), torch.zeros(batch, columns)
+        with Moved(columns) as counted:
+            own.apply_with_spec_decode(logits, [1] * batch) if drafts else own.apply(logits)
+        moved.append(counted.elements)
+    assert moved[1] == min(3 * structured, batch) * columns
+    assert moved[1] < moved[0]
+
+
+def on_cuda(batch: int, bound: bool) -> tuple[Any, torch.Tensor]:
+    """Two requests whose second tokens stop, of which the second has no other token left, and others without."""
+    structured = [Request({1}, 1, True) for _ in range(2)]
+    rows = [[1.0, 2.0, 3.0], [float("-inf"), 5.0, float("-inf")], *[[0.0] * 3 for _ in range(batch - 2)]]
+    return processor([*structured, *[Request(set(), 1, False)] * (batch - 2)], "cuda", bound), torch.tensor(rows).to("cuda")
+
+
+@pytest.mark.parametrize("batch", [2, 9], ids=["all rows", "few of the rows"])
 @pytest.mark.sync_budget(0, poison=True)
-def test_bound_it_never_makes_the_host_wait() -> None:
+def test_bound_it_never_makes_the_host_wait(batch: int) -> None:
     with allow("made outside of the call"):
-        arguments = on_cuda()
-    both()[1](*arguments)
+        own, logits = on_cuda(batch, bound=True)
+    own.apply(logits)
     with allow("the result is looked at"):
-        assert arguments[1].tolist() == [[1.0, float("-inf"), 3.0], [float("-inf"), 5.0, float("-inf")]]
+        assert logits.tolist()[:2] == [[1.0, float("-inf"), 3.0], [float("-inf"), 5.0, float("-inf")]]
 
 
 def test_upstream_waits_for_the_size_of_every_selection(sync_audit: Report) -> None:
     with allow("made outside of the call"):
-        arguments = on_cuda()
-    both()[0](*arguments)
+        own, logits = on_cuda(2, bound=False)
+    own.apply(logits)
     assert sync_audit.count >= 4
