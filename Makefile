@@ -24,7 +24,7 @@ help:
 	@echo "make bench-schedulers  host time per step of SGLang's UniPC and FlowUniPC, upstream's code and ours"
 	@echo "make bench-vllm   tokens per second of a tiny Llama in vLLM with our hooks and without"
 	@echo "make bench-vllm-hooks  host time of vLLM's samplers and LoRA mapping, upstream's functions and ours"
-	@echo "make bench-diffusers  host time, launches and syncs of diffusers' ten most used schedulers, upstream's code and ours"
+	@echo "make bench-diffusers  host time, launches and syncs of diffusers' most used schedulers, upstream's code and ours"
 	@echo "make bench-gpu    syncs and times on a CUDA device, with the torch of $(PYTHON)"
 	@echo "make gpu-pack     a folder and a zip file for bench-gpu on a machine without a network, for Python 3.12 or PACK=3.11"
 	@echo "make bench-diffusers KEEP=1  replace the documentation's picture instead of writing to build/pictures; any bench or demo"

@@ -41,6 +41,11 @@ def view_of(scheduler: Any, **values: Any) -> Any:
     return view
 
 
+def seen_through(scheduler: Any) -> Any:
+    """Return the scheduler that a view is of; anything else is returned as it is."""
+    return scheduler._syncfree_scheduler if isinstance(scheduler, _Seen) else scheduler
+
+
 @lru_cache(maxsize=64)
 def _view_class(owner: Any, names: tuple[str, ...]) -> Any:
     """None for a class whose instances are more than their ``__dict__``, or whose making is more than that of a class."""

@@ -16,6 +16,7 @@ from .lcm import lcm_step, scalings_of_the_device
 from .ltx_euler_ancestral import sigmas_answer_on_the_host
 from .pndm import plms_step, previous_sample
 from .sasolver import tau_of_host_timesteps
+from .sasolver_updates import corrector_update, predictor_update
 from .tcd import tcd_step
 
 
@@ -153,7 +154,12 @@ SCHEDULERS = (
     ),
     Scheduler(
         "scheduling_sasolver:SASolverScheduler",
-        {**_INDEX, "step": tau_of_host_timesteps},
+        {
+            **_INDEX,
+            "step": tau_of_host_timesteps,
+            "stochastic_adams_bashforth_update": predictor_update,
+            "stochastic_adams_moulton_update": corrector_update,
+        },
         ("_init_step_index",),
         "4 host syncs per step",
     ),

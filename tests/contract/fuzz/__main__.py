@@ -37,6 +37,7 @@ WITH_TABLES = (
     "PNDMScheduler",
     "LCMScheduler",
     "TCDScheduler",
+    "SASolverScheduler",
 )
 
 
