@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
 
+from syncfree.adapters.recipes import Recipe
 from syncfree.plugins.ordinary import is_ordinary, may_be_kept
 
 _EXACT = frozenset({torch.float32, torch.float64})
@@ -26,11 +26,10 @@ _copies: dict[int, tuple[weakref.ref[torch.Tensor], Written, torch.Tensor]] = {}
 _MOST_NOTES = 4096
 _notes: dict[int, tuple[weakref.ref[torch.Tensor], Written, dict[Any, Any]]] = {}
 _originals: dict[int, tuple[weakref.ref[torch.Tensor], weakref.ref[torch.Tensor]]] = {}
-
-_SHADOWED = frozenset(
-    {"__getitem__", "cat", "flatten", "flip", "full", "mul", "ones", "repeat_interleave", "reshape", "stack", "to", "zeros"}
-)
-"""Operations with bitwise the same results on every device: a copy, or one rounding as IEEE 754 defines it."""
+_close: dict[int, tuple[weakref.ref[torch.Tensor], Written, torch.Tensor, Recipe | None]] = {}
+MARGIN = 1e-5
+"""How far apart two close values must be, relative to the largest, for the device's own to be unequal for certain: 80 times what
+one rounding of float32 may move a value by. CUDA documents errors of at most 2 roundings for ``logf`` and ``atanf``."""
 
 
 @contextmanager
@@ -51,6 +50,42 @@ def remember(schedule: torch.Tensor, host: torch.Tensor) -> None:
     _copies[key] = (weakref.ref(schedule, functools.partial(_forget, key, _copies)), _written(schedule), host)
     reference = weakref.ref(host, functools.partial(_forget, host_key, _originals))
     _originals[host_key] = (reference, weakref.ref(schedule))
+
+
+def remember_close(schedule: torch.Tensor, values: torch.Tensor, recipe: Recipe | None) -> None:
+    """Keep values on the host that are close to those of a schedule on the device, and how the schedule was computed."""
+    if not schedule.is_inference():
+        key = id(schedule)
+        reference = weakref.ref(schedule, functools.partial(_forget, key, _close))
+        _close[key] = (reference, _written(schedule), values, recipe)
+
+
+def close_values_of(schedule: Any) -> torch.Tensor | None:
+    """Return host values that differ from a schedule's own in the last bits at most; None if none are known."""
+    found = _close.get(id(schedule))
+    return found[2] if found is not None and _is_still(schedule, found[0], found[1]) else None
+
+
+def known_recipe_of(schedule: Any) -> Recipe | None:
+    """Return how a schedule on the device was computed; None if that is not known."""
+    found = _close.get(id(schedule))
+    return found[3] if found is not None and _is_still(schedule, found[0], found[1]) else None
+
+
+def _is_still(schedule: Any, noted: weakref.ref[torch.Tensor], written: Written) -> bool:
+    kept = noted()
+    return kept is not None and kept is schedule and written == _written(kept)
+
+
+def has_distinct_values(schedule: Any) -> bool:
+    """Return whether it is certain that all values of a schedule on the device are finite, and no two of them equal."""
+    host = host_copy_of(schedule)
+    values = close_values_of(schedule) if host is None else host
+    if values is None or values.dim() != 1 or not bool(values.isfinite().all()):
+        return False
+    ordered = values.double().sort().values
+    margin = MARGIN * float(ordered.abs().max()) if host is None and len(ordered) else 0.0
+    return bool((ordered.diff() > margin).all())
 
 
 def _written(tensor: torch.Tensor) -> Written:
@@ -109,79 +144,3 @@ def cache_for(tensor: Any) -> dict[Any, Any] | None:
 def stream_of(tensor: torch.Tensor) -> int:
     """Return this thread's current stream on a tensor's device; 0 on the CPU."""
     return torch.cuda.current_stream(tensor.device).cuda_stream if tensor.is_cuda else 0
-
-
-class Uploads(TorchFunctionMode):
-    """Routes uploads through `schedule_upload`, and repeats on the host what is computed from them on the device."""
-
-    def __init__(self, upload: Callable[..., Any]) -> None:
-        super().__init__()
-        self._upload = upload
-        self._shadows: dict[int, tuple[torch.Tensor, int, torch.Tensor]] = {}  # the result is kept, so its id stays its own
-
-    def shadow(self, value: Any) -> Any:
-        """Return the host copy of a value; the value itself if it has none."""
-        if isinstance(value, (list, tuple)):
-            return type(value)(self.shadow(item) for item in value)
-        known = self._shadows.get(id(value))
-        return value if known is None or known[1] != value._version else known[2]
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func is torch.Tensor.to:
-            if is_ordinary(args[0]) and args[0].is_cpu and not args[0].requires_grad and "copy" not in kwargs:
-                return self._to(func, args, kwargs)
-            if self._is_download(args, kwargs):
-                return self.shadow(args[0]).clone()
-        result = func(*args, **kwargs)
-        if self._shadows and is_ordinary(result) and result.is_cuda and getattr(func, "__name__", "") in _SHADOWED:
-            self._follow(func, args, kwargs, result)
-        return result
-
-    def _to(self, func: Any, args: Any, kwargs: Any) -> Any:
-        source = args[0]
-        device, dtype, _, layout = torch._C._nn._parse_to(*args[1:], **kwargs)
-        if device is None or device.type != "cuda" or layout is not None:
-            return func(*args, **kwargs)
-        dtype = dtype or source.dtype
-        result = self._upload(source, device, dtype)
-        if result is NotImplemented:
-            result = func(*args, **kwargs)
-        self._note(result, source.to(dtype, copy=True))
-        return result
-
-    def _is_download(self, args: Any, kwargs: Any) -> bool:
-        """Return whether the call downloads a tensor with a known host copy, without changing its dtype."""
-        if self.shadow(args[0]) is args[0]:
-            return False
-        device, dtype, _, layout = torch._C._nn._parse_to(*args[1:], **{k: v for k, v in kwargs.items() if k != "copy"})
-        return device is not None and device.type == "cpu" and dtype in (None, args[0].dtype) and layout is None
-
-    def _follow(self, func: Any, args: Any, kwargs: Any, result: torch.Tensor) -> None:
-        host_args = [self.shadow(value) for value in args]
-        if any(isinstance(value, torch.Tensor) and not value.is_cpu for value in _flat(host_args)):
-            return  # an operand has no host copy
-        host_kwargs = {**kwargs, "device": "cpu"} if "device" in kwargs else kwargs
-        if func is torch.Tensor.to:
-            _, dtype, *_ = torch._C._nn._parse_to(*args[1:], **kwargs)
-            if not _converts_alike(host_args[0], dtype):
-                return
-            host_args, host_kwargs = [host_args[0], dtype or host_args[0].dtype], {}
-        host = func(*host_args, **host_kwargs)
-        if host.is_cpu:
-            self._note(result, host)
-
-    def _note(self, result: torch.Tensor, host: torch.Tensor) -> None:
-        if is_ordinary(result) and not result.is_inference():  # inference tensors have no version to detect writes with
-            self._shadows[id(result)] = result, result._version, host
-
-
-def _converts_alike(values: Any, dtype: torch.dtype | None) -> bool:
-    """Return whether all devices convert the values alike; they differ for values outside an integer type's range."""
-    if dtype is None or dtype.is_floating_point or dtype.is_complex or not values.is_floating_point():
-        return True
-    return bool((values.abs() < 2**31).all()) and (dtype in (torch.int32, torch.int64) or values.numel() == 0)
-
-
-def _flat(values: list[Any]) -> list[Any]:
-    return [item for value in values for item in (value if isinstance(value, (list, tuple)) else (value,))]

@@ -16,7 +16,8 @@ from syncfree.adapting import Compose
 
 def schedule_made_on_the_host(upload: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
     """Compose ``set_timesteps``: upstream's, with its uploads watched and ``timesteps`` and ``sigmas`` given twins."""
-    from syncfree.adapters.host_copies import Uploads, remember, with_versions
+    from syncfree.adapters.host_copies import with_versions
+    from syncfree.adapters.uploads import Uploads
 
     parameters = list(inspect.signature(upstream).parameters)
     place = parameters.index("device") - 1 if "device" in parameters else None
@@ -29,9 +30,7 @@ def schedule_made_on_the_host(upload: Callable[..., Any], upstream: Callable[...
         with with_versions(), Uploads(upload) as uploads:
             result = upstream(self, *arguments, **more)
         for schedule in (self.timesteps, getattr(self, "sigmas", None)):
-            host = uploads.shadow(schedule)
-            if schedule is not None and host is not schedule:
-                remember(schedule, host)
+            uploads.followed.keep(schedule)
         return result
 
     return set_timesteps
@@ -59,6 +58,27 @@ def index_on_the_host(host_timestep: Callable[..., Any], upstream: Callable[...,
             if timestep is NotImplemented:
                 return NotImplemented
         return upstream(self, timestep, host)
+
+    return index_for_timestep
+
+
+def index_by_place(timestep_index: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
+    """Compose ``index_for_timestep(timestep, schedule_timesteps=None)`` for a schedule whose values the host does not know.
+
+    Upstream answers with the second of two equal values, so it declines a schedule that may have some.
+    """
+    import torch
+
+    from syncfree.adapters.host_copies import has_distinct_values
+
+    @functools.wraps(upstream)
+    def index_for_timestep(self: Any, timestep: Any, schedule_timesteps: Any = None) -> Any:
+        schedule = self.timesteps if schedule_timesteps is None else schedule_timesteps
+        if isinstance(schedule, torch.Tensor) and schedule.is_cpu:
+            return upstream(self, timestep, schedule_timesteps)  # nothing to translate
+        if not isinstance(timestep, torch.Tensor) or not has_distinct_values(schedule):
+            return NotImplemented
+        return timestep_index(timestep, schedule)
 
     return index_for_timestep
 

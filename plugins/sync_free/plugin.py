@@ -15,6 +15,7 @@ PLUGIN = implementations(
         "scheduler_step",
         "host_timestep",
         "schedule_upload",
+        "timestep_index",
         "sequence_parallel_all_to_all",
         "sampler_logprob_gather",
         "dp_all_reduce",

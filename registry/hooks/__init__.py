@@ -14,6 +14,7 @@ _MODULES = (
     "scheduler_step",
     "host_timestep",
     "schedule_upload",
+    "timestep_index",
     "sequence_parallel_all_to_all",
     "sampler_logprob_gather",
     "dp_all_reduce",

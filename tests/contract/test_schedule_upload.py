@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from syncfree.adapters.host_copies import Uploads, host_copy_of, remember
+from syncfree.adapters.host_copies import host_copy_of, remember
+from syncfree.adapters.uploads import Uploads
 from syncfree.audit import allow
 from syncfree.plugins.sync_free.schedule_upload import schedule_upload
 
@@ -20,7 +21,7 @@ def uploaded(work: Callable[[torch.Tensor], Any] = lambda there: there) -> tuple
     """What comes of an upload and of what is done with it afterwards: on the device, and what is known of it on the host."""
     with Uploads(schedule_upload) as uploads:
         result = work(torch.tensor(VALUES).to("cuda"))
-    return result, uploads.shadow(result)
+    return result, uploads.followed.on_host(result)
 
 
 def is_known(pair: tuple[Any, Any]) -> bool:
@@ -48,9 +49,14 @@ def test_a_schedule_that_is_changed_while_it_is_made_is_not_known(change: str) -
         CHANGES[change](there)
         return there
 
-    if change != "other memory":  # nobody does that in set_timesteps
+    if change not in ("an element", "other memory"):  # the first is followed, nobody does the second in set_timesteps
         assert not is_known(uploaded(work))
         assert not is_known(uploaded(lambda there: torch.cat([work(there), there]) if there.dim() == 1 else there))
+
+
+@pytest.mark.parametrize("index", [0, -1, slice(1, 3)])
+def test_a_number_written_into_a_schedule_while_it_is_made_is_known(index: int | slice) -> None:
+    assert is_known(uploaded(lambda there: [there.__setitem__(index, 5.0), there][1]))
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -71,7 +77,7 @@ def test_what_an_integer_cannot_hold_is_not_known(value: float) -> None:
     """Devices make different integers of it."""
     with Uploads(schedule_upload) as uploads:
         there = torch.tensor([value, 1.0]).to("cuda").to(torch.int64)
-    assert uploads.shadow(there) is there
+    assert uploads.followed.on_host(there) is there
 
 
 class Subclass(torch.Tensor):
@@ -94,7 +100,7 @@ def test_what_is_no_plain_tensor_is_uploaded_by_upstream(values: torch.Tensor) -
     expected = _ended(lambda: values.to("cuda"))
     with uploads:
         assert _ended(lambda: values.to("cuda")) == expected
-    assert uploads._shadows == {}
+    assert len(uploads.followed) == 0
 
 
 def _ended(call: Callable[[], torch.Tensor]) -> Any:
@@ -109,7 +115,7 @@ def test_other_devices_than_cuda_are_upstream_s() -> None:
     assert schedule_upload(torch.tensor(VALUES), torch.device("meta"), torch.float32) is NotImplemented
     with Uploads(schedule_upload) as uploads:
         there = torch.tensor(VALUES).to("meta")
-    assert uploads.shadow(there) is there
+    assert uploads.followed.on_host(there) is there
 
 
 @pytest.mark.sync_budget(0, poison=True)

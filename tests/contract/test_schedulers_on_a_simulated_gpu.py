@@ -36,11 +36,15 @@ def test_no_step_makes_the_host_wait(found: dict[str, dict[str, Any]]) -> None:
 
 
 def test_upstream_makes_the_host_wait_in_each_of_them(found: dict[str, dict[str, Any]]) -> None:
-    assert [name for name, one in found.items() if not sum(one["upstream"]["steps"])] == []
+    assert [name for name, one in found.items() if not sum(one["upstream"]["steps"])] == ["KarrasVeScheduler"]
+    assert found["KarrasVeScheduler"]["upstream"]["schedule"] == 32
 
 
-def test_making_a_schedule_waits_no_more_often_than_upstream(found: dict[str, dict[str, Any]]) -> None:
-    assert [name for name, one in found.items() if one["ours"]["schedule"] >= one["upstream"]["schedule"]] == []
+def test_making_a_schedule_does_not_wait_once_it_was_made_before(found: dict[str, dict[str, Any]]) -> None:
+    assert {name: one["ours"]["schedule"] for name, one in found.items() if one["ours"]["schedule"]} == {}
+    computed = {name: one["first"] for name, one in found.items() if one["first"]}
+    assert computed == {"KDPM2AncestralDiscreteScheduler": 1, "KDPM2DiscreteScheduler": 1, "ScoreSdeVeScheduler": 1}
+    assert all(one["first"] < one["upstream"]["schedule"] for name, one in found.items() if name in computed)
 
 
 def test_nothing_was_declined(found: dict[str, dict[str, Any]]) -> None:

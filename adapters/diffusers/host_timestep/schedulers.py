@@ -12,6 +12,7 @@ from .cogvideox_dpm import cogvideox_dpm_step
 from .ddim import ddim_step
 from .ddpm import ddpm_step
 from .flow_match_heun import without_churn
+from .helios_dmd import filled_from_the_host
 from .lcm import lcm_step, scalings_of_the_device
 from .ltx_euler_ancestral import sigmas_answer_on_the_host
 from .pndm import plms_step, previous_sample
@@ -67,6 +68,13 @@ SCHEDULERS = (
     ),
     Scheduler("scheduling_flow_match_lcm:FlowMatchLCMScheduler", _INDEX),
     Scheduler("scheduling_helios:HeliosScheduler", _INDEX, since="0.37.0"),
+    Scheduler(
+        "scheduling_helios_dmd:HeliosDMDScheduler",
+        {"step": filled_from_the_host},
+        ("add_noise", "convert_flow_pred_to_x0"),
+        "2 host syncs per step",
+        since="0.37.0",
+    ),
     Scheduler("scheduling_heun_discrete:HeunDiscreteScheduler", _INDEX),
     Scheduler("scheduling_ipndm:IPNDMScheduler", _INDEX),
     Scheduler("scheduling_k_dpm_2_ancestral_discrete:KDPM2AncestralDiscreteScheduler", _INDEX),

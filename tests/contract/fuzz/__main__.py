@@ -11,8 +11,9 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import torch
@@ -20,7 +21,8 @@ import torch
 from syncfree.audit import audit
 from syncfree.plugins.coefficient_table.scheduler_step import scheduler_step as coefficient_table
 
-from ..support.schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound, bindings_of, classes
+from ..support.schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound, bindings_of
+from ..support.schedulers_on_a_simulated_gpu import classes as bound_classes
 from .actions import ACTIONS
 from .observed import outcome
 from .worlds import World
@@ -39,6 +41,11 @@ WITH_TABLES = (
     "TCDScheduler",
     "SASolverScheduler",
 )
+
+
+def classes(release: str) -> Iterator[Any]:
+    """The bound classes that step from a timestep, which KarrasVe and ScoreSdeVe do not."""
+    return (owner for owner in bound_classes(release) if "timestep" in signature(getattr(owner, "step", print)).parameters)
 
 
 def live(owner: Any, seed: str) -> World:

@@ -118,7 +118,7 @@ def schedule(random: Random, owner: Any) -> dict[str, Any]:
     """What to ask for a schedule with, but for the device."""
     parameters = inspect.signature(owner.set_timesteps).parameters
     found: dict[str, Any] = {"num_inference_steps": random.choice((1, 2, 3, 4, 5, 5, 6, 8))}
-    if owner.__name__ == "HeliosScheduler":
+    if owner.__name__.startswith("Helios"):
         found["stage_index"] = random.choice((0, 0, 1, 2))
     if random.random() < 0.06:
         found["num_inference_steps"] = random.choice((0, -1, None, 2.5, 2.5, "3", 1001))
@@ -128,4 +128,9 @@ def schedule(random: Random, owner: Any) -> dict[str, Any]:
             found[name] = random.choice(values)
             if name in ("timesteps", "sigmas") and random.random() < 0.8:
                 found.pop("num_inference_steps", None)
+    if owner.__name__ == "SCMScheduler" and random.random() < 0.9:
+        custom = found.get("timesteps")
+        found["num_inference_steps"] = found.get("num_inference_steps", len(custom or "") - 1)
+        found |= {"intermediate_timesteps": None} if found["num_inference_steps"] != 2 or custom else {}
+        found |= {"max_timesteps": None} if custom else {}
     return found

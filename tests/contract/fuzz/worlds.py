@@ -40,7 +40,7 @@ class World:
         self.device = self.random.choice(("cuda", "cuda", "cpu"))
         self.dtype = self.random.choice((torch.float32, *tensors.FLOATS))
         self.shape = self.random.choice(tensors.SHAPES)
-        if "CogVideoX" in owner.__name__ or owner.__name__ == "HeliosScheduler":
+        if "CogVideoX" in owner.__name__ or owner.__name__.startswith("Helios"):
             self.shape = (1, 4, 2, 3, 3)
         self.scaled = self.random.random() < 0.7
         self.context: Callable[[], AbstractContextManager[Any]] = nullcontext
@@ -70,7 +70,8 @@ class World:
     def make(self) -> None:
         options = configuration(self.random, self.owner)
         self.say(f"{self.owner.__name__}({options}) on {self.device}, {self.dtype}, {self.shape}")
-        self.scheduler = self.note("make", lambda: self.owner(**options)) or self.owner()
+        made = self.note("make", lambda: self.owner(**options))
+        self.scheduler = self.owner() if made is None else made  # the length of one is an error
 
     def draw(self, dtype: torch.dtype | None = None) -> torch.Tensor:
         return tensors.normal(self.random, self.shape, dtype or self.dtype, self.device)
@@ -117,6 +118,12 @@ class World:
         if "prev_timestep" in parameters and self.random.random() < 0.5:
             following = self.scheduler.timesteps[run.position + 1 : run.position + 2]
             arguments["prev_timestep"] = following[0] if len(following) else None
+        if "dmd_sigmas" in parameters:
+            of_stage = {"dmd_sigmas": self.scheduler.sigmas, "dmd_timesteps": self.scheduler.timesteps}
+            arguments |= {**of_stage, "all_timesteps": self.scheduler.timesteps, "cur_sampling_step": run.position}
+            arguments["dmd_noisy_tensor"] = self.draw()
+        if self.owner.__name__ == "DDPMWuerstchenScheduler" and isinstance(timestep, torch.Tensor) and not timestep.dim():
+            arguments["timestep"] = timestep.expand(self.shape[0])
         arguments |= {"return_dict": self.random.random() < 0.3} | run.more
         arguments |= {name: value for name, value in odd.items() if name in parameters}
         if self.scaled and hasattr(self.scheduler, "scale_model_input"):

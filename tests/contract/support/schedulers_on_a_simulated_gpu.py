@@ -11,7 +11,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ from syncfree.plugins.coefficient_table.scheduler_step import scheduler_step as 
 from syncfree.plugins.sync_free.host_timestep import host_timestep
 from syncfree.plugins.sync_free.schedule_upload import schedule_upload
 from syncfree.plugins.sync_free.scheduler_step import scheduler_step
+from syncfree.plugins.sync_free.timestep_index import timestep_index
 from tests.environments import unpacked
 
 from .bound_class import bound, calls_and_declines, form_of
@@ -35,23 +36,32 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 SCHEDULES: dict[str, dict[str, Any]] = {
     "RePaintScheduler": {"num_inference_steps": 10},  # its jumps make more of them
     "HeliosScheduler": {"num_inference_steps": STEPS, "stage_index": 0},
+    "HeliosDMDScheduler": {"num_inference_steps": STEPS, "stage_index": 0},
+    "SCMScheduler": {"num_inference_steps": STEPS, "intermediate_timesteps": None},
 }
-FUNCTIONS = {"host_timestep": host_timestep, "schedule_upload": schedule_upload, "scheduler_step": scheduler_step}
+FUNCTIONS = {
+    "host_timestep": host_timestep,
+    "schedule_upload": schedule_upload,
+    "scheduler_step": scheduler_step,
+    "timestep_index": timestep_index,
+}
 assert set(FUNCTIONS) <= set(HOOKS)
 
 
 def denoise(scheduler: Any, dtype: torch.dtype, generator: torch.Generator | None) -> Iterator[torch.Tensor]:
     """Run a schedule on random model outputs; yields the sample after each step."""
     source = torch.Generator().manual_seed(0)
-    video = "CogVideoX" in type(scheduler).__name__
+    video = "CogVideoX" in type(scheduler).__name__ or type(scheduler).__name__ == "HeliosDMDScheduler"
     shape = (SHAPE[0], 3, *SHAPE[1:]) if video else SHAPE
 
     def draw() -> torch.Tensor:
         return torch.randn(shape, generator=source).to(dtype).to("cuda")
 
     sample, image = draw(), draw()
-    outputs = [draw() for _ in range(len(scheduler.timesteps))]
     timesteps = scheduler.timesteps
+    if type(scheduler).__name__ in ("DDPMWuerstchenScheduler", "SCMScheduler"):
+        timesteps = timesteps[:-1]  # the last one is the end of the one before
+    outputs = [draw() for _ in range(len(timesteps))]
     old: torch.Tensor | None = None
     noisy = {"generator": generator} if generator is not None else {}
     for position, (timestep, output) in enumerate(zip(timesteps, outputs, strict=True)):
@@ -68,6 +78,19 @@ def denoise(scheduler: Any, dtype: torch.dtype, generator: torch.Generator | Non
         elif name == "UnCLIPScheduler":
             following = timesteps[position + 1] if position + 1 < len(timesteps) else None
             sample = scheduler.step(output, timestep, sample, prev_timestep=following, **noisy).prev_sample
+        elif name == "DDPMWuerstchenScheduler":
+            sample = scheduler.step(output, timestep.expand(len(sample)), sample, **noisy).prev_sample
+        elif name == "HeliosDMDScheduler":
+            of_stage = {"dmd_sigmas": scheduler.sigmas, "dmd_timesteps": timesteps, "all_timesteps": timesteps}
+            of_step = {"cur_sampling_step": position, "dmd_noisy_tensor": image}
+            sample = scheduler.step(output, timestep, sample, **of_stage, **of_step).prev_sample
+        elif name == "KarrasVeScheduler":
+            sigma = scheduler.schedule[position]
+            sample = scheduler.step(output, sigma, sigma * 0.9, sample).prev_sample.to(dtype)
+        elif name == "ScoreSdeVeScheduler":
+            noise = {"generator": torch.Generator().manual_seed(position)} if noisy else {}  # of the host, as its pipeline
+            corrected = scheduler.step_correct(output, sample, **noise).prev_sample
+            sample = scheduler.step_pred(output, timestep, corrected, **noisy).prev_sample.to(dtype)
         else:
             accepts = noisy if "generator" in scheduler.step.__code__.co_varnames else {}
             sample = scheduler.step(output, timestep, sample, return_dict=False, **accepts)[0]
@@ -83,6 +106,8 @@ def run(
     scheduler: Any = owner(**options)
     with audit() as making:
         scheduler.set_timesteps(device="cuda", **SCHEDULES.get(owner.__name__, {"num_inference_steps": STEPS}))
+        if owner.__name__ == "ScoreSdeVeScheduler":
+            scheduler.set_sigmas(STEPS)
     with audit() as report:
         samples = list(denoise(scheduler, dtype, generator))
     return samples, {
@@ -120,11 +145,10 @@ def class_of(binding: Binding) -> str:
 
 def classes(release: str) -> Iterator[type]:
     sys.path.insert(0, str(unpacked("diffusers", release)))
-    library = importlib.import_module("diffusers")
+    importlib.import_module("diffusers")
     for binding in UPLOADS:
-        owner = getattr(library, class_of(binding), None)
-        if owner is not None and ".dummy_" not in owner.__module__:  # DPMSolverSDEScheduler needs torchsde
-            yield owner
+        with suppress(ImportError):  # the release does not have it, or it needs torchsde
+            yield getattr(importlib.import_module(binding.targets[0].partition(":")[0]), class_of(binding))
 
 
 def options_of(name: str) -> list[dict[str, Any]]:
@@ -151,6 +175,7 @@ def examine(owner: type, release: str) -> dict[str, Any]:
                 upstream, before = run(owner, dtype, seeded=seeded, options=options)
                 for variant, functions in variants.items():
                     with all_bound(owner, release, functions) as totals:
+                        found.setdefault("first", run(owner, dtype, seeded=seeded, options=options)[1]["schedule"])
                         ours, after = run(owner, dtype, seeded=seeded, options=options)
                         calls, declines = totals()
                     label = f"{dtype_name}{' generator' * seeded}{f' {options}' if number else ''} {variant}".strip()
