@@ -18,6 +18,7 @@ from ..early_log import early_logger
 from ..grouping import grouped_by_module
 from . import (
     host_timestep,
+    nearest_sigma,
     postprocess,
     progress_reporting,
     qk_norm,
@@ -42,7 +43,7 @@ ADAPTER = Adapter(
         qk_norm.BINDING,
         vae_decode.BINDING,
         postprocess.BINDING,
-        *grouped_by_module((*schedule_upload.BINDINGS, *host_timestep.BINDINGS)),
+        *grouped_by_module((*schedule_upload.BINDINGS, *host_timestep.BINDINGS, *nearest_sigma.BINDINGS)),
         *progress_reporting.BINDINGS,
     ),
     home=__name__,

@@ -26,4 +26,7 @@ BINDINGS = (
     _schedule_upload("scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler", ">=0.5.9"),
     _schedule_upload("scheduling_helios:HeliosScheduler", ">=0.5.10"),
     _schedule_upload("scheduling_dpm_solver_multistep:DPMSolverMultistepScheduler", ">=0.5.10"),
+    _schedule_upload("hunyuan3d_scheduler:Hunyuan3DFlowMatchEulerDiscreteScheduler", ">=0.5.10"),
+    _schedule_upload("hunyuan3d_scheduler:Hunyuan3DConsistencyFlowMatchEulerDiscreteScheduler", ">=0.5.10"),
+    _schedule_upload("scheduling_comfyui_passthrough:ComfyUIPassThroughScheduler", ">=0.5.9"),
 )

@@ -16,6 +16,7 @@ PLUGIN = implementations(
         "host_timestep",
         "schedule_upload",
         "timestep_index",
+        "nearest_sigma",
         "sequence_parallel_all_to_all",
         "sampler_logprob_gather",
         "dp_all_reduce",

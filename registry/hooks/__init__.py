@@ -15,6 +15,7 @@ _MODULES = (
     "host_timestep",
     "schedule_upload",
     "timestep_index",
+    "nearest_sigma",
     "sequence_parallel_all_to_all",
     "sampler_logprob_gather",
     "dp_all_reduce",

@@ -14,19 +14,21 @@ from syncfree.adapting import Binding, Form
 
 _SCHEDULERS = "sglang.multimodal_gen.runtime.models.schedulers"
 _CLASSES = (
-    f"{_SCHEDULERS}.scheduling_flow_unipc_multistep:FlowUniPCMultistepScheduler",
-    f"{_SCHEDULERS}.scheduling_unipc_multistep:UniPCMultistepScheduler",
+    ("scheduling_flow_unipc_multistep:FlowUniPCMultistepScheduler", ">=0.5.9"),
+    ("scheduling_unipc_multistep:UniPCMultistepScheduler", ">=0.5.9"),
+    ("hunyuan3d_scheduler:Hunyuan3DFlowMatchEulerDiscreteScheduler", ">=0.5.10"),
+    ("hunyuan3d_scheduler:Hunyuan3DConsistencyFlowMatchEulerDiscreteScheduler", ">=0.5.10"),
 )
 
 
-def _host_timestep(scheduler: str) -> Binding:
+def _host_timestep(scheduler: str, releases: str) -> Binding:
     why = "2 host syncs per request without a begin index: the index of the first timestep"
     return Binding(
         hook="host_timestep",
-        targets=(f"{scheduler}.index_for_timestep",),
-        forms=(Form(">=0.5.9", "needed", why, (index_on_the_host,)),),
+        targets=(f"{_SCHEDULERS}.{scheduler}.index_for_timestep",),
+        forms=(Form(releases, "needed", why, (index_on_the_host,)),),
         note="answers only for schedules whose upload schedule_upload saw",
     )
 
 
-BINDINGS = tuple(map(_host_timestep, _CLASSES))
+BINDINGS = tuple(_host_timestep(scheduler, releases) for scheduler, releases in _CLASSES)

@@ -1,6 +1,7 @@
 """SGLang's ``FlowUniPCMultistepScheduler``: the default of Wan, and of Cosmos3 from 0.5.16.
 
-It solves the corrector's two equations by Cramer's rule, so at order 2 no release waits; what is left to save is launches.
+It solves the corrector's two equations by Cramer's rule, so at order 2, the default, no release waits; at order 3 its
+`linalg.solve` does. At order 2 launches are saved: 77 per step instead of 106, with `coefficient_table` 21.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ BINDING = unipc_binding(
     UniPCForm(
         ">=0.5.9",
         "sigmas",
-        "no host sync at order 2 (2 per step at order 3), about 100 launches per step",
-        status="upstreamed",
+        "2 host syncs per step at order 3: linalg.solve; at order 2 none, and about 100 launches",
         only_flow=True,
         pair="cramer",
     ),

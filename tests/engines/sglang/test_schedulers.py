@@ -46,8 +46,10 @@ def test_coefficient_table_answers_where_it_is_named(counted: dict[str, dict[str
     assert by_choice["coefficient_table"]["calls"] == 2 * steps - 1  # the first step has no corrector
 
 
-def test_flow_unipc_stays_upstream_s_by_default(counted: dict[str, dict[str, Any]]) -> None:
-    assert counted["FlowUniPC"]["default"]["calls"] == 0
+@pytest.mark.parametrize("scheduler", ["FlowUniPC", "UniPC"])
+def test_both_are_ours_by_default(counted: dict[str, dict[str, Any]], scheduler: str) -> None:
+    default = counted[scheduler]["default"]
+    assert default["calls"] == 2 * len(default["steps"]) - 1
 
 
 def test_upstream_s_unipc_waits_in_every_step(counted: dict[str, dict[str, Any]]) -> None:
