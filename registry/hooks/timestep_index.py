@@ -17,7 +17,7 @@ def timestep_index(timestep: torch.Tensor, schedule: torch.Tensor) -> int:
     May decline a timestep that it cannot place in the schedule, and declines tensors that are not plain and dense.
 
     Args:
-        timestep: ``[]``, what the scheduler was called with; usually ``schedule[i]``, a view.
+        timestep: ``[]``, what the scheduler was called with; usually ``schedule[i]``, a view of its dtype.
         schedule: ``[steps]``, the scheduler's timesteps, floating point or integers, on the device of ``timestep``. All of
             them are finite, and no two are equal; the caller answers for that.
 

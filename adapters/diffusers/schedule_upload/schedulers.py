@@ -1,11 +1,11 @@
-"""The schedules that diffusers' schedulers upload, and constants and noise of two of them."""
+"""The classes whose `set_timesteps` is watched, and the methods of two that upload in each step."""
 
 from __future__ import annotations
 
 from syncfree.adapters.host_timesteps import schedule_made_on_the_host
 from syncfree.adapting import Binding, Compose, Form
 
-from .host_timestep.schedulers import SCHEDULERS, Scheduler
+from ..host_timestep.schedulers import SCHEDULERS, Scheduler
 from .score_sde_ve import noise_without_a_wait, sigmas_put_together_on_the_device, table_on_the_device
 from .wuerstchen import constants_on_the_device
 

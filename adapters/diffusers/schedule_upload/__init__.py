@@ -1,0 +1,7 @@
+"""What diffusers' schedulers upload: schedules, and constants and noise of two of them."""
+
+from __future__ import annotations
+
+from .schedulers import BINDINGS
+
+__all__ = ["BINDINGS"]
