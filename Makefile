@@ -7,7 +7,7 @@ in = python="$$($(ENVIRONMENTS) $(1))" && $(2) "$$python"
 # Where demos and benchmarks save their pictures; KEEP=1 replaces the documentation's pictures.
 PICTURES := $(if $(KEEP),docs/pictures,build/pictures)
 
-.PHONY: help check test audit audit-dry-run demo demo-vllm demo-sglang bench bench-dp bench-exchange bench-schedulers bench-diffusers bench-vllm bench-vllm-hooks bench-gpu gpu-pack docs clean
+.PHONY: help check test audit audit-dry-run demo demo-vllm demo-sglang bench bench-dp bench-exchange bench-schedulers bench-diffusers bench-preferences bench-vllm bench-vllm-hooks bench-gpu gpu-pack docs clean
 
 help:
 	@echo "make check        lint, types and unit tests, without torch: under two minutes, environment included"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench-dp     vLLM's coordination of data-parallel ranks: Gloo and shm_mailbox"
 	@echo "make bench-exchange  SGLang's exchange of Q, K and V over Gloo: functional, direct, overlapped, packed"
 	@echo "make bench-schedulers  host time per step of SGLang's UniPC and FlowUniPC, upstream's code and ours"
+	@echo "make bench-preferences  whether the default implementation of each hook is the one that costs least"
 	@echo "make bench-vllm   tokens per second of a tiny Llama in vLLM with our hooks and without"
 	@echo "make bench-vllm-hooks  host time of vLLM's samplers and LoRA mapping, upstream's functions and ours"
 	@echo "make bench-diffusers  host time, launches and syncs of diffusers' most used schedulers, upstream's code and ours"
@@ -71,6 +72,9 @@ bench-schedulers: | $(PICTURES)
 
 bench-diffusers: | $(PICTURES)
 	$(call in,release diffusers 0.42.1,SYNCFREE=off) -m tests.bench.diffusers_schedulers --picture $(PICTURES)/diffusers_host_time.png
+
+bench-preferences:
+	$(call in,develop,OMP_NUM_THREADS=1) -m tests.bench.preferences
 
 bench-vllm:
 	$(call in,release vllm 0.32.0,SYNCFREE_SAMPLER_LOGPROB_GATHER=sync_free SYNCFREE_BAD_WORDS_MASK=sync_free OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1) -W ignore -m tests.bench.vllm_tokens

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from syncfree.adapting import Binding, Compose, Form
+from syncfree.adapting import Binding, Compose, Form, Status
 from syncfree.hooks.scheduler_step import MultistepUpdate
 
 
@@ -24,7 +24,7 @@ class UniPCForm(NamedTuple):
         releases: a version specifier.
         scalars_follow: ``sample`` where the methods say ``self.sigmas[i].to(device)``, otherwise ``sigmas``.
         why: what the form costs.
-        status: ``needed`` where it stalls.
+        status: as in `Form`.
         flow: what ``_sigma_to_alpha_sigma_t`` does with flow sigmas.
         only_flow: it knows no other sigmas, and reads no ``config.use_flow_sigmas``.
         pair: see `MultistepUpdate`.
@@ -33,7 +33,7 @@ class UniPCForm(NamedTuple):
     releases: str
     scalars_follow: Literal["sigmas", "sample"]
     why: str
-    status: Literal["needed", "upstreamed"] = "needed"
+    status: Status = "stalls"
     flow: Literal["flow", "clamped_flow"] = "flow"
     only_flow: bool = False
     pair: Literal["solve", "cramer"] = "solve"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from syncfree.adapting import Adapter, Binding
+from syncfree.adapting import BOUND_BY_DEFAULT, Adapter, Binding, Status
 from syncfree.hooks import HOOKS
 
 from .hooks_page import ADAPTERS, Stretch, alike
@@ -17,7 +17,7 @@ MOST_NAMED = 3
 
 def table(adapter: Adapter) -> str:
     """Return the bindings of an adapter, by hook: targets, and the releases with each verdict and its reason."""
-    lines = ["| hook | where | needed | upstreamed |", "|---|---|---|---|"]
+    lines = ["| hook | where | bound by default | upstreamed |", "|---|---|---|---|"]
     for hook in HOOKS:
         lines += _rows(adapter, hook)
     return "\n".join(lines) + "\n"
@@ -31,7 +31,7 @@ def _rows(adapter: Adapter, hook: str) -> Iterator[str]:
     name = "<br>".join([f"[`{hook}`](hooks.md#{hook})", *shared])
     for verdicts, bindings in found.items():
         where = "<br>".join([_places(bindings), *(note for note in _notes(bindings) if note not in shared)])
-        yield f"| {name} | {where} | {_releases(verdicts, 'needed')} | {_releases(verdicts, 'upstreamed')} |"
+        yield f"| {name} | {where} | {_releases(verdicts, *BOUND_BY_DEFAULT)} | {_releases(verdicts, 'upstreamed')} |"
         name = ""
 
 
@@ -49,10 +49,12 @@ def _places(bindings: Sequence[Binding]) -> str:
     return ", ".join(f"`{alone[0]}`" if len(alone) == 1 else f"`{name}` of {len(alone)} classes" for name, alone in by_name.items())
 
 
-def _releases(verdicts: Sequence[Stretch], verdict: str) -> str:
+def _releases(verdicts: Sequence[Stretch], *wanted: Status) -> str:
+    """Return the releases with one of the verdicts, with their reasons; the verdict is named where there may be several."""
     texts = [
-        f"{stretch.releases}{stretch.said.removeprefix(verdict)}{f': {stretch.why}' if stretch.why else ''}"
+        f"{stretch.releases}{f' {stretch.verdict}' if len(wanted) > 1 else stretch.said.removeprefix(stretch.verdict)}"
+        f"{f': {stretch.why}' if stretch.why else ''}"
         for stretch in verdicts
-        if stretch.verdict == verdict
+        if stretch.verdict in wanted
     ]
     return "<br>".join(texts)

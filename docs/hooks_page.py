@@ -19,7 +19,7 @@ from syncfree._judge import judge_records
 from syncfree._own_entry_points import PLUGINS
 from syncfree._plugins import Plugins
 from syncfree.adapters import diffusers, sglang, vllm
-from syncfree.adapting import Adapter, Binding
+from syncfree.adapting import BOUND_BY_DEFAULT, Adapter, Binding
 from syncfree.fingerprints._releases import Releases, load_releases
 from syncfree.hooks import HOOKS
 
@@ -31,7 +31,8 @@ HEAD = """# Hooks
 Written by `python -m docs` (`make docs`); do not edit. Every verdict follows from recorded code: the functions of each release in
 `releases.json` beside the adapter, and the form of the adapter that covers it.
 
-* **needed**: this release stalls here, or does unnecessary work. An exact implementation is bound by default.
+* **stalls**: this release makes the host wait for the GPU here. An exact implementation is bound by default.
+* **repeats work**: it does not wait, but does work that the implementations save. Bound by default, too.
 * **upstreamed**: the release has the change. Bound only when you name an implementation; *stays upstream's* where it
   cannot be replaced.
 * **absent**: the release does not have the function.
@@ -84,8 +85,8 @@ def short_table() -> str:
     for hook in HOOKS.values():
         by_default, when_named = [], []
         for adapter in ADAPTERS:
-            needed, upstreamed = _bound_somewhere(adapter, hook.name)
-            by_default += [f"{NAMES[adapter.framework]} {text}" for text in needed]
+            defaults, upstreamed = _bound_somewhere(adapter, hook.name)
+            by_default += [f"{NAMES[adapter.framework]} {text}" for text in defaults]
             when_named += [f"{NAMES[adapter.framework]} {text}" for text in upstreamed]
         link = f"[`{hook.name}`](docs/hooks.md#{hook.name})"
         lines.append(f"| {link} | {hook.summary} | {', '.join(by_default)} | {', '.join(when_named)} |")
@@ -138,6 +139,7 @@ def _section(hook: Hook, found: Plugins) -> str:
         words = ["exact" if declared.exact else "not exact", f"host syncs per call: {declared.host_syncs}"]
         words += [f"needs {', '.join(declared.needs)}"] if declared.needs else []
         words += ["lockstep"] if implementation.lockstep else []
+        words += [f"preference {declared.preference}"] if declared.preference else []
         lines.append(f"* `{implementation.plugin}` ({'; '.join(words)})")
     lines += ["", "| where | releases | verdict | why |", "|---|---|---|---|"]
     for adapter in ADAPTERS:
@@ -174,9 +176,9 @@ def _bound_somewhere(adapter: Adapter, hook: str) -> tuple[list[str], list[str]]
             judged, _, replaceable = verdict(adapter, binding, name, recorded)
             if replaceable:
                 verdicts[name].add(judged)
-    needed = [name for name in recorded.names if "needed" in verdicts[name]]
+    by_default = [name for name in recorded.names if verdicts[name] & set(BOUND_BY_DEFAULT)]
     upstreamed = [name for name in recorded.names if verdicts[name] == {"upstreamed"}]
-    return _ranges(needed, recorded.names), _ranges(upstreamed, recorded.names)
+    return _ranges(by_default, recorded.names), _ranges(upstreamed, recorded.names)
 
 
 def _ranges(some: Iterable[str], names: tuple[str, ...]) -> list[str]:

@@ -11,13 +11,13 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import combinations
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from ._errors import PluginError, nearest, one_line, or_default
-from .adapting import Adapter, Attachment, Binding, Form
+from .adapting import Adapter, Attachment, Binding, Form, Status
 from .fingerprints._releases import ReleaseDataError, folder_of
 from .hooks import HOOKS
 
@@ -25,7 +25,6 @@ T = TypeVar("T")
 
 _FRAMEWORK = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-_STATUS = ("needed", "upstreamed")
 
 
 def check_adapter(adapter: object, origin: str) -> Adapter:
@@ -103,8 +102,8 @@ def _binding(binding: Binding, package: object) -> Iterator[str]:
 def _form(form: Form, targets: object) -> Iterator[str]:
     if not _is_specifier(form.releases):
         yield "releases is not a version specifier such as '>=1.2,<1.5'"
-    if form.status not in _STATUS:
-        yield f"status is {_shown(form.status)}, not one of {', '.join(_STATUS)}"
+    if form.status not in get_args(Status):
+        yield f"status is {_shown(form.status)}, not one of {', '.join(get_args(Status))}"
     if not isinstance(form.why, str):
         yield f"why is {_shown(form.why)}, not a string"
     if form.compose is not None:

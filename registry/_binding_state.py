@@ -18,7 +18,7 @@ from ._plan import Entry, State
 from ._plugins import Implementation
 from ._select import ALLOW_UNKNOWN, UPSTREAM, Choice, Selection
 from ._target import parse
-from .adapting import Adapter, Binding
+from .adapting import BOUND_BY_DEFAULT, Adapter, Binding
 from .fingerprints._releases import ReleaseDataError, load_releases
 from .hooks import HOOKS
 
@@ -59,9 +59,9 @@ class BindingState:
         return log_of(self.adapter.logger)
 
     @property
-    def stalls(self) -> bool:
-        """The installed form is one that stalls."""
-        return self.judgement.form is not None and self.judgement.form.status == "needed"
+    def bound_by_default(self) -> bool:
+        """The installed form stalls or repeats work."""
+        return self.judgement.form is not None and self.judgement.form.status in BOUND_BY_DEFAULT
 
     @property
     def refused(self) -> bool:

@@ -33,7 +33,7 @@ class Choices:
             return choice, None
         if choice.explicit:
             return choice, self.found.plugins.implementations[hook][choice.name] if state.bindable else None
-        if state.stalls and state.bindable:
+        if state.bound_by_default and state.bindable:
             for candidate in self.found.plugins.candidates(hook):
                 if candidate.declaration.exact and not candidate.missing():
                     return choice, candidate

@@ -88,6 +88,7 @@ class Declaration:
     lockstep: bool = False
     needs: tuple[str, ...] = ()
     implementation: str | None = None
+    preference: int = 0
 
 
 def hookspec(function: F) -> F:
@@ -106,6 +107,7 @@ def hookimpl(
     needs: tuple[str, ...] = ...,
     implementation: str | None = ...,
     specname: str | None = ...,
+    preference: int = ...,
 ) -> Callable[[F], F]: ...
 def hookimpl(
     function: F | None = None,
@@ -116,6 +118,7 @@ def hookimpl(
     needs: tuple[str, ...] = (),
     implementation: str | None = None,
     specname: str | None = None,
+    preference: int = 0,
 ) -> F | Callable[[F], F]:
     """Mark a function as a plugin's implementation of the hook of its name.
 
@@ -129,14 +132,16 @@ def hookimpl(
             declares the signature. Use it when the real module is heavy or touches a device when imported; `implementations`
             declares many of them without writing the signatures.
         specname: the hook's name, when the function has another name.
+        preference: among the exact implementations whose needs are met, the one with the highest number is the default. Declare
+            it by measured cost, relative to 0, which is ``sync_free``.
 
     Raises:
         ValueError: an unknown need or another invalid declaration, or the marked object is not a function.
     """
-    problems = list(_problems(exact, host_syncs, lockstep, needs, implementation))
+    problems = list(_problems(exact, host_syncs, lockstep, needs, implementation, preference))
     if problems:
         raise ValueError("; ".join(problems))
-    declaration = Declaration(exact, host_syncs, lockstep, tuple(needs), implementation)
+    declaration = Declaration(exact, host_syncs, lockstep, tuple(needs), implementation, preference)
 
     def mark(target: F) -> F:
         # Getting the attribute from a plugin returns the function inside a static or class method.
@@ -151,7 +156,9 @@ def hookimpl(
     return mark if function is None else mark(function)
 
 
-def _problems(exact: object, host_syncs: object, lockstep: object, needs: object, implementation: object) -> Iterator[str]:
+def _problems(
+    exact: object, host_syncs: object, lockstep: object, needs: object, implementation: object, preference: object
+) -> Iterator[str]:
     """Yield the problems of a declaration."""
     for name, value in (("exact", exact), ("lockstep", lockstep)):
         if not isinstance(value, bool):
@@ -164,6 +171,8 @@ def _problems(exact: object, host_syncs: object, lockstep: object, needs: object
         yield f"unknown needs {unknown}; known: {', '.join(NEEDS)}"
     if implementation is not None and not (isinstance(implementation, str) and _PATH.fullmatch(implementation)):
         yield f"implementation is {implementation!r}, not 'package.module:function'"
+    if isinstance(preference, bool) or not isinstance(preference, int):
+        yield f"preference is {preference!r}, not a number such as 10"
 
 
 def declaration_of(function: Callable[..., Any]) -> Declaration:

@@ -41,6 +41,7 @@ def implementations(
     host_syncs: int | None = None,
     lockstep: bool = False,
     needs: tuple[str, ...] = (),
+    preference: int = 0,
 ) -> Implementations:
     """Declare a plugin whose implementations are imported only when they are chosen.
 
@@ -56,6 +57,7 @@ def implementations(
         host_syncs: how often one call makes the host wait for the GPU; None declares nothing.
         lockstep: all ranks must choose it together.
         needs: requirements that must be met for it to be chosen by default.
+        preference: the highest number among the exact implementations whose needs are met is the default; 0 is ``sync_free``.
 
     Returns:
         The plugin. Hooks that are declared differently are joined: ``implementations(...) | implementations(...)``.
@@ -73,7 +75,14 @@ def implementations(
 
     def declared(name: str) -> Callable[..., Any]:
         path = f"{package}.{name}:{name}"
-        mark = hookimpl(exact=exact, host_syncs=host_syncs, lockstep=lockstep, needs=needs, implementation=path)
+        mark = hookimpl(
+            exact=exact,
+            host_syncs=host_syncs,
+            lockstep=lockstep,
+            needs=needs,
+            implementation=path,
+            preference=preference,
+        )
         return mark(_declaration(name, path, HOOKS.get(name)))
 
     return Implementations(package, {name: declared(name) for name in names})

@@ -8,8 +8,8 @@ These checks are made in order, and the first that fails decides:
 3. **signature**: the target's parameters are the recorded ones;
 4. **fingerprint**: the target's code is the code that the form was written for, in some release of its range.
 
-Verdicts: ``needed`` (this release stalls here), ``upstreamed`` (it has the fix), ``absent`` (it does not have the target),
-``unknown`` (not seen before).
+Verdicts: ``stalls`` (this release makes the host wait here), ``repeats work`` (it does not, but does work that the
+implementations save), ``upstreamed`` (it has the fix), ``absent`` (it does not have the target), ``unknown`` (not seen before).
 
 `judge` reads the installed functions; `judge_records` decides, from records alone.
 """
@@ -25,11 +25,11 @@ from packaging.version import Version
 from ._form_ranges import FormRange, covering, form_ranges
 from ._frameworks import Installed
 from ._target import parse
-from .adapting import Adapter, Binding, Form
+from .adapting import BOUND_BY_DEFAULT, Adapter, Binding, Form, Status
 from .fingerprints._fingerprint import FunctionRecord, SourceUnreadable, fingerprint
 from .fingerprints._releases import Releases
 
-Verdict = Literal["needed", "upstreamed", "absent", "unknown"]
+Verdict = Literal[Status, "absent", "unknown"]
 Records = Mapping[str, FunctionRecord | None]
 """The record of each target; None for one that does not exist."""
 
@@ -71,8 +71,8 @@ def judge_records(
     missing = [target for target in binding.targets if found[target] is None]
     if missing:
         unexpected = [target for target in missing if not _known_without(target, version, releases)]
-        if unexpected and fits is not None and fits.form.status == "needed" and fits.known(unexpected[0]):
-            # This release is known to stall here, but its code is not the recorded one: the installation was modified.
+        if unexpected and fits is not None and fits.form.status in BOUND_BY_DEFAULT and fits.known(unexpected[0]):
+            # This release is known to be bound here, but its code is not the recorded one: the installation was modified.
             return Judgement("unknown", f"{unexpected[0]} is gone, although {fits.form.releases} had it")
         # Nothing to replace, and no reason to warn: recorded so, expected by no form, or upstream's fix stays in place.
         return Judgement("absent", f"{release} has no {missing[0]}")
@@ -87,7 +87,7 @@ def judge_records(
         problem = _difference(target, present.get(target), fits)
         if problem:
             if target in present and _with_code_of(ranges, "upstreamed", target, present[target]):
-                # The fix was backported into a release that stalled: nothing to do, and no form to bind by.
+                # The fix was backported into a release that had none: nothing to do, and no form to bind by.
                 return Judgement("upstreamed", f"{release} contains the code of a release that has the fix", None)
             # With the recorded parameters the replacement can be called, so the user may override the refusal.
             return Judgement("unknown", problem, fits.form if _signatures_fit(fits, binding, present) else None)
@@ -159,14 +159,14 @@ def _outside(
 ) -> Judgement:
     """Judge a release that no form covers, by whether its code is known from another one."""
     seen = " or ".join(known.form.releases for known in ranges if known.recorded) or "none"
-    for status in ("upstreamed", "needed"):
+    for status in ("upstreamed", *BOUND_BY_DEFAULT):
         same = [_with_code_of(ranges, status, target, present[target]) for target in present]
         first = same[0] if all(same) else None
         if first is not None:
             if status == "upstreamed":
                 # Replacing nothing is safe, even in a release that was never reviewed.
                 return Judgement("upstreamed", f"not seen before, but its code is that of {first.form.releases}")
-            # It stalls, but the code around these functions may have changed: the user decides.
+            # It would be bound, but the code around these functions may have changed: the user decides.
             why = f"{release} was not seen before (seen: {seen}); its code is that of {first.form.releases}"
             return Judgement("unknown", why, first.form)
     # New code: a user who overrides the refusal gets the newest form whose replacement can be called.

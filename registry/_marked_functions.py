@@ -15,8 +15,8 @@ MARK = f"{PROJECT}_impl"
 _UNWANTED = {
     "hookwrapper": "a hook has one implementation, without wrappers",
     "wrapper": "a hook has one implementation, without wrappers",
-    "tryfirst": "which implementation is used is the user's choice, and SYNCFREE_PLUGINS gives the order of defaults",
-    "trylast": "which implementation is used is the user's choice, and SYNCFREE_PLUGINS gives the order of defaults",
+    "tryfirst": "the order of defaults is given by SYNCFREE_PLUGINS and by hookimpl(preference=...)",
+    "trylast": "the order of defaults is given by SYNCFREE_PLUGINS and by hookimpl(preference=...)",
     "optionalhook": "no adapter calls a hook that is not in the catalogue",
 }
 

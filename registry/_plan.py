@@ -25,7 +25,7 @@ class Entry:
 
     Attributes:
         framework: with its installed version, or None when it is not installed.
-        verdict: ``needed``, ``upstreamed``, ``absent``, ``unknown``.
+        verdict: ``stalls``, ``repeats work``, ``upstreamed``, ``absent``, ``unknown``.
         reason: why that verdict, or why it was refused.
         choice: the implementation in use, or ``upstream``; `source` says where it was chosen. In state ``replaced`` it is the
             binding's own: whether it is still called depends on the code that replaced it.

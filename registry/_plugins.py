@@ -138,15 +138,15 @@ class Plugins:
     def candidates(self, hook: str) -> Iterable[Implementation]:
         """Return a hook's implementations in the order in which the default is chosen.
 
-        First the plugins that ``SYNCFREE_PLUGINS`` allows, in that order; then `BUILT_IN`; then the others by name.
+        First the plugins that ``SYNCFREE_PLUGINS`` allows, in that order; then by declared preference, highest first; of equal
+        ones `BUILT_IN`, then by name.
         """
-
-        def rank(name: str) -> tuple[int, str]:
-            if name in self.allowed:
-                return (self.allowed.index(name), name)
-            return (len(self.allowed) + (name != BUILT_IN), name)
-
         found = self.implementations.get(hook, {})
+
+        def rank(name: str) -> tuple[int, int, bool, str]:
+            allowed = self.allowed.index(name) if name in self.allowed else len(self.allowed)
+            return allowed, -found[name].declaration.preference, name != BUILT_IN, name
+
         return [found[name] for name in sorted(found, key=rank)]
 
     def _take_in(self, point: Point) -> None:

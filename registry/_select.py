@@ -5,7 +5,7 @@
 1. a call in the program: ``syncfree.use(hook=choice)``;
 2. the environment: ``SYNCFREE_<HOOK>=<plugin>`` or ``upstream``;
 3. the file that ``SYNCFREE_CONFIG`` names (TOML);
-4. the default: an implementation that declares ``exact``, where the installed release stalls.
+4. the default: an implementation that declares ``exact``, where the installed release stalls or repeats work.
 
 ``SYNCFREE_PLUGINS`` allows (``name``) and denies (``-name``) plugins; ``SYNCFREE_ALLOW_UNKNOWN`` names the hooks that may
 be bound to targets with unknown code. Each of them overrides the file's corresponding entry. An empty or blank variable

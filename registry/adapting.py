@@ -12,6 +12,11 @@ Compose = Callable[[Callable[..., Any], Callable[..., Any]], Callable[..., Any]]
 """``compose(implementation, upstream)`` returns the replacement: a function that takes every call of the target."""
 
 
+Status = Literal["stalls", "repeats work", "upstreamed"]
+BOUND_BY_DEFAULT: tuple[Status, ...] = ("stalls", "repeats work")
+"""The forms that are replaced without an implementation being named."""
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """One form that upstream's code took over a range of releases.
@@ -20,14 +25,15 @@ class Form:
         releases: a version specifier. Closed where the code changed so that this form no longer fits: ``">=0.20.0,<0.22"``;
             open otherwise: ``">=0.22.0"``, which ends at the newest release that ``releases.json`` has, and there fits the
             code of the releases up to `Adapter.reviewed` (of the first in the range, where that is a later one).
-        status: ``needed`` where this form stalls (bound by default), ``upstreamed`` where it does not (bound only when
-            the user names an implementation).
+        status: ``stalls`` where this form makes the host wait for the GPU; ``repeats work`` where it does not, but does work
+            that the implementations save. Both are bound by default. ``upstreamed`` where there is neither: bound only when
+            the user names an implementation.
         why: what it costs, or which change fixed it.
         compose: one per target of the binding, or None where this form cannot be replaced.
     """
 
     releases: str
-    status: Literal["needed", "upstreamed"]
+    status: Status
     why: str
     compose: tuple[Compose, ...] | None
 

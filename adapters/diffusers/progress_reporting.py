@@ -30,7 +30,7 @@ BINDING = Binding(
     hook="progress_reporting",
     targets=("diffusers.pipelines.pipeline_utils:DiffusionPipeline.progress_bar",),
     forms=(
-        Form(">=0.35.0,<0.37", "needed", "one bar per process", (_compose,)),
+        Form(">=0.35.0,<0.37", "repeats work", "one bar per process", (_compose,)),
         Form(">=0.37.0", "upstreamed", "hidden off rank 0 by diffusers itself", None),
     ),
 )

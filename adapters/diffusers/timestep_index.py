@@ -48,7 +48,7 @@ BINDINGS = (
             hook="timestep_index",
             targets=(f"diffusers.schedulers.{scheduler}.index_for_timestep",),
             forms=(
-                Form(">=0.35.0", "needed", "2 host syncs per request: the index of the first timestep", (index_by_place,)),
+                Form(">=0.35.0", "stalls", "2 host syncs per request: the index of the first timestep", (index_by_place,)),
             ),
             note=_NOTE,
         )
@@ -57,7 +57,7 @@ BINDINGS = (
     Binding(
         hook="timestep_index",
         targets=("diffusers.schedulers.scheduling_ddpm_wuerstchen:DDPMWuerstchenScheduler.previous_timestep",),
-        forms=(Form(">=0.35.0", "needed", "1 host sync per step: the index of the timestep", (_previous,)),),
+        forms=(Form(">=0.35.0", "stalls", "1 host sync per step: the index of the timestep", (_previous,)),),
         note=_NOTE,
     ),
 )

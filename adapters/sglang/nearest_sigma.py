@@ -101,11 +101,11 @@ BINDINGS = (
     Binding(
         hook="nearest_sigma",
         targets=(f"{_SELF_FORCING}.step",),
-        forms=(Form(">=0.5.9", "needed", "1 host sync per step: whether it is the last", (_self_forcing,)),),
+        forms=(Form(">=0.5.9", "stalls", "1 host sync per step: whether it is the last", (_self_forcing,)),),
     ),
     Binding(
         hook="nearest_sigma",
         targets=(f"{_SCHEDULERS}.flow_match_pair:FlowMatchScheduler.step",),
-        forms=(Form(">=0.5.9", "needed", "1 host sync per step with a timestep on the device", (_flow_match,)),),
+        forms=(Form(">=0.5.9", "stalls", "1 host sync per step with a timestep on the device", (_flow_match,)),),
     ),
 )

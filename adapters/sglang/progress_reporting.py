@@ -58,7 +58,7 @@ def _job_rank(module: dict[str, Any]) -> int | None:
 _PER_STAGE = (
     Form(
         releases=">=0.5.9,<0.5.13",
-        status="needed",
+        status="repeats work",
         why="one bar per node: hidden by the rank on the node instead of the rank in the job",
         compose=(_compose_per_stage,),
     ),

@@ -16,7 +16,7 @@ def _schedule_upload(scheduler: str, releases: str) -> Binding:
     return Binding(
         hook="schedule_upload",
         targets=(f"{_SCHEDULERS}.{scheduler}.set_timesteps",),
-        forms=(Form(releases, "needed", "1 to 2 pageable uploads per request", (schedule_made_on_the_host,)),),
+        forms=(Form(releases, "stalls", "1 to 2 pageable uploads per request", (schedule_made_on_the_host,)),),
     )
 
 

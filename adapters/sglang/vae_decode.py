@@ -48,7 +48,7 @@ BINDING = Binding(
     hook="vae_decode",
     targets=("sglang.multimodal_gen.runtime.models.vaes.wanvae:AutoencoderKLWan.decode",),
     forms=(
-        Form(">=0.5.9,<0.5.13", "needed", "the clip is copied again for every chunk", (_compose,)),
+        Form(">=0.5.9,<0.5.13", "repeats work", "the clip is copied again for every chunk", (_compose,)),
         Form(">=0.5.13", "upstreamed", "SGLang #27041", None),
     ),
     note="decoding with cached features only",

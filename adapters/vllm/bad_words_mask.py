@@ -40,7 +40,7 @@ BINDING = Binding(
     forms=(
         Form(
             releases=">=0.18.1,<0.22",
-            status="needed",
+            status="stalls",
             why="one blocking host-to-device copy per matching word",
             compose=(_compose, _compose_with_drafts),
         ),

@@ -121,8 +121,8 @@ BINDING = Binding(
     targets=("vllm.model_executor.layers.mamba.ops.causal_conv1d:causal_conv1d_fn",),
     depends=("vllm.model_executor.layers.mamba.mamba_mixer:MambaMixer.forward_impl",),
     forms=(
-        Form(">=0.19.0,<0.20", "needed", _STALLS, (_compose_0_19,)),
-        Form(">=0.20.0,<0.22", "needed", _STALLS, (_compose,)),
+        Form(">=0.19.0,<0.20", "stalls", _STALLS, (_compose_0_19,)),
+        Form(">=0.20.0,<0.22", "stalls", _STALLS, (_compose,)),
         Form(">=0.22.0", "upstreamed", "vLLM #41429 passes the step's metadata on", None),
     ),
 )

@@ -35,7 +35,7 @@ BINDING = Binding(
     forms=(
         Form(
             releases=">=0.30.0,<0.33",
-            status="needed",
+            status="stalls",
             why="a blocking upload of a mask, and a selection of unknown size, when a request has left",
             compose=(_compose,),
         ),

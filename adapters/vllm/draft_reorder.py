@@ -63,7 +63,7 @@ BINDING = Binding(
     forms=(
         Form(
             releases=">=0.18.1,<0.22",
-            status="needed",
+            status="stalls",
             why="two blocking host-to-device copies when rows of the batch move",
             compose=(_compose,),
         ),

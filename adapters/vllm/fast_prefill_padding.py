@@ -30,7 +30,7 @@ BINDING = Binding(
     forms=(
         Form(
             releases=">=0.18.1,<0.22",
-            status="needed",
+            status="stalls",
             why="the last index is read back in every step with kv_sharing_fast_prefill",
             compose=(_compose,),
         ),

@@ -59,9 +59,9 @@ BINDING = Binding(
     hook="lora_indices",
     targets=("vllm.lora.punica_wrapper.utils:convert_mapping",),
     forms=(
-        Form(">=0.18.1,<0.22", "needed", _BLOCKS, (_compose_two_rows,)),
-        Form(">=0.22.0,<0.29", "needed", _LOOPS, (_compose_two_rows,)),
-        Form(">=0.29.0", "needed", _LOOPS, (_compose,)),
+        Form(">=0.18.1,<0.22", "stalls", _BLOCKS, (_compose_two_rows,)),
+        Form(">=0.22.0,<0.29", "repeats work", _LOOPS, (_compose_two_rows,)),
+        Form(">=0.29.0", "repeats work", _LOOPS, (_compose,)),
     ),
     note="an adapter that is in no slot is left to vLLM, which raises",
 )

@@ -70,7 +70,7 @@ BINDING = Binding(
     forms=(
         Form(
             releases=">=0.18.1",
-            status="needed",
+            status="stalls",
             why="the mapping, which the host knows, is sorted and counted on the device and read back: 6 waits or more per change",
             compose=(_compose,),
         ),

@@ -23,7 +23,7 @@ BINDING = Binding(
     forms=(
         Form(
             releases=">=0.18.1",
-            status="needed",
+            status="repeats work",
             why="every step converts and uploads all tokens that all requests ever generated",
             compose=(_compose,),
         ),

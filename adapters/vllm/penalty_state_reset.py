@@ -48,7 +48,7 @@ BINDING = Binding(
     forms=(
         Form(
             releases=">=0.18.1,<0.22",
-            status="needed",
+            status="stalls",
             why="two blocking host-to-device copies of a zero when a request with penalties arrives",
             compose=(_compose,),
         ),

@@ -33,7 +33,7 @@ BINDING = Binding(
     forms=(
         Form(
             releases=">=0.18.1",
-            status="needed",
+            status="stalls",
             why="where a part of the batch is finished and the pooler gives one tensor, a blocking upload waits for the whole forward pass",
             compose=(_compose,),
         ),

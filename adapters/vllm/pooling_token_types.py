@@ -64,8 +64,8 @@ BINDING = Binding(
     hook="pooling_token_types",
     targets=("vllm.v1.worker.gpu_model_runner:GPUModelRunner._init_model_kwargs",),
     forms=(
-        Form(">=0.18.1,<0.19", "needed", _STALLS, (_compose_from(_lengths_of_buffer),)),
-        Form(">=0.19.0,<0.22", "needed", _STALLS, (_compose_from(_lengths),)),
+        Form(">=0.18.1,<0.19", "stalls", _STALLS, (_compose_from(_lengths_of_buffer),)),
+        Form(">=0.19.0,<0.22", "stalls", _STALLS, (_compose_from(_lengths),)),
         Form(">=0.22.0,<0.30", "upstreamed", "vLLM #41429 uses lengths on the host", (_compose_from(_lengths),)),
         Form(">=0.30.0", "upstreamed", "vLLM #41429 uses lengths on the host", (_compose_with_lookback,)),
     ),

@@ -138,25 +138,25 @@ BINDING = Binding(
     forms=(
         Form(
             releases=">=0.18.1,<0.21",
-            status="needed",
+            status="stalls",
             why=_PAGEABLE,
             compose=(_composing(_OfBatch, _logprobs),),
         ),
         Form(
             releases=">=0.21.0,<0.26",
-            status="needed",
+            status="stalls",
             why=_PAGEABLE,
             compose=(_composing(_OfRequest, _logprobs),),
         ),
         Form(
             releases=">=0.26.0,<0.29",
-            status="needed",
+            status="stalls",
             why=_PAGEABLE,
             compose=(_composing(_OfRequest, _scores),),
         ),
         Form(
             releases=">=0.29.0",
-            status="needed",
+            status="stalls",
             why="a wait for the device when a prompt is finished, although the step's output is waited for later",
             compose=(_composing(_OfRequest, _scores),),
         ),

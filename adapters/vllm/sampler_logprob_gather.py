@@ -61,7 +61,7 @@ BINDING = Binding(
     forms=(
         Form(
             releases=">=0.20.0,<0.22",
-            status="needed",
+            status="stalls",
             why="one blocking host-to-device copy per request with logprob_token_ids",
             compose=(_compose_logits,),
         ),

@@ -59,8 +59,8 @@ BINDING = Binding(
     hook="sampler_staged_writes",
     targets=(f"{_SAMPLER}.add_request", f"{_SAMPLER}.apply_staged_writes"),
     forms=(
-        Form(">=0.20.2,<0.31", "needed", _WHY, (_compose_add, _compose_apply)),
-        Form(">=0.31.0", "needed", _WHY, (_compose_add_from_0_31, _compose_apply)),
+        Form(">=0.20.2,<0.31", "repeats work", _WHY, (_compose_add, _compose_apply)),
+        Form(">=0.31.0", "repeats work", _WHY, (_compose_add_from_0_31, _compose_apply)),
     ),
     note="Model Runner V2 only; saves host time, nothing stalls here",
 )

@@ -32,7 +32,7 @@ BINDING = Binding(
     forms=(
         Form(
             releases=">=0.29.0",
-            status="needed",
+            status="stalls",
             why="every step with min_tokens and structured output waits for the sizes of four selections",
             compose=(_compose,),
         ),

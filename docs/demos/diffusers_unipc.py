@@ -28,7 +28,7 @@ from tests.engines.diffusers import tiny
 
 from ._children import printed_by
 
-CHOICES = ("upstream", "sync_free", "coefficient_table")
+CHOICES = ("upstream", "default", "sync_free")
 STEPS = 20
 SHAPE = (1, 16, 3, 4, 4)
 
@@ -165,7 +165,7 @@ def print_results(console: Console, found: dict[str, Measured]) -> None:
         comparison = result.comparison
         ratio = "" if comparison is None else f"{comparison.ratio:.2f}x ({comparison.low:.2f} to {comparison.high:.2f})"
         table.add_row(
-            choice,
+            name_of(choice),
             f"{equal} {tiny.digest(result.video)[:8]}",
             f"{median(result.syncs):g}",
             f"{median(result.operations):g}",
@@ -188,6 +188,14 @@ def seconds_per_step(choice: str, found: dict[str, Measured]) -> float:
     return median(found[choice].comparison.seconds_b) / STEPS
 
 
+def name_of(choice: str) -> str:
+    """A choice as it is shown: the default with the implementation that it is."""
+    if choice != "default":
+        return choice
+    implementations = {entry.choice for entry in syncfree.plan() if entry.hook == "scheduler_step" and entry.state == "bound"}
+    return f"default: {', '.join(sorted(implementations))}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--picture", type=Path, help="where to save the picture (PNG)")
@@ -204,7 +212,8 @@ def main() -> int:
     if options.picture:
         from .diffusers_unipc_picture import draw
 
-        draw(found, {choice: seconds_per_step(choice, found) for choice in CHOICES}, options.picture)
+        named = {name_of(choice): result for choice, result in found.items()}
+        draw(named, {name_of(choice): seconds_per_step(choice, found) for choice in CHOICES}, options.picture)
         console.print(f"picture: {options.picture}")
     return 0 if all(same(result, found["upstream"]) for result in found.values()) else 1
 

@@ -18,7 +18,7 @@ from .._version import __version__
 from ._output import Cell, Styled, print_json, print_line, print_table
 from ._server import show
 
-_STYLES = {"needed": "green", "upstreamed": "cyan", "absent": "dim", "unknown": "red"}
+_STYLES = {"stalls": "green", "repeats work": "green", "upstreamed": "cyan", "absent": "dim", "unknown": "red"}
 
 
 def doctor_command(

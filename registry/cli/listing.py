@@ -25,6 +25,7 @@ def list_command(
         return
     columns = ("hook", "implementation", "exact", "host syncs", "needs", "provided by")
     print_table("Hooks and their implementations", columns, [row for hook, given in rows for row in _rows(hook.name, given)])
+    print_line("A hook's default is the first of its implementations that is exact and misses nothing that it needs.")
     print_line("Choose with SYNCFREE_<HOOK>=<implementation> or upstream; syncfree doctor shows what fits this installation.")
     for left_out in plugins.broken:
         print_line(f"left out: {left_out}", "red")
@@ -46,6 +47,7 @@ def _record(implementation: Implementation) -> dict[str, object]:
         "lockstep": implementation.lockstep,
         "needs": list(declared.needs),
         "missing": list(implementation.missing()),
+        "preference": declared.preference,
     }
 
 

@@ -91,8 +91,8 @@ def test_bound_it_never_makes_the_host_wait(release: str) -> None:
         assert torch.isinf(logits).nonzero().tolist() == [[0, 2], [0, 3], [1, 4]]
 
 
-def test_upstream_waits_for_every_match_where_the_verdict_is_needed(release: str, sync_audit: Report) -> None:
+def test_upstream_waits_for_every_match_where_the_verdict_is_stalls(release: str, sync_audit: Report) -> None:
     (upstream, _), _ = both(release)
     logits = torch.zeros(2, 10, device="cuda")
     upstream(logits, *CALL)
-    assert sync_audit.count == (3 if form_of(BINDING, release).status == "needed" else 0)
+    assert sync_audit.count == (3 if form_of(BINDING, release).status == "stalls" else 0)

@@ -121,12 +121,12 @@ def test_the_exchange_of_v1_never_makes_the_host_wait(release: str, alone: Simpl
     assert bound["_run_ar"](True, 5, 8, 2, alone).is_cuda
 
 
-def test_upstream_waits_once_per_integer_where_the_verdict_is_needed(
+def test_upstream_waits_once_per_integer_where_the_verdict_is_stalls(
     release: str, alone: SimpleNamespace, sync_audit: Report
 ) -> None:
     upstream, _ = both_v1(release, "cuda", None, "sync_free")
     upstream["_run_ar"](True, 5, 8, 2, alone)
-    assert sync_audit.count == (4 if form_of(BINDING, release).status == "needed" else 0)
+    assert sync_audit.count == (4 if form_of(BINDING, release).status == "stalls" else 0)
 
 
 @pytest.mark.sync_budget(1)
@@ -138,4 +138,4 @@ def test_the_conclusion_of_v1_reads_the_device_once(release: str, alone: SimpleN
 def test_upstream_reads_the_device_number_by_number(release: str, alone: SimpleNamespace, sync_audit: Report) -> None:
     upstream, _ = both_v1(release, "cuda", None, "sync_free")
     upstream["_synchronize_dp_ranks"](5, 8, True, 2, alone)
-    assert sync_audit.count == (7 if form_of(BINDING, release).status == "needed" else 3)
+    assert sync_audit.count == (7 if form_of(BINDING, release).status == "stalls" else 3)

@@ -105,9 +105,9 @@ def test_bound_it_never_makes_the_host_wait_for_rows_that_move(release: str) -> 
         assert same(ours[1:3], theirs[1:3])
 
 
-def test_upstream_waits_twice_when_rows_move_where_the_verdict_is_needed(release: str, sync_audit: Report) -> None:
+def test_upstream_waits_twice_when_rows_move_where_the_verdict_is_stalls(release: str, sync_audit: Report) -> None:
     upstream, _ = both(release)
     with allow("made outside of the call"):
         theirs = arguments(SWAP, "cuda")
     upstream(*theirs)
-    assert sync_audit.count == (2 if form_of(BINDING, release).status == "needed" else 0)
+    assert sync_audit.count == (2 if form_of(BINDING, release).status == "stalls" else 0)

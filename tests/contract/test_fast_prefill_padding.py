@@ -76,9 +76,9 @@ def test_bound_it_never_makes_the_host_wait(release: str) -> None:
         assert padded.tolist() == [3, 5, 5, 5]
 
 
-def test_upstream_waits_in_every_step_where_the_verdict_is_needed(release: str, sync_audit: Report) -> None:
+def test_upstream_waits_in_every_step_where_the_verdict_is_stalls(release: str, sync_audit: Report) -> None:
     upstream, _ = both(release)
     with allow("made outside of the call"):
         runner, indices = Runner(8, "cuda"), torch.tensor([3, 5], device="cuda")
     upstream(runner, indices)
-    assert sync_audit.count == (1 if form_of(BINDING, release).status == "needed" else 0)
+    assert sync_audit.count == (1 if form_of(BINDING, release).status == "stalls" else 0)

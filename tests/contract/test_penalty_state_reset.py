@@ -87,9 +87,9 @@ def test_bound_it_never_makes_the_host_wait(release: str) -> None:
     assert kernel.launches == [((2, 2), 1024)]
 
 
-def test_upstream_waits_twice_where_the_verdict_is_needed(release: str, sync_audit: Report) -> None:
+def test_upstream_waits_twice_where_the_verdict_is_stalls(release: str, sync_audit: Report) -> None:
     upstream, _, _ = both(release)
     with allow("made outside of the call"):
         theirs = arguments("cuda")
     upstream(*theirs)
-    assert sync_audit.count == (2 if form_of(BINDING, release).status == "needed" else 0)
+    assert sync_audit.count == (2 if form_of(BINDING, release).status == "stalls" else 0)

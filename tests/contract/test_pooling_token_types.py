@@ -82,10 +82,10 @@ def test_bound_it_never_makes_the_host_wait(release: str) -> None:
         assert types.tolist() == [0, 0, 1, 1, 0, 0, 0, 0, 1]
 
 
-def test_upstream_waits_for_every_request_where_the_verdict_is_needed(release: str, sync_audit: Report) -> None:
+def test_upstream_waits_for_every_request_where_the_verdict_is_stalls(release: str, sync_audit: Report) -> None:
     upstream, _ = both(release)
     with allow("made outside of the call"):
         on_gpu = runner([(4, 2), (2, 1)], "cuda")
     upstream.__globals__["PIN_MEMORY"] = True
     upstream(on_gpu)
-    assert sync_audit.count == (3 if form_of(BINDING, release).status == "needed" else 0)
+    assert sync_audit.count == (3 if form_of(BINDING, release).status == "stalls" else 0)

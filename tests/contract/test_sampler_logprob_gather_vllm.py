@@ -87,10 +87,10 @@ def test_bound_it_never_makes_the_host_wait(both: tuple[Any, Any]) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_upstream_waits_once_per_request_where_the_verdict_is_needed(release: str, sync_audit: Report) -> None:
+def test_upstream_waits_once_per_request_where_the_verdict_is_stalls(release: str, sync_audit: Report) -> None:
     upstream = sampler(release, METHOD)[METHOD]
     with allow("the arguments are uploaded"):
         arguments = on_cuda()
     upstream(*arguments)
     # An empty list is uploaded without waiting.
-    assert sync_audit.count == (2 if form_of(BINDING, release).status == "needed" else 0)
+    assert sync_audit.count == (2 if form_of(BINDING, release).status == "stalls" else 0)

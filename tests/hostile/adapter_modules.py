@@ -22,7 +22,7 @@ ADAPTER = Adapter({framework}, {package}, {distributions}, {bindings}, home={hom
 """
 GOOD = {
     "releases": "'>=9.0,<10'",
-    "status": "'needed'",
+    "status": "'stalls'",
     "compose": "(compose,)",
     "hook": "'progress_reporting'",
     "targets": "('gadget.work:progress',)",

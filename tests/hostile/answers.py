@@ -23,7 +23,7 @@ BINDING = {
     "framework": "vllm",
     "version": "0.32.0",
     "targets": ["acme.work:reduce"],
-    "verdict": "needed",
+    "verdict": "stalls",
     "state": "bound",
     "choice": "sync_free",
     "source": "default",

@@ -112,7 +112,7 @@ def held(ended: Ended, sample: str) -> None:
     assert facts["threads"] == [], facts["threads"]
     assert facts["sample"] == sample
     steps = [entry for entry in facts["plan"] if entry[0] == "scheduler_step"]
-    assert {(state, choice) for _, state, choice, _ in steps} == {("bound", "sync_free")}, str(ended)
+    assert {(state, choice) for _, state, choice, _ in steps} == {("bound", "coefficient_table")}, str(ended)
     assert sum(calls for *_, calls in steps) > 0, facts["plan"]
 
 

@@ -122,11 +122,11 @@ class MadeUp:
 
 def reduce_binding(*forms: Form, note: str = "") -> Binding:
     """A binding of dp_all_reduce at ``reduce``; by default one stalling form of 1.x."""
-    default = (Form(">=1.0,<2", "needed", "it stalls", (compose_reduce,)),)
+    default = (Form(">=1.0,<2", "stalls", "it stalls", (compose_reduce,)),)
     return Binding("dp_all_reduce", (REDUCE,), forms or default, note=note)
 
 
 def both_binding() -> Binding:
     """One binding with two targets, bound all or none."""
-    form = Form(">=1.0,<2", "needed", "they stall", (compose_reduce, compose_gather))
+    form = Form(">=1.0,<2", "stalls", "they stall", (compose_reduce, compose_gather))
     return Binding("dp_all_reduce", (REDUCE, GATHER), (form,))

@@ -31,7 +31,7 @@ def compose(mine: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..
     return mine
 
 
-FORM = Form(">=1.2,<1.5", "needed", "it stalls", (compose,))
+FORM = Form(">=1.2,<1.5", "stalls", "it stalls", (compose,))
 BINDING = Binding("postprocess", ("acme.work:reduce",), (FORM,))
 ATTACHMENT = Attachment("acme.work:start", lambda original: original, "the comparison")
 ADAPTER = Adapter("acme", "acme", ("acme",), (BINDING,), home="syncfree", attachments=(ATTACHMENT,))
@@ -159,9 +159,9 @@ WRONG_FORM: dict[str, tuple[dict[str, Any], str]] = {
     "releases empty": ({"releases": ""}, "form '': releases is not a version specifier"),
     "releases bare": ({"releases": "1.2"}, "form '1.2': releases is not a version specifier"),
     "releases tuple": ({"releases": (">=1.2", "<2")}, "releases is not a version specifier"),
-    "status": ({"status": "fixed"}, "status is 'fixed', not one of needed, upstreamed"),
+    "status": ({"status": "fixed"}, "status is 'fixed', not one of stalls, repeats work, upstreamed"),
     "status none": ({"status": None}, "status is None, not one of"),
-    "status list": ({"status": ["needed"]}, "status is ['needed'], not one of"),
+    "status list": ({"status": ["stalls"]}, "status is ['stalls'], not one of"),
     "why": ({"why": 7}, "why is 7, not a string"),
     "compose function": ({"compose": compose}, "not a tuple of functions, or None"),
     "compose too many": ({"compose": (compose, compose)}, "compose has 2 functions for 1 targets"),
@@ -253,7 +253,7 @@ VALUES = st.one_of(
     st.booleans(),
     st.integers(),
     st.text(max_size=3),
-    st.sampled_from(["acme", "acme.work:f", ">=1", "needed", "syncfree", "postprocess", compose, FORM, BINDING]),
+    st.sampled_from(["acme", "acme.work:f", ">=1", "stalls", "syncfree", "postprocess", compose, FORM, BINDING]),
     st.lists(st.sampled_from(["acme", FORM, BINDING, None]), max_size=2).map(tuple),
 )
 
@@ -360,7 +360,7 @@ def test_a_compose_function_that_fails_is_the_adapters_and_the_framework_is_impo
     made_up.release("1.0")
     made_up.record(REDUCE)
     made_up.install("1.0")
-    made_up.adapter(reduce_binding(Form(">=1.0,<2", "needed", "it stalls", (fails,))))
+    made_up.adapter(reduce_binding(Form(">=1.0,<2", "stalls", "it stalls", (fails,))))
     if imported_first:
         made_up.work()
     syncfree.load("made_up")

@@ -323,7 +323,7 @@ def test_an_unseen_release_is_upstreamed_only_if_what_the_replacement_relies_on_
     fixed = SLOW.replace('("upstream", logits, top)', '("fixed", logits, top)')
     ready.release("2.0", fixed)
     ready.record(REDUCE, GATHER)
-    forms = (Form(">=1.0,<2", "needed", "it stalls", (compose_reduce,)), Form(">=2.0,<=2.0", "upstreamed", "fixed", None))
+    forms = (Form(">=1.0,<2", "stalls", "it stalls", (compose_reduce,)), Form(">=2.0,<=2.0", "upstreamed", "fixed", None))
     ready.adapter(Binding("dp_all_reduce", (REDUCE,), forms, depends=(GATHER,)))
     (ready.folder / "made_up-1.0.dist-info" / "METADATA").unlink()
     (ready.folder / "made_up-1.0.dist-info").rmdir()
@@ -359,7 +359,7 @@ def test_a_release_that_carries_the_fixed_code_counts_as_upstreamed(ready: MadeU
     ready.install("1.0", fixed)
     ready.adapter(
         reduce_binding(
-            Form(">=1.0,<2", "needed", "it stalls", (compose_reduce,)), Form(">=2.0,<=2.0", "upstreamed", "fixed", None)
+            Form(">=1.0,<2", "stalls", "it stalls", (compose_reduce,)), Form(">=2.0,<=2.0", "upstreamed", "fixed", None)
         )
     )
     assert syncfree.load("made_up").entry("dp_all_reduce").verdict == "upstreamed"
@@ -378,7 +378,7 @@ def test_an_explicit_choice_that_cannot_be_met_is_an_error_and_nothing_is_bound(
 
 
 def test_two_bindings_on_one_target_are_refused_and_both_named(ready: MadeUp) -> None:
-    other = Binding("progress_reporting", (REDUCE,), (Form(">=1.0,<2", "needed", "", (compose_reduce,)),))
+    other = Binding("progress_reporting", (REDUCE,), (Form(">=1.0,<2", "stalls", "", (compose_reduce,)),))
     with pytest.raises(
         PluginError, match="dp_all_reduce of the test's made_up and progress_reporting of the test's made_up;"
     ):
@@ -451,7 +451,7 @@ def test_an_adapter_whose_compose_fails_is_told_and_binds_nothing(ready: MadeUp)
     def failing(mine: Any, theirs: Any) -> Any:
         raise KeyError("LogprobsTensors")
 
-    ready.adapter(reduce_binding(Form(">=1.0,<2", "needed", "it stalls", (failing,))))
+    ready.adapter(reduce_binding(Form(">=1.0,<2", "stalls", "it stalls", (failing,))))
     work = ready.work()
     original = work.reduce
     entry = syncfree.load("made_up").entry("dp_all_reduce")
@@ -500,7 +500,7 @@ def test_a_binding_that_cannot_be_judged_is_refused_and_the_others_are_bound(
         return judge(binding, *others)
 
     monkeypatch.setattr(_binding_state, "judge", failing)
-    gather = Binding("progress_reporting", (GATHER,), (Form(">=1.0,<2", "needed", "", (compose_reduce,)),))
+    gather = Binding("progress_reporting", (GATHER,), (Form(">=1.0,<2", "stalls", "", (compose_reduce,)),))
     ready.adapter(reduce_binding(), gather)
     plan = syncfree.load("made_up")
     assert "ZeroDivisionError: a fault of ours" in plan.entry("progress_reporting").reason

@@ -73,6 +73,7 @@ def test_list_as_json_says_what_each_implementation_declares() -> None:
         "lockstep": False,
         "needs": [],
         "missing": [],
+        "preference": 0,
     }
 
 
@@ -100,10 +101,10 @@ def test_doctor_says_of_our_adapters_that_their_frameworks_are_not_installed() -
 def test_doctor_shows_verdict_choice_and_reason_and_imports_nothing(made_up: MadeUp) -> None:
     installed(made_up)
     (binding,) = as_json("doctor")["bindings"]
-    assert (binding["hook"], binding["version"], binding["verdict"]) == ("dp_all_reduce", "1.0", "needed")
+    assert (binding["hook"], binding["version"], binding["verdict"]) == ("dp_all_reduce", "1.0", "stalls")
     assert (binding["would_use"], binding["source"], binding["reason"]) == ("sync_free", "default", "it stalls")
     text = says("doctor")
-    for part in ("made_up 1.0", "dp_all_reduce", "reduce", "needed", "sync_free", "it stalls"):
+    for part in ("made_up 1.0", "dp_all_reduce", "reduce", "stalls", "sync_free", "it stalls"):
         assert part in text
     assert not made_up.imported
 

@@ -31,7 +31,7 @@ class Shell:
         self.file = made_up.folder / "made_up_adapter/releases.json"
         self.file.parent.mkdir()
         (self.file.parent / "__init__.py").write_text("")
-        self.adapter = made_up.adapter(Binding("dp_all_reduce", (REDUCE,), (Form(">=1", "needed", "", None),), (GATHER,)))
+        self.adapter = made_up.adapter(Binding("dp_all_reduce", (REDUCE,), (Form(">=1", "stalls", "", None),), (GATHER,)))
 
     def run(self, *arguments: str) -> Result:
         return CliRunner().invoke(_app.app, ["fingerprint", *arguments])

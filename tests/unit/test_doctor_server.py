@@ -61,7 +61,7 @@ def told(index: int, size: int, manifest: str = "abc") -> dict[str, Any]:
     """What a worker tells."""
     binding = {
         "hook": "dp_all_reduce",
-        "verdict": "needed",
+        "verdict": "stalls",
         "state": "bound",
         "choice": "sync_free",
         "source": "default",

@@ -125,7 +125,7 @@ def compose(mine: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..
     return lambda *args, **kwargs: ("replaced", args, kwargs)
 
 
-REDUCE_BINDING = Binding(HOOK, ("made_up.work:reduce",), (Form(">=1.0,<2", "needed", "", (compose,)),))
+REDUCE_BINDING = Binding(HOOK, ("made_up.work:reduce",), (Form(">=1.0,<2", "stalls", "", (compose,)),))
 
 
 class Mine:
@@ -149,7 +149,7 @@ def framework(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
 def bind(framework: MadeUp, name: str) -> syncfree.Entry:
     target = f"made_up.work:{name}"
     framework.record(target)
-    framework.adapter(Binding(HOOK, (target,), (Form(">=1.0,<2", "needed", "", (compose,)),)))
+    framework.adapter(Binding(HOOK, (target,), (Form(">=1.0,<2", "stalls", "", (compose,)),)))
     return syncfree.load("made_up").entry(HOOK)
 
 

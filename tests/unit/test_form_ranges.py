@@ -24,7 +24,7 @@ RECORDED = Releases(
 
 
 def the_range(releases: str, reviewed: str | None = None, recorded: Releases = RECORDED) -> FormRange:
-    binding = reduce_binding(Form(releases, "needed", "it stalls", (compose_reduce,)))
+    binding = reduce_binding(Form(releases, "stalls", "it stalls", (compose_reduce,)))
     adapter = Adapter("made_up", "made_up", ("made-up",), (binding,), home="made_up_adapter", reviewed=reviewed)
     (found,) = form_ranges(adapter, binding, recorded)
     return found

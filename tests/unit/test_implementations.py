@@ -96,6 +96,8 @@ def test_a_hook_that_both_parts_declare_is_an_error() -> None:
         ({"hooks": (7,)}, r"hooks is \(7,\), not a tuple of names"),
         ({"hooks": ("postprocess", "postprocess")}, "declared twice: postprocess"),
         ({"needs": ("gpu",)}, r"unknown needs \['gpu'\]; known: torch, cuda"),
+        ({"preference": "high"}, "preference is 'high', not a number such as 10"),
+        ({"preference": True}, "preference is True, not a number"),
         ({"exact": "yes"}, "exact is 'yes', neither True nor False"),
         ({"package": "two words"}, "implementation is 'two words.postprocess:postprocess', not 'package.module:function'"),
     ],

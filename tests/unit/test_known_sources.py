@@ -39,13 +39,13 @@ def ready(made_up: MadeUp, installed: str | None = None) -> None:
 def test_a_known_source_is_judged_without_parsing_it(made_up: MadeUp, parsed: list[str]) -> None:
     ready(made_up)
     (entry,) = syncfree.load("made_up")
-    assert (entry.verdict, parsed) == ("needed", [])
+    assert (entry.verdict, parsed) == ("stalls", [])
 
 
 def test_a_source_with_another_comment_is_parsed_and_judged_alike(made_up: MadeUp, parsed: list[str]) -> None:
     ready(made_up, SLOW + "\n# patched\n")
     (entry,) = syncfree.load("made_up")
-    assert (entry.verdict, parsed) == ("needed", ["reduce"])
+    assert (entry.verdict, parsed) == ("stalls", ["reduce"])
 
 
 def test_a_source_with_other_code_is_parsed_and_refused(made_up: MadeUp, parsed: list[str]) -> None:

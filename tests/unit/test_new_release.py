@@ -35,8 +35,8 @@ FORMS = ({forms},)
 BINDING = Binding("dp_all_reduce", ("made_up.work:reduce",), FORMS)
 ADAPTER = Adapter("made_up", "made_up", ("made-up",), (BINDING,), home=__name__, reviewed={reviewed})
 '''
-OPEN = 'Form(">=1.0", "needed", "it stalls", (_compose,))'
-CLOSED = f'{OPEN.replace(">=1.0", ">=1.0,<1.2")}, Form(">=1.2", "needed", "it stalls less", (_compose,))'
+OPEN = 'Form(">=1.0", "stalls", "it stalls", (_compose,))'
+CLOSED = f'{OPEN.replace(">=1.0", ">=1.0,<1.2")}, Form(">=1.2", "stalls", "it stalls less", (_compose,))'
 
 
 class Maintainer:
@@ -90,7 +90,7 @@ def test_a_release_that_changes_nothing_is_one_command(maintainer: Maintainer) -
     assert "made_up 1.2 was not seen before (seen: >=1.0,<=1.1); its code is that of >=1.0,<=1.1" in before.reason
     maintainer.record("1.2")
     after = maintainer.loaded()
-    assert (after.verdict, after.state, maintainer.answer()) == ("needed", "bound", "first")
+    assert (after.verdict, after.state, maintainer.answer()) == ("stalls", "bound", "first")
     assert maintainer.source.read_bytes() == source
 
 
@@ -123,7 +123,7 @@ def test_a_changed_function_is_bound_once_the_adapter_says_what_the_change_means
     assert f"(seen: {seen})" in before.reason
     maintainer.record("1.2")
     after = maintainer.loaded()
-    assert (after.verdict, after.reason, after.state, maintainer.answer()) == ("needed", why, "bound", "first")
+    assert (after.verdict, after.reason, after.state, maintainer.answer()) == ("stalls", why, "bound", "first")
 
 
 def test_a_change_that_is_taken_back_needs_no_review(maintainer: Maintainer) -> None:
@@ -136,4 +136,4 @@ def test_a_change_that_is_taken_back_needs_no_review(maintainer: Maintainer) -> 
     (maintainer.made_up.folder / "made_up-1.2.dist-info").rmdir()
     maintainer.made_up.install("1.3")
     maintainer.record("1.3")
-    assert maintainer.loaded().verdict == "needed"
+    assert maintainer.loaded().verdict == "stalls"

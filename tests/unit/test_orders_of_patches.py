@@ -70,7 +70,7 @@ class Orders(RuleBasedStateMachine):
         self.framework.install("1.0")
         self.framework.adapter(
             *(
-                Binding(HOOK, (target,), (Form(">=1.0,<2", "needed", "", (compose,)),))
+                Binding(HOOK, (target,), (Form(">=1.0,<2", "stalls", "", (compose,)),))
                 for target, compose in zip(TARGETS, (compose_reduce, compose_gather), strict=True)
             )
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from syncfree import PluginError, hookimpl
+from syncfree import PluginError, hookimpl, implementations
 from syncfree import _plugins as plugins_module
 from syncfree._plugins import RESERVED, Plugins
 from syncfree.hooks import HOOKS
@@ -226,7 +226,19 @@ def test_a_plugin_that_is_not_permitted_is_not_even_loaded(monkeypatch: pytest.M
     assert plugins.distributions == {}
 
 
-def test_candidates_come_as_the_user_lists_them_then_ours_then_by_name() -> None:
+def test_candidates_come_as_the_user_lists_them_then_by_preference_then_ours_then_by_name() -> None:
+    preferences = {"b": 0, "sync_free": 0, "a": 0, "costly": -1, "cheap": 2, "cheaper": 3}
+    in_order = ["cheaper", "cheap", "sync_free", "a", "b", "costly"]
+    for allowed in ((), ("costly", "b")):
+        plugins = Plugins(HOOKS, allowed)
+        for name, preference in preferences.items():
+            if not allowed or name in allowed:
+                plugins.register(implementations(name, hooks=("dp_all_reduce",), preference=preference), name)
+        expected = list(allowed) or in_order
+        assert [found.plugin for found in plugins.candidates("dp_all_reduce")] == expected
+
+
+def test_implementations_without_a_preference_come_as_the_user_lists_them_then_ours_then_by_name() -> None:
     for allowed, expected in (((), ["sync_free", "a", "b"]), (("b", "a", "sync_free"), ["b", "a", "sync_free"])):
         plugins = Plugins(HOOKS, allowed)
         for name in ("b", "sync_free", "a"):

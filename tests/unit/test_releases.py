@@ -128,7 +128,7 @@ def test_every_form_has_a_release_with_all_its_functions(adapter: Adapter, bindi
 
 
 @pytest.mark.parametrize(("adapter", "binding"), BINDINGS)
-def test_no_code_is_both_needed_and_upstreamed(adapter: Adapter, binding: Binding) -> None:
+def test_no_code_is_both_bound_by_default_and_upstreamed(adapter: Adapter, binding: Binding) -> None:
     """The same code on both sides would say that the ranges of two forms meet at the wrong release."""
     for one, other in combinations(binding.forms, 2):
         if one.status != other.status:

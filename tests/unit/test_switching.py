@@ -23,7 +23,7 @@ REPLACED = "was already replaced by"
 
 def gather_binding() -> Binding:
     """A second binding of the same hook, in another place."""
-    return Binding("dp_all_reduce", (GATHER,), (Form(">=1.0,<2", "needed", "it stalls", (compose_gather,)),))
+    return Binding("dp_all_reduce", (GATHER,), (Form(">=1.0,<2", "stalls", "it stalls", (compose_gather,)),))
 
 
 def theirs(*arguments: Any, **options: Any) -> str:
@@ -284,7 +284,7 @@ def test_a_binding_that_spans_modules_is_bound_when_the_last_of_them_is_there(
     made_up.record(REDUCE)
     seen = {target: {"1.0": record} for target, record in targets.items() if record is not None}
     write_releases(made_up.folder / "made_up_adapter" / "releases.json", Releases("made_up", ("1.0",), seen, {}))
-    form = Form(">=1.0,<2", "needed", "they stall", (compose_reduce, compose_reduce))
+    form = Form(">=1.0,<2", "stalls", "they stall", (compose_reduce, compose_reduce))
     made_up.adapter(Binding("dp_all_reduce", tuple(targets), (form,)))
     syncfree.load("made_up")
     work = made_up.work()

@@ -168,7 +168,7 @@ def framework(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch) -> Iterator[Made
 def bind(framework: MadeUp, name: str) -> syncfree.Entry:
     target = f"made_up.work:{name}"
     framework.record(target)
-    framework.adapter(Binding(HOOK, (target,), (Form(">=1.0,<2", "needed", "", (declining,)),)))
+    framework.adapter(Binding(HOOK, (target,), (Form(">=1.0,<2", "stalls", "", (declining,)),)))
     return syncfree.load("made_up").entry(HOOK)
 
 

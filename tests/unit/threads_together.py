@@ -48,7 +48,7 @@ class Framework:
         assert record is not None
         seen = {f"{name}:reduce": {"1.0": record} for name in self.names}
         write_releases(folder / "made_up_adapter" / "releases.json", Releases("made_up", ("1.0",), seen, {}))
-        form = Form(">=1.0,<2", "needed", "it stalls", (compose_reduce,))
+        form = Form(">=1.0,<2", "stalls", "it stalls", (compose_reduce,))
         self.made_up.adapter(*(Binding("dp_all_reduce", (target,), (form,)) for target in seen))
         importlib.import_module("made_up")
 

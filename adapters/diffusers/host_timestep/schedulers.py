@@ -179,7 +179,7 @@ def _host_timestep(scheduler: Scheduler) -> Binding:
         hook="host_timestep",
         targets=tuple(scheduler.target(method) for method in scheduler.methods),
         depends=tuple(scheduler.target(helper) for helper in scheduler.helpers),
-        forms=(Form(scheduler.releases, "needed", scheduler.why, tuple(scheduler.methods.values())),),
+        forms=(Form(scheduler.releases, "stalls", scheduler.why, tuple(scheduler.methods.values())),),
         note="answers only for schedules whose upload schedule_upload saw",
     )
 

@@ -14,7 +14,7 @@ def _schedule_upload(scheduler: Scheduler) -> Binding:
     return Binding(
         hook="schedule_upload",
         targets=(scheduler.target("set_timesteps"),),
-        forms=(Form(scheduler.releases, "needed", "1 to 3 pageable uploads per request", (schedule_made_on_the_host,)),),
+        forms=(Form(scheduler.releases, "stalls", "1 to 3 pageable uploads per request", (schedule_made_on_the_host,)),),
     )
 
 
@@ -23,7 +23,7 @@ def _of_others(scheduler: str, why: str, **methods: Compose) -> Binding:
     return Binding(
         hook="schedule_upload",
         targets=tuple(f"diffusers.schedulers.{scheduler}.{method}" for method in methods),
-        forms=(Form(">=0.35.0", "needed", why, tuple(methods.values())),),
+        forms=(Form(">=0.35.0", "stalls", why, tuple(methods.values())),),
     )
 
 

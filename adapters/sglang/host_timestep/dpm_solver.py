@@ -46,7 +46,7 @@ BINDING = Binding(
     forms=(
         Form(
             ">=0.5.10",
-            "needed",
+            "stalls",
             "2 host syncs per request: set_begin_index does not reach the scheduler inside",
             (_step,),
         ),

@@ -26,7 +26,7 @@ def _host_timestep(scheduler: str, releases: str) -> Binding:
     return Binding(
         hook="host_timestep",
         targets=(f"{_SCHEDULERS}.{scheduler}.index_for_timestep",),
-        forms=(Form(releases, "needed", why, (index_on_the_host,)),),
+        forms=(Form(releases, "stalls", why, (index_on_the_host,)),),
         note="answers only for schedules whose upload schedule_upload saw",
     )
 

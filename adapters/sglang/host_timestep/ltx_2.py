@@ -59,7 +59,7 @@ BINDING = Binding(
     hook="host_timestep",
     targets=(f"{_STAGES}.ltx_2.denoising:LTX2DenoisingStage._ltx2_stage2_res2s_step",),
     forms=(
-        Form(">=0.5.14,<0.5.23", "needed", "11 host syncs per step in stage 2 of LTX-2.3 HQ; 9 are left", (_stage_2,)),
-        Form(">=0.5.23", "needed", "3 host syncs per step in stage 2 of LTX-2.3 HQ; 1 is left", (_stage_2,)),
+        Form(">=0.5.14,<0.5.23", "stalls", "11 host syncs per step in stage 2 of LTX-2.3 HQ; 9 are left", (_stage_2,)),
+        Form(">=0.5.23", "stalls", "3 host syncs per step in stage 2 of LTX-2.3 HQ; 1 is left", (_stage_2,)),
     ),
 )

@@ -104,9 +104,9 @@ def _compose_masked(exchange: Exchange, upstream: Method) -> Method:
 
 BINDING = attention_binding(
     "forward",
-    Form(">=0.5.9,<0.5.11", "needed", THREE, (_compose,)),
-    Form(">=0.5.11,<0.5.13", "needed", THREE, (_compose_masked,)),
-    Form(">=0.5.13,<0.5.16", "needed", THREE, (_compose,)),
+    Form(">=0.5.9,<0.5.11", "repeats work", THREE, (_compose,)),
+    Form(">=0.5.11,<0.5.13", "repeats work", THREE, (_compose_masked,)),
+    Form(">=0.5.13,<0.5.16", "repeats work", THREE, (_compose,)),
     Form(
         ">=0.5.16,<0.5.18", "upstreamed", "wrapped for breakable graphs; upstream overlaps where a model asks for it", None
     ),

@@ -104,14 +104,14 @@ def _compose_beside(first: bool) -> Compose:
 
 PREFIX = attention_binding(
     "_forward_with_replicated_prefix",
-    Form(">=0.5.10,<0.5.16", "needed", THREE, (_compose_joined(grouped=False),)),
-    Form(">=0.5.16,<0.5.18", "needed", THREE, (_compose_joined(grouped=True),)),
-    Form(">=0.5.18,<0.5.22", "needed", THREE, (_compose_beside(first=True),)),
+    Form(">=0.5.10,<0.5.16", "repeats work", THREE, (_compose_joined(grouped=False),)),
+    Form(">=0.5.16,<0.5.18", "repeats work", THREE, (_compose_joined(grouped=True),)),
+    Form(">=0.5.18,<0.5.22", "repeats work", THREE, (_compose_beside(first=True),)),
     Form(">=0.5.22", "upstreamed", "exchanges Q, K and V through one function", None),
 )
 SUFFIX = attention_binding(
     "_forward_with_replicated_suffix",
     Form(">=0.5.10,<0.5.18", "upstreamed", "turns the suffix into a prefix, and takes that path", None),
-    Form(">=0.5.18,<0.5.22", "needed", THREE, (_compose_beside(first=False),)),
+    Form(">=0.5.18,<0.5.22", "repeats work", THREE, (_compose_beside(first=False),)),
     Form(">=0.5.22", "upstreamed", "exchanges Q, K and V through one function", None),
 )

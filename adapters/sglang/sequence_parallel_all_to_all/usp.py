@@ -61,7 +61,7 @@ BINDING = Binding(
     forms=(
         Form(
             releases=">=0.5.9,<0.5.12",
-            status="needed",
+            status="repeats work",
             why="a functional collective and its wait operator, hundreds of times per step",
             compose=(_compose,),
         ),

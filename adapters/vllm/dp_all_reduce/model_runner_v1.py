@@ -83,7 +83,7 @@ BINDING = Binding(
     forms=(
         Form(
             releases=">=0.18.1,<0.22",
-            status="needed",
+            status="stalls",
             why="four blocking host-to-device copies and up to five read-backs per step when async scheduling is off",
             compose=(_compose_exchange, _compose_conclusion),
         ),

@@ -27,7 +27,7 @@ def compared(choices: list[dict[str, str]], seconds: float = 60, releases: Seque
         return "", []
     entries = tuple(
         Entry(
-            "dp_all_reduce", "acme", release, (target,), "needed", "", choice, "default", "bound", target == REDUCE, "", {}
+            "dp_all_reduce", "acme", release, (target,), "stalls", "", choice, "default", "bound", target == REDUCE, "", {}
         )
         for target, choice in mine.items()
     )

@@ -32,15 +32,15 @@ def test_frames_are_equal_on_off_toggled_and_restored(python: Path) -> None:
     assert on["spread"] > 0.01
     assert {on["digest"], toggled["digest"], restored["digest"], restored["before"]} == {off["digest"]}
 
-    assert (on["state"], on["verdict"], on["choice"], on["source"]) == ("bound", "needed", "sync_free", "default")
+    assert (on["state"], on["verdict"], on["choice"], on["source"]) == ("bound", "stalls", "coefficient_table", "default")
     assert on["calls"] == {
-        "multistep_uni_p_bh_update": {"sync_free": [STEPS, 0]},
-        "multistep_uni_c_bh_update": {"sync_free": [STEPS - 1, 0]},
+        "multistep_uni_p_bh_update": {"coefficient_table": [STEPS, 0]},
+        "multistep_uni_c_bh_update": {"coefficient_table": [STEPS - 1, 0]},
     }
     assert on["bare_folders"] == []
     assert toggled["calls"] == {
-        "multistep_uni_p_bh_update": {"sync_free": [STEPS - 4, 0], "upstream": [4, 0]},
-        "multistep_uni_c_bh_update": {"sync_free": [STEPS - 5, 0], "upstream": [4, 0]},
+        "multistep_uni_p_bh_update": {"coefficient_table": [3, 0], "upstream": [4, 0], "sync_free": [STEPS - 7, 0]},
+        "multistep_uni_c_bh_update": {"coefficient_table": [2, 0], "upstream": [4, 0], "sync_free": [STEPS - 7, 0]},
     }
     assert restored["calls_before"] == on["calls"]
     assert restored["identical"]
@@ -52,7 +52,7 @@ def test_frames_are_equal_on_off_toggled_and_restored(python: Path) -> None:
 def test_import_syncfree_auto_binds_what_was_imported_before(python: Path) -> None:
     found = run(python, "auto")
     assert found["digest"] == run(python, "plain", SYNCFREE="off")["digest"]
-    assert found["calls"]["multistep_uni_p_bh_update"] == {"sync_free": [STEPS, 0]}
+    assert found["calls"]["multistep_uni_p_bh_update"] == {"coefficient_table": [STEPS, 0]}
 
 
 def test_upstream_chosen_by_environment_leaves_the_methods_alone(python: Path) -> None:

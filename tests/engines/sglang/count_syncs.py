@@ -46,11 +46,12 @@ def run(make: Any) -> dict[str, Any]:
     return {"set_timesteps": syncs[0], "steps": syncs[1:], "sample": digest}
 
 
-def calls(name: str) -> int:
-    """How often an implementation other than upstream was asked for an update of a scheduler."""
+def calls(name: str) -> dict[str, int]:
+    """How often each implementation was asked for an update of a scheduler."""
     entries = (e for e in syncfree.plan() if e.framework == "sglang" and e.hook == "scheduler_step")
     (entry,) = (e for e in entries if f":{name}Multistep" in e.targets[0])
-    return entry.calls
+    by_choice = [(choice, counts.calls) for of_target in entry.counts.values() for choice, counts in of_target.items()]
+    return {asked: sum(number for choice, number in by_choice if choice == asked) for asked, _ in by_choice}
 
 
 def main() -> None:
@@ -63,11 +64,13 @@ def main() -> None:
     found: dict[str, dict[str, Any]] = {}
     for name, make in SCHEDULERS.items():
         found[name] = {}
-        for choice in ("upstream", "default", "coefficient_table"):
-            others = "default" if choice == "coefficient_table" else choice
+        for choice in ("upstream", "default", "sync_free"):
+            others = "default" if choice == "sync_free" else choice
             with syncfree.use(host_timestep=others, schedule_upload=others, scheduler_step=choice):
                 before = calls(name)
-                found[name][choice] = {**run(make), "calls": calls(name) - before}
+                found[name][choice] = run(make)
+                asked = {one: number - before.get(one, 0) for one, number in calls(name).items()}
+                found[name][choice]["calls"] = {one: number for one, number in asked.items() if number}
     print(json.dumps(found))
 
 

@@ -33,23 +33,19 @@ def test_a_request_makes_the_host_wait_in_upstream_and_never_in_ours(
     counted: dict[str, dict[str, Any]], scheduler: str
 ) -> None:
     assert counted[scheduler]["upstream"]["steps"][0] > 0
-    for choice in ("default", "coefficient_table"):
+    for choice in ("default", "sync_free"):
         ours = counted[scheduler][choice]
         assert ours["set_timesteps"] == 0
         assert ours["steps"] == [0] * len(ours["steps"])
 
 
 @pytest.mark.parametrize("scheduler", ["FlowUniPC", "UniPC"])
-def test_coefficient_table_answers_where_it_is_named(counted: dict[str, dict[str, Any]], scheduler: str) -> None:
-    by_choice = counted[scheduler]
-    steps = len(by_choice["coefficient_table"]["steps"])
-    assert by_choice["coefficient_table"]["calls"] == 2 * steps - 1  # the first step has no corrector
-
-
-@pytest.mark.parametrize("scheduler", ["FlowUniPC", "UniPC"])
-def test_both_are_ours_by_default(counted: dict[str, dict[str, Any]], scheduler: str) -> None:
-    default = counted[scheduler]["default"]
-    assert default["calls"] == 2 * len(default["steps"]) - 1
+@pytest.mark.parametrize(("choice", "asked"), [("default", "coefficient_table"), ("sync_free", "sync_free")])
+def test_the_chosen_implementation_computes_every_update(
+    counted: dict[str, dict[str, Any]], scheduler: str, choice: str, asked: str
+) -> None:
+    ours = counted[scheduler][choice]
+    assert ours["calls"] == {asked: 2 * len(ours["steps"]) - 1}  # the first step has no corrector
 
 
 def test_upstream_s_unipc_waits_in_every_step(counted: dict[str, dict[str, Any]]) -> None:

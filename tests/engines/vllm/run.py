@@ -102,14 +102,14 @@ def greedy(answer: dict[str, Any]) -> list[Any]:
     return [[told for index, told in enumerate(of) if index not in (1, 2)] for of in answer["generated"].values()]
 
 
-def check_hybrid(answer: dict[str, Any], version: str, verdict: str = "needed") -> None:
+def check_hybrid(answer: dict[str, Any], version: str, verdict: str = "stalls") -> None:
     """What `generate` with two choices told of a hybrid: the same under both, and switched; counters say that ours ran."""
     first, second, switched = greedy(answer)
     assert first == second == switched
     (report,) = answer["workers"]
     for hook in ("sampler_logprob_gather", "bad_words_mask", "output_token_matrix"):
         found = binding(report, hook)
-        expected = "needed" if hook == "output_token_matrix" else verdict
+        expected = "repeats work" if hook == "output_token_matrix" else verdict
         assert (found["verdict"], found["state"], found["version"].split("+")[0]) == (expected, "bound", version)
         counts = next(iter(found["counts"].values()))
         assert counts["sync_free"]["calls"] >= 7

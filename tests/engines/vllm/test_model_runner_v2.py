@@ -23,7 +23,7 @@ def test_staged_writes_are_bound_by_default_and_generate_the_same(tmp_path: Path
     assert on["generated"] == off["generated"]
     assert all(len(request["tokens"]) == 6 for request in on["generated"])
     entry = run.binding(on, "sampler_staged_writes")
-    assert (entry["verdict"], entry["state"], entry["choice"]) == ("needed", "bound", "sync_free")
+    assert (entry["verdict"], entry["state"], entry["choice"]) == ("repeats work", "bound", "sync_free")
     add, apply = (counts["sync_free"]["calls"] for counts in entry["counts"].values())
     assert add >= 4
     assert apply > add

@@ -77,7 +77,7 @@ class Meter:
             plan = syncfree.plan()
             plan.as_dict()
             self.done["plans"] += 1
-            if any(entry.state not in ("bound", "not bound", "waiting") for entry in plan if entry.verdict == "needed"):
+            if any(entry.state not in ("bound", "not bound", "waiting") for entry in plan if entry.verdict == "stalls"):
                 self.wrong.append(str([(entry.hook, entry.state, entry.reason) for entry in plan]))
             before = self._counted(before)
             self.done["counters"] += 1

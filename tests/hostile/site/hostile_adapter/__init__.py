@@ -45,7 +45,7 @@ def _bar(*, iterable, total, **options):
 def binding(hook, *composed):
     """One stalling form of 9.x; each target with its compose function."""
     targets, functions = zip(*composed, strict=True)
-    return Binding(hook, targets, (Form(">=9.0,<10", "needed", "it stalls", functions),))
+    return Binding(hook, targets, (Form(">=9.0,<10", "stalls", "it stalls", functions),))
 
 
 BINDINGS = (

@@ -28,7 +28,7 @@ ADAPTER = Adapter(
         Binding(
             "host_timestep",
             (f"{SCHEDULER}.index_for_timestep",),
-            (Form(RELEASES, "needed", "2 host syncs per request", (index_on_the_host,)),),
+            (Form(RELEASES, "stalls", "2 host syncs per request", (index_on_the_host,)),),
         ),
         Binding(
             "schedule_upload",
@@ -36,7 +36,7 @@ ADAPTER = Adapter(
             (
                 Form(
                     RELEASES,
-                    "needed",
+                    "stalls",
                     "1 pageable upload per request and 1 per step",
                     (schedule_made_on_the_host, sigmas_on_the_device),
                 ),
