@@ -4,7 +4,7 @@ from __future__ import annotations
 
 PLUGINS = {
     name: f"syncfree.plugins.{name}.plugin:PLUGIN"
-    for name in ("coefficient_table", "packed_all_to_all", "shm_mailbox", "sync_free")
+    for name in ("auto", "coefficient_table", "packed_all_to_all", "shm_mailbox", "sync_free")
 }
 ADAPTERS = {name: f"syncfree.adapters.{name}:ADAPTER" for name in ("diffusers", "sglang", "vllm")}
 SHIPPED = {"syncfree": PLUGINS, "syncfree.adapters": ADAPTERS}

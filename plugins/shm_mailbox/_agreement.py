@@ -28,14 +28,27 @@ from . import _mailbox
 from ._mailbox import Mailbox, payload_bytes
 from ._segment import NONCE_BYTES, Reason, Segment, SegmentError
 
-GREETING = -0x53594E01
-"""Negative, which no token count is; the last digits are the version of the layout and of this agreement."""
+GREETINGS = {"shm_mailbox": -0x53594E01, "auto": -0x53594E81}
+"""What ranks say first, by choice: negative, which no token count is. The last digits are the choice and the version of the
+layout and of this agreement."""
 _NONCE = struct.Struct(f"<{NONCE_BYTES // 4}i")
 _log = logging.getLogger("syncfree")
 
 
 class AgreementError(SyncfreeError, RuntimeError):
     """The ranks cannot share memory, so none of them does. It names the ranks and the reasons."""
+
+
+class NotSharedError(AgreementError):
+    """A rank runs where it cannot share memory, which every rank has been told: all may continue in another way.
+
+    Attributes:
+        reasons: what each such rank says, in one line.
+    """
+
+    def __init__(self, message: str, reasons: str) -> None:
+        super().__init__(message)
+        self.reasons = reasons
 
 
 class Columns:
@@ -46,9 +59,11 @@ class Columns:
         size: number of columns.
         group: the process group.
         device: where its backend works.
+        choice: the name of the implementation, for errors.
     """
 
-    def __init__(self, rank: int, size: int, group: dist.ProcessGroup, device: torch.device | str) -> None:
+    def __init__(self, rank: int, size: int, group: dist.ProcessGroup, device: torch.device | str, choice: str) -> None:
+        self.choice = choice
         self._rank = rank
         self._size = size
         self._group = group
@@ -65,21 +80,24 @@ class Columns:
             self._group.allreduce([matrix], self._options).wait()
         except RuntimeError as error:
             raise AgreementError(
-                "syncfree: dp_all_reduce is shm_mailbox here, but the ranks could not agree on it over their group: a rank ended, "
-                f"stalls, or has another choice. The group says: {error}"
+                f"syncfree: dp_all_reduce is {self.choice} here, but the ranks could not agree on it over their group: a rank "
+                f"ended, stalls, or has another choice. The group says: {error}"
             ) from error
         columns: list[list[int]] = matrix.t().tolist()
         return columns
 
 
-def agree(count: int, rank: int, size: int, group: dist.ProcessGroup, device: torch.device | str) -> Mailbox:
+def agree(
+    count: int, rank: int, size: int, group: dist.ProcessGroup, device: torch.device | str, choice: str = "shm_mailbox"
+) -> Mailbox:
     """Make the mailbox of a group; every rank must call it, with the same `count` of integers that the exchange is for.
 
     Raises:
-        AgreementError: on every rank, when one cannot take part, is lost meanwhile, or does not come within
-            `_mailbox.STALL_S`.
+        NotSharedError: on every rank, when one cannot share memory with the others.
+        AgreementError: on every rank, when one is lost meanwhile, or does not come within `_mailbox.STALL_S`; on those with
+            this `choice`, when one has another.
     """
-    columns = Columns(rank, size, group, device)
+    columns = Columns(rank, size, group, device, choice)
     _greet(columns, count)
     segment: Segment | None = None
     problem = SegmentError(Reason.NONE)
@@ -109,11 +127,11 @@ def agree(count: int, rank: int, size: int, group: dist.ProcessGroup, device: to
 
 
 def _greet(columns: Columns, count: int) -> None:
-    greetings = columns.exchange([GREETING] * count)
-    strangers = [rank for rank, greeting in enumerate(greetings) if set(greeting) != {GREETING}]
+    mine = GREETINGS[columns.choice]
+    strangers = [rank for rank, greeting in enumerate(columns.exchange([mine] * count)) if set(greeting) != {mine}]
     if strangers:
         raise AgreementError(
-            f"syncfree: dp_all_reduce is shm_mailbox here, but not on {_ranks(strangers)}: every rank must run with the same "
+            f"syncfree: dp_all_reduce is {columns.choice} here, but not on {_ranks(strangers)}: every rank must run with the same "
             "choice and the same syncfree. Set SYNCFREE_DP_ALL_REDUCE alike on all ranks; `syncfree doctor` shows what a "
             "process has chosen"
         )
@@ -126,9 +144,10 @@ def _report(columns: Columns, problem: SegmentError) -> None:
         lines = "; ".join(
             f"rank {rank} {reason.text}" + (f" ({os.strerror(number)})" if number else "") for rank, reason, number in failed
         )
-        raise AgreementError(
+        raise NotSharedError(
             f"syncfree: dp_all_reduce=shm_mailbox needs all ranks on one machine, sharing memory, so no rank uses it: {lines}. "
-            "Choose SYNCFREE_DP_ALL_REDUCE=upstream or sync_free on every rank"
+            "Choose SYNCFREE_DP_ALL_REDUCE=auto, upstream or sync_free on every rank",
+            lines,
         ) from (problem if problem.reason else None)
 
 

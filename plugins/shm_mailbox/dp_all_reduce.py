@@ -29,6 +29,13 @@ def dp_all_reduce(
         AgreementError: the ranks cannot share memory, for one because they run on several machines or chose differently.
         RankLostError: a rank ended (told within a second) or did not come within ten minutes.
     """
+    return exchange(local, rank, size, group, device, "shm_mailbox")
+
+
+def exchange(
+    local: Sequence[int], rank: int, size: int, group: dist.ProcessGroup, device: torch.device | str, choice: str
+) -> torch.Tensor:
+    """`dp_all_reduce` for the implementation with the name `choice`: ranks with different ones do not agree."""
     if not 0 < len(local) <= MOST:
         return NotImplemented  # type: ignore[no-any-return]
     if size == 1:
@@ -36,7 +43,7 @@ def dp_all_reduce(
     else:
         mailbox = _mailboxes.get(group)
         if type(mailbox) is not Mailbox:
-            mailbox = _join(len(local), rank, size, group, device)
+            mailbox = _join(len(local), rank, size, group, device, choice)
         columns = mailbox.exchange(local)
     matrix = torch.frombuffer(array("i", [value for row in zip(*columns, strict=True) for value in row]), dtype=torch.int32)
     matrix = matrix.view(len(local), size)
@@ -45,12 +52,14 @@ def dp_all_reduce(
     return matrix.pin_memory().to(device, non_blocking=True)
 
 
-def _join(count: int, rank: int, size: int, group: dist.ProcessGroup, device: torch.device | str) -> Mailbox:
+def _join(
+    count: int, rank: int, size: int, group: dist.ProcessGroup, device: torch.device | str, choice: str
+) -> Mailbox:
     known = _mailboxes.get(group)
     if isinstance(known, AgreementError):
         raise known
     try:
-        mailbox = agree(count, rank, size, group, device)
+        mailbox = agree(count, rank, size, group, device, choice)
     except AgreementError as error:
         _mailboxes[group] = error
         raise

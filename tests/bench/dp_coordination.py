@@ -1,8 +1,9 @@
 """What data-parallel ranks pay for their coordination before a step, in one run: ``make bench-dp``.
 
-Upstream's functions of vLLM 0.32.0 over Gloo, and the same with ``shm_mailbox``, in blocks that alternate. Two rows for each
-number of ranks: V1 is ``_synchronize_dp_ranks``, V2 ``sync_cudagraph_and_dp_padding``, each with all that it calls. The ranks
-call one after the other without a pause. *loaded*: one process that computes for each core, beside the ranks; *idle* is idle
+Upstream's functions of vLLM 0.32.0 over Gloo, and the same with ``shm_mailbox``, in blocks that alternate. Three rows for each
+number of ranks: V1 is ``_synchronize_dp_ranks``, V2 ``sync_cudagraph_and_dp_padding``, each with all that it calls, and V2 of
+0.33.0, whose ranks send each other messages in pairs instead of a collective. The ranks call one after the other without a
+pause. *loaded*: one process that computes for each core, beside the ranks; *idle* is idle
 only if nothing else runs on the machine. Last, the processor time of a rank that waits.
 """
 
@@ -23,7 +24,7 @@ from tests.contract.support.gloo_ranks import GlooRanks, gloo_ranks
 from tests.contract.support.mailbox_on_ranks import processor_seconds_of_waiting
 
 from .bars import draw
-from .dp_coordination_on_ranks import PLUGIN, RELEASE, block
+from .dp_coordination_on_ranks import PLUGIN, ROWS, block
 
 RANKS = (2, 4)
 WAIT_S = 2.0
@@ -76,9 +77,10 @@ def main() -> None:
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     busy = os.getloadavg()[0]
-    print(f"vLLM {RELEASE}, Python {platform.python_version()}, {cores} cores; {busy:.1f} processes ran here before")
+    python = platform.python_version()
+    print(f"vLLM 0.32.0 but for the last rows; Python {python}, {cores} cores; {busy:.1f} processes ran here before")
     print("microseconds per call: lowest, median (quartiles); ratio of neighbouring blocks: median (quartiles)")
-    print(f"{'':24}{'upstream, Gloo':>30}{PLUGIN:>30}{'ratio':>30}")
+    print(f"{'':30}{'upstream, Gloo':>30}{PLUGIN:>30}{'ratio':>30}")
     everything: dict[str, list[Pair]] = {}
     ratios: dict[str, float] = {}
     waiting: dict[int, float] = {}
@@ -86,11 +88,11 @@ def main() -> None:
         with gloo_ranks(size) as ranks:
             for state in (options.state,) if options.state else ("idle", "loaded"):
                 with load(cores if state == "loaded" else 0):
-                    for row in ("V1", "V2"):
+                    for row in ROWS:
                         name = f"{row}, {size} ranks, {state}"
                         everything[name] = measure(ranks, row, options.blocks, options.calls)
                         text, ratios[name] = line(everything[name])
-                        print(f"{name:24}{text}", flush=True)
+                        print(f"{name:30}{text}", flush=True)
             spent = ranks.call(processor_seconds_of_waiting, size - 1, WAIT_S)
             waiting[size] = max(spent[:-1]) / WAIT_S
     for size, share in waiting.items():
@@ -102,7 +104,7 @@ def main() -> None:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({"seconds": everything, "waiting": waiting}, file, indent=1)
     if options.picture:
-        title = f"Coordination of data-parallel ranks, vLLM {RELEASE}, {cores} cores"
+        title = f"Coordination of data-parallel ranks, vLLM 0.32.0 and 0.33.0, {cores} cores"
         draw(title, "microseconds per call", _panels(everything), (PLUGIN,), options.picture)
 
 
@@ -118,10 +120,12 @@ def _panels(everything: dict[str, list[Pair]]) -> dict[str, dict[str, list[float
 
 
 def _goal(state: str, ratios: dict[str, float], goal: float) -> None:
-    found = [ratio for name, ratio in ratios.items() if name.endswith(state)]
-    if found:
-        verdict = "met" if min(found) >= goal else "missed"
-        print(f"goal, {state}: {goal:.0f}x below Gloo: {min(found):.1f}x in the worse row ({verdict})")
+    """Say whether the worse row meets its goal; against messages in pairs it is to be no slower."""
+    for what, in_pairs, least in (("a collective over Gloo", False, goal), ("messages in pairs", True, 1.0)):
+        found = [ratio for name, ratio in ratios.items() if name.endswith(state) and name.startswith("V2 of") == in_pairs]
+        if found:
+            verdict = "met" if min(found) >= least else "missed"
+            print(f"goal, {state}: {least:.0f}x below {what}: {min(found):.1f}x in the worst row ({verdict})")
 
 
 if __name__ == "__main__":

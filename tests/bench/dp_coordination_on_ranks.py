@@ -11,7 +11,8 @@ import torch.distributed as dist
 
 from tests.contract.support.vllm_on_ranks import both_v1, both_v2, v1_config, v2_functions
 
-RELEASE = "0.32.0"
+ROWS = {"V1": ("V1", "0.32.0"), "V2": ("V2", "0.32.0"), "V2 of 0.33.0": ("V2", "0.33.0")}
+"""The model runner and the release of each row; from 0.33.0 V2's ranks exchange in pairs, without a collective."""
 PLUGIN = "shm_mailbox"
 
 
@@ -27,13 +28,14 @@ def block(row: str, ours: bool, calls: int) -> float:
 
 @cache
 def _calls(row: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    if row == "V1":
+    runner, release = ROWS[row]
+    if runner == "V1":
         config = v1_config(gloo=True)
-        theirs, ours = (space["_synchronize_dp_ranks"] for space in both_v1(RELEASE, "cpu", dist.group.WORLD, PLUGIN))
+        theirs, ours = (space["_synchronize_dp_ranks"] for space in both_v1(release, "cpu", dist.group.WORLD, PLUGIN))
         return lambda: theirs(5, 8, False, 0, config), lambda: ours(5, 8, False, 0, config)
-    functions = v2_functions(RELEASE)
+    functions = v2_functions(release)
     none = functions["CUDAGraphMode"].NONE
     batch = functions["BatchExecutionDescriptor"](cg_mode=none, num_tokens=5, num_reqs=5)
     mine = (None, batch, 5, 5, 1, dist.get_world_size(), dist.get_rank())
-    upstream, bound = both_v2(RELEASE, PLUGIN)
+    upstream, bound = both_v2(release, PLUGIN)
     return lambda: upstream(*mine), lambda: bound(*mine)

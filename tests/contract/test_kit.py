@@ -20,7 +20,7 @@ HOOK = "schedule_upload"
 
 
 def shipped() -> list[tuple[str, str]]:
-    plugins = Plugins(HOOKS, ("sync_free", "coefficient_table", "packed_all_to_all", "shm_mailbox"))
+    plugins = Plugins(HOOKS, ("sync_free", "coefficient_table", "packed_all_to_all", "shm_mailbox", "auto"))
     plugins.discover()
     return [(hook, plugin) for hook, found in plugins.implementations.items() for plugin in found]
 

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, is_dataclass
+from datetime import timedelta
 from functools import cache
 from importlib import import_module
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from syncfree.hooks.dp_all_reduce import HOOK
 from .bound_class import calls_and_declines, switched_slot
 from .vllm_releases import define, form_of
 
-PLUGINS = ("sync_free", "shm_mailbox")
+PLUGINS = ("sync_free", "shm_mailbox", "auto")
 Step = tuple[bool, int, int, int]
 """What one rank of V1 says before a step: wants micro-batches, tokens, tokens with padding, CUDA graph mode."""
 
@@ -175,7 +176,7 @@ OPTIONAL = ("max_query_len", "num_active_loras", "allow_ubatching", "uniform_dec
 @cache
 def v2_functions(release: str) -> dict[str, Any]:
     """V2's coordination of a release with all that it uses; its parameters and a configuration, too."""
-    group = SimpleNamespace(cpu_group=dist.group.WORLD, cpu_all_reduce_=dist.all_reduce)
+    group = SimpleNamespace(cpu_group=dist.group.WORLD)
     namespace: dict[str, Any] = {
         "__name__": __name__,  # where dataclasses look for the names in annotations
         "torch": torch,
@@ -188,6 +189,10 @@ def v2_functions(release: str) -> dict[str, Any]:
             use_ubatching=True, num_ubatches=2, dbo_decode_token_threshold=8, dbo_prefill_token_threshold=12
         ),
     }
+    if _at_least(release, 33):
+        namespace.update(timedelta=timedelta, ProcessGroup=dist.ProcessGroup, _CPU_ALL_REDUCE_TAG_BASE=27100)
+        pairwise = define(release, "distributed.utils", ["cpu_all_reduce_"], namespace)["cpu_all_reduce_"]
+        group.cpu_all_reduce_ = lambda tensor: pairwise(tensor, group.cpu_group, timedelta(minutes=30))
     define(release, "config.compilation", ["CUDAGraphMode"], namespace)
     define(release, "v1.worker.gpu.cudagraph_utils", ["BatchExecutionDescriptor"], namespace)
     names = ["sync_cudagraph_and_dp_padding"]
