@@ -54,6 +54,7 @@ def unipc_binding(scheduler: str, *forms: UniPCForm, depends: tuple[str, ...] = 
         depends=(f"{scheduler}._sigma_to_alpha_sigma_t", *depends),
         forms=tuple(Form(form.releases, form.status, form.why, (_predictor(form), _corrector(form))) for form in forms),
         note=note,
+        repeatable=True,  # the predictor's solver_p, which is stateful, is declined
     )
 
 

@@ -12,12 +12,14 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from ._ab import Comparison, compare
-    from ._api import Use, counters, holders, load, plan, register, restore, use
+    from ._api import Use, counters, holders, load, plan, register, restore, use, verified, verify
     from ._errors import BindingError, PluginError, SelectionError, SyncfreeError
     from ._hook import Hook, Tolerance, hookimpl, hookspec
     from ._implementations import Implementations, implementations
     from ._plan import Entry, Plan
     from ._slot import Counts
+    from .verifying._mismatch import Mismatch, VerificationError
+    from .verifying._verifier import Verified
 
 _HOME = {
     "BindingError": "_errors",
@@ -26,12 +28,15 @@ _HOME = {
     "Entry": "_plan",
     "Hook": "_hook",
     "Implementations": "_implementations",
+    "Mismatch": "verifying._mismatch",
     "Plan": "_plan",
     "PluginError": "_errors",
     "SelectionError": "_errors",
     "SyncfreeError": "_errors",
     "Tolerance": "_hook",
     "Use": "_api",
+    "VerificationError": "verifying._mismatch",
+    "Verified": "verifying._verifier",
     "compare": "_ab",
     "counters": "_api",
     "holders": "_api",
@@ -43,6 +48,8 @@ _HOME = {
     "register": "_api",
     "restore": "_api",
     "use": "_api",
+    "verified": "_api",
+    "verify": "_api",
 }
 
 __all__ = [
@@ -52,12 +59,15 @@ __all__ = [
     "Entry",
     "Hook",
     "Implementations",
+    "Mismatch",
     "Plan",
     "PluginError",
     "SelectionError",
     "SyncfreeError",
     "Tolerance",
     "Use",
+    "VerificationError",
+    "Verified",
     "__version__",
     "compare",
     "counters",
@@ -70,6 +80,8 @@ __all__ = [
     "register",
     "restore",
     "use",
+    "verified",
+    "verify",
 ]
 
 

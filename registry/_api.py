@@ -13,9 +13,12 @@ from ._plugins import describe
 from ._runtime import RUNTIME
 from ._slot import Counts
 from ._version import __version__
+from .verifying._settings import ROLL_BACK, OnMismatch
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from .verifying._verifier import Verified
 
 
 def load(framework: str) -> Plan:
@@ -94,6 +97,31 @@ def use(*, all_ranks: bool = False, **choices: str) -> Use:
         SelectionError: a wrong name, or a choice that cannot be met. Nothing is switched then.
     """
     return Use(choices, all_ranks)
+
+
+def verify(*, on_mismatch: OnMismatch = ROLL_BACK, contents: str | None = None, **shares: float) -> None:
+    """Verify hooks on a share of their calls from now on, in this process: ``syncfree.verify(sampler_logprob_gather=0.01)``.
+
+    A verified call runs upstream's function (where that cannot be repeated, the hook's reference) on copies beside the chosen
+    implementation, and compares bitwise if the implementation declares ``exact``, else within the hook's tolerance. It makes
+    the host wait for the device. Calls that torch.compile traces or a CUDA graph captures are not verified.
+
+    Args:
+        on_mismatch: ``"upstream"`` logs an error and switches the hook to upstream in this process, and the framework gets
+            upstream's result for this call, too; ``"log"`` only logs; ``"raise"`` raises `VerificationError` in the call.
+        contents: a folder for the arguments of the first mismatch at each target; they are written nowhere without it.
+        shares: hook = the probability with which a call is verified, from 0 (never; the default) to 1.
+
+    Raises:
+        SelectionError: an unknown hook or policy, a share outside of 0 to 1, or a hook whose calls cannot be repeated.
+            Nothing is changed then.
+    """
+    RUNTIME.verify(shares, on_mismatch, contents)
+
+
+def verified() -> dict[str, dict[str, Verified]]:
+    """Return what verification found in this process: hook, then target."""
+    return RUNTIME.verified()
 
 
 def restore() -> tuple[str, ...]:

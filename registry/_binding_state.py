@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,6 +11,7 @@ from . import _patch
 from ._displacement import Displaced
 from ._errors import BindingError, SyncfreeError, describe_error
 from ._frameworks import Installed
+from ._instruments import Instrument, Place, Probe
 from ._judge import Judgement, judge
 from ._log import Log, log_of
 from ._modules import fully_imported, is_stand_in
@@ -98,7 +99,7 @@ class BindingState:
             if not is_executed(module) and not (module in executed and module in sys.modules)
         ]
 
-    def patches_for(self, implementation: Implementation) -> list[_patch.Patch]:
+    def patches_for(self, implementation: Implementation, instruments: Sequence[Instrument] = ()) -> list[_patch.Patch]:
         """Make slots for all targets, switched to an implementation; nothing is assigned to a target yet.
 
         Raises:
@@ -110,7 +111,7 @@ class BindingState:
         with self._attributed_to_adapter():
             patches = _patch.make_patches(self.binding, form)
             for patch in patches:
-                patch.slot.prepare(implementation)()
+                patch.slot.prepare(implementation, self._probes(patch, instruments))()
         return patches
 
     def put(self, patches: list[_patch.Patch]) -> None:
@@ -120,7 +121,9 @@ class BindingState:
         self.status = "bound"
         self.trouble = None
 
-    def switches(self, implementation: Implementation | None) -> list[Callable[[], None]]:
+    def switches(
+        self, implementation: Implementation | None, instruments: Sequence[Instrument] = ()
+    ) -> list[Callable[[], None]]:
         """Return functions that switch the bound targets to an implementation.
 
         Raises:
@@ -128,7 +131,11 @@ class BindingState:
             PluginError: the implementation cannot be imported.
         """
         with self._attributed_to_adapter():
-            return [patch.slot.prepare(implementation) for patch in self.patches]
+            return [patch.slot.prepare(implementation, self._probes(patch, instruments)) for patch in self.patches]
+
+    def _probes(self, patch: _patch.Patch, instruments: Sequence[Instrument]) -> list[Probe]:
+        place = Place(HOOKS[self.binding.hook], str(patch.target), patch.slot.upstream, self.binding.repeatable)
+        return [instrument.at(place) for instrument in instruments]
 
     @contextmanager
     def _attributed_to_adapter(self) -> Iterator[None]:

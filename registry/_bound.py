@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
-from collections.abc import Callable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from ._errors import BindingError
+from ._instruments import is_traced_function
 from ._signatures import declared, misfit, parameters, passed
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def bound_function(slot: Slot, upstream: FunctionType, source: FunctionType) -> 
     _refuse(upstream, source)
     names: dict[str, object] = {"_syncfree_slot": slot, "_syncfree_upstream": upstream}
     unless_traced = ""
-    is_traced = _is_traced()
+    is_traced = is_traced_function()
     if is_traced is not None:
         names["_syncfree_traced"] = is_traced
         unless_traced = "_syncfree_traced() or "
@@ -63,14 +62,6 @@ def make({", ".join(names)}):
     function.__kwdefaults__ = source.__kwdefaults__
     functools.update_wrapper(function, upstream)
     return function
-
-
-def _is_traced() -> Callable[[], bool] | None:
-    """Return torch's function that torch.compile replaces by True; None where torch is not loaded or is older than 2.1."""
-    compiler = getattr(sys.modules.get("torch"), "compiler", None)
-    # The first one is half as expensive; it is there from torch 2.3 on.
-    found: Callable[[], bool] | None = getattr(compiler, "is_dynamo_compiling", None) or getattr(compiler, "is_compiling", None)
-    return found
 
 
 def _refuse(upstream: FunctionType, source: FunctionType) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from . import _patch
 from ._binding_state import BindingState
 from ._errors import BindingError, PluginError
+from ._instruments import Instrument
 from ._plugins import Implementation
 from ._select import Choice
 
@@ -72,13 +73,19 @@ class Change:
 
 
 def prepare(
-    states: Iterable[BindingState], chosen: Chosen, executed: Collection[str] = (), *, import_early: bool = False
+    states: Iterable[BindingState],
+    chosen: Chosen,
+    instruments: Callable[[str], Sequence[Instrument]],
+    executed: Collection[str] = (),
+    *,
+    import_early: bool = False,
 ) -> Change:
     """Prepare the change of these bindings to their current choices; assigns nothing.
 
     Args:
         states: the bindings to change.
         chosen: returns a binding's choice, and the implementation to use (None: upstream).
+        instruments: returns the instruments of a hook, by its name.
         executed: modules that have been executed although their import has not returned.
         import_early: import the implementation also for bindings whose modules are not imported yet.
     """
@@ -88,9 +95,9 @@ def prepare(
         try:
             if state.status == "bound":
                 # The target holds our function already: only its slot changes.
-                change.switch += _switches(state, choice, implementation)
+                change.switch += _switches(state, choice, implementation, instruments(state.binding.hook))
             elif state.open:
-                _prepare(change, state, implementation, executed, import_early)
+                _prepare(change, state, implementation, instruments(state.binding.hook), executed, import_early)
             # Else it was refused by its judgement, or restored: no choice changes that.
         except (BindingError, PluginError) as error:
             if choice.explicit:
@@ -105,16 +112,23 @@ def prepare(
     return change
 
 
-def _switches(state: BindingState, choice: Choice, implementation: Implementation | None) -> list[Callable[[], None]]:
+def _switches(
+    state: BindingState, choice: Choice, implementation: Implementation | None, instruments: Sequence[Instrument]
+) -> list[Callable[[], None]]:
     displaced = state.displaced()
     if displaced is not None and choice.explicit and implementation is not None:
         # Switching a slot that nothing may call any more would not meet the user's choice.
         raise BindingError(displaced.why)
-    return state.switches(implementation)
+    return state.switches(implementation, instruments)
 
 
 def _prepare(
-    change: Change, state: BindingState, implementation: Implementation | None, executed: Collection[str], import_early: bool
+    change: Change,
+    state: BindingState,
+    implementation: Implementation | None,
+    instruments: Sequence[Instrument],
+    executed: Collection[str],
+    import_early: bool,
 ) -> None:
     if implementation is None:
         if state.status == "waiting":  # for an implementation that is no longer chosen
@@ -124,4 +138,4 @@ def _prepare(
             implementation.function()
         change.wait.append(state)
     else:
-        change.bind.append((state, state.patches_for(implementation)))
+        change.bind.append((state, state.patches_for(implementation, instruments)))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from . import _patch
 from ._adapters import Adapters
@@ -22,6 +23,7 @@ from ._discovery import Discovered, discover, with_plugins
 from ._errors import BindingError, PluginError, SelectionError, SyncfreeError, nearest
 from ._frameworks import Installed, find_installed
 from ._import_hook import PostImportFinder
+from ._instruments import Instrument
 from ._layers import Layer, Layers
 from ._locks import Locks, Nesting
 from ._lockstep import agree
@@ -29,11 +31,18 @@ from ._log import log_of
 from ._plan import Plan
 from ._plugins import Implementation, Plugins, entry_points
 from ._process_group import current_rank, rank_count
-from ._select import Choice, Selection, choice_problem, is_off, raise_all
+from ._select import UPSTREAM, Choice, Selection, choice_problem, is_off, raise_all
 from .adapting import Adapter, Attachment
 from .hooks import HOOKS
+from .verifying._of_process import Verifiers
+from .verifying._settings import OnMismatch, Settings, policy_problems, share_problems
+
+if TYPE_CHECKING:
+    from .verifying._mismatch import Mismatch
+    from .verifying._verifier import Verified
 
 PROGRAM = "the program"
+VERIFICATION = "a mismatch found by verification"
 
 
 class Runtime:
@@ -60,6 +69,8 @@ class Runtime:
         self._loaded: dict[str, Adapter] = {}
         self._registered: tuple[tuple[object, str], ...] = ()
         self._discovered: Discovered | None = None
+        self._verified_by_program: Mapping[str, Settings | None] = {}
+        self._verifiers = Verifiers(self._roll_back)
 
     # Adapters, plugins and the user's selection
 
@@ -175,7 +186,7 @@ class Runtime:
             if framework in self._loaded:
                 return None
             raise_all(self.problems(states))
-            return prepare(states, self.choice)
+            return prepare(states, self.choice, self._instruments)
 
         def made() -> None:
             kept = [state for state in self._states if state.adapter.framework != framework]
@@ -259,6 +270,7 @@ class Runtime:
             self._attached, self._to_attach = (), []
             self._loaded = {}
             self._layers = Layers()
+            self._verified_by_program = {}
             self._executed_modules.clear()
             self._locks.generation += 1
         for message in left:
@@ -299,6 +311,56 @@ class Runtime:
                 if str(patch.target) == target and state.status == "bound":
                     return patch
         raise LookupError(f"nothing is bound at {target!r}")
+
+    # Verification
+
+    def verify(self, shares: Mapping[str, float], on_mismatch: OnMismatch, contents: str | None) -> None:
+        """Verify these hooks on these shares of their calls from now on; a share of 0 ends it.
+
+        Raises:
+            SelectionError: an unknown hook or policy, a share outside of 0 to 1, or a hook that cannot be verified. Nothing
+                is changed then.
+        """
+        problems = [problem for hook, share in shares.items() for problem in share_problems(hook, share, HOOKS)]
+        raise_all([*problems, *policy_problems(on_mismatch, "on_mismatch")])
+        if not self.enabled:
+            log_of().warning("syncfree is switched off; nothing of %s is verified", ", ".join(sorted(shares)))
+            return
+        new = {hook: Settings(share, on_mismatch, contents) if share else None for hook, share in shares.items()}
+        verified: Mapping[str, Settings | None] = {}
+
+        def prepared() -> Change:
+            nonlocal verified
+            verified = {**self._verified_by_program, **new}
+            states = [state for state in self._loaded_states() if state.binding.hook in shares]
+            return prepare(states, self.choice, lambda hook: self._verifiers.of(hook, verified[hook]))
+
+        def made() -> None:
+            self._verified_by_program = verified
+
+        if (change := self._change(prepared, made)) is not None:
+            change.log()
+
+    def verified(self) -> dict[str, dict[str, Verified]]:
+        """Return what verification found in this process: hook, then target."""
+        return self._verifiers.results()
+
+    def _instruments(self, hook: str) -> Sequence[Instrument]:
+        settings = self._verified_by_program.get(hook, self.selection().verify.get(hook))
+        return self._verifiers.of(hook, settings)
+
+    def _roll_back(self, mismatch: Mismatch) -> None:
+        """Switch a hook to upstream in this process, from a call of it; a failure is logged, and the next mismatch tries again."""
+        hook = mismatch.hook
+        if self._choices().of_hook(hook).source == VERIFICATION:  # another thread was faster
+            return
+        layer = Layer({hook: Choice(UPSTREAM, VERIFICATION)}, owner=lambda: None)  # permanent: nothing keeps its owner
+        try:
+            self._switch(lambda layers: layers.with_layer(layer), False, frozenset([hook]))
+        except SyncfreeError as error:
+            log_of().error("syncfree: %s cannot go back to upstream now: %s", hook, error)
+        else:
+            log_of().error("syncfree: %s is back to upstream in this process, because of %s", hook, VERIFICATION)
 
     # Changes
 
@@ -369,7 +431,7 @@ class Runtime:
 
         def prepared() -> Change | None:
             states = [state for state in self._loaded_states() if name in state.modules and self._is_ready(state)]
-            change = prepare(states, self.choice, executed=self._executed_modules) if states else None
+            change = prepare(states, self.choice, self._instruments, executed=self._executed_modules) if states else None
             unmet[:] = change.unmet if change else ()
             return change
 
@@ -401,7 +463,7 @@ class Runtime:
             missed = [state for state in self._loaded_states() if self._is_ready(state)]
             if not missed or self._locks.interrupted or self._locks.forked_during_import or nested:
                 return None
-            change = prepare(missed, self.choice, executed=self._executed_modules)
+            change = prepare(missed, self.choice, self._instruments, executed=self._executed_modules)
             change.refuse_unmet()  # no import is waiting for this, so an error would have no one to reach
             return change
 
@@ -463,7 +525,7 @@ class Runtime:
                 change.problems += [] if all_ranks else switch.alone()  # a mixed choice in a lockstep hook hangs
                 change.problems += then.problems(states)
                 if not change.problems:  # no plugin is imported for a switch that is refused anyway
-                    change = prepare(states, then.at, import_early=True)
+                    change = prepare(states, then.at, self._instruments, import_early=True)
             except SyncfreeError as error:  # kept as a problem: this rank must still reach `agree`
                 change.problems.append(str(error))
             return change

@@ -7,6 +7,8 @@
 3. the file that ``SYNCFREE_CONFIG`` names (TOML);
 4. the default: an implementation that declares ``exact``, where the installed release stalls or repeats work.
 
+``SYNCFREE_VERIFY`` names the hooks to verify, with the share of their calls (see `verifying`).
+
 ``SYNCFREE_PLUGINS`` allows (``name``) and denies (``-name``) plugins; ``SYNCFREE_ALLOW_UNKNOWN`` names the hooks that may
 be bound to targets with unknown code. Each of them overrides the file's corresponding entry. An empty or blank variable
 counts as not set. While syncfree is switched off, errors in any of them are ignored.
@@ -16,20 +18,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import cast
 
 from ._config_file import ConfigFile, read_config_file
 from ._errors import SelectionError, nearest
 from ._hook import Hook
 from ._name_list import NameList
 from ._text import clipped
+from .verifying._settings import ROLL_BACK, OnMismatch, Settings, parse_shares, policy_problems
 
 PREFIX = "SYNCFREE"
 SWITCH = "SYNCFREE"
 PLUGINS = "SYNCFREE_PLUGINS"
 CONFIG = "SYNCFREE_CONFIG"
 ALLOW_UNKNOWN = "SYNCFREE_ALLOW_UNKNOWN"
-GENERAL_VARIABLES = (SWITCH, PLUGINS, CONFIG, ALLOW_UNKNOWN)
+VERIFY = "SYNCFREE_VERIFY"
+VERIFY_ON_MISMATCH = "SYNCFREE_VERIFY_ON_MISMATCH"
+VERIFY_CONTENTS = "SYNCFREE_VERIFY_CONTENTS"
+GENERAL_VARIABLES = (SWITCH, PLUGINS, CONFIG, ALLOW_UNKNOWN, VERIFY, VERIFY_ON_MISMATCH, VERIFY_CONTENTS)
 
 UPSTREAM = "upstream"
 DEFAULT = "default"
@@ -65,6 +72,7 @@ class Selection:
         allowed: the plugins that are permitted; all if empty.
         denied: the plugins that are excluded.
         plugins_source: the variable, or the file and its key, of `allowed` and `denied`.
+        verify: how hooks are verified; those that are not are left out.
         ignored: problems that would be errors if syncfree were not switched off.
     """
 
@@ -75,6 +83,7 @@ class Selection:
     allow_unknown: frozenset[str]
     plugins_source: str = PLUGINS
     ignored: tuple[str, ...] = ()
+    verify: Mapping[str, Settings] = field(default_factory=dict)
 
     def choice(self, hook: str) -> Choice:
         """Return the choice for a hook, `BY_DEFAULT` if none was made."""
@@ -116,11 +125,23 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
     chosen |= {hook: Choice(name, variable) for variable, hook in variables.items() if (name := _value(environ, variable))}
     plugins = _names(environ, PLUGINS, file.plugins)
     unknown = _names(environ, ALLOW_UNKNOWN, file.allow_unknown)
-    problems += [*plugins.contradictions(), *unknown.unknown("hook", hooks)]
+    verified, of_verification = _verification(environ, hooks)
+    problems += [*plugins.contradictions(), *unknown.unknown("hook", hooks), *of_verification]
     if off or not file.enabled:
         return Selection(False, {}, plugins.allowed, plugins.denied, frozenset(), plugins.source, tuple(problems))
     raise_all(problems)
-    return Selection(True, chosen, plugins.allowed, plugins.denied, frozenset(unknown.words), plugins.source)
+    allow_unknown = frozenset(unknown.words)
+    return Selection(True, chosen, plugins.allowed, plugins.denied, allow_unknown, plugins.source, verify=verified)
+
+
+def _verification(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> tuple[dict[str, Settings], list[str]]:
+    """Return how hooks are verified, and the problems of the variables that say so."""
+    shares, problems = parse_shares(_value(environ, VERIFY), VERIFY, hooks)
+    policy = _value(environ, VERIFY_ON_MISMATCH) or ROLL_BACK
+    problems += policy_problems(policy, VERIFY_ON_MISMATCH)
+    contents = _value(environ, VERIFY_CONTENTS) or None
+    settings = {hook: Settings(share, cast(OnMismatch, policy), contents) for hook, share in shares.items() if share}
+    return settings, problems
 
 
 def _names(environ: Mapping[str, str], variable: str, in_file: NameList) -> NameList:

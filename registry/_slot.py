@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
 from ._bound import bound_function
 from ._errors import BindingError
+from ._instruments import Probe
 from ._namespace import ABSENT
 from ._plugins import Implementation
 from ._select import UPSTREAM
@@ -117,10 +118,10 @@ class Slot:
         self.current: Current
         self.prepare(None)()
 
-    def prepare(self, implementation: Implementation | None) -> Callable[[], None]:
+    def prepare(self, implementation: Implementation | None, probes: Sequence[Probe] = ()) -> Callable[[], None]:
         """Compose for an implementation (None: upstream) and return a function that switches to it by assignments only.
 
-        The composition is cached per implementation; two threads may call this at once.
+        The composition without probes is cached per implementation, and so are its counters; two threads may call this at once.
 
         Raises:
             BindingError: the adapter fails, or its replacement does not take every call of the target.
@@ -130,7 +131,10 @@ class Slot:
         if name not in self._prepared:
             replacement = self.upstream if implementation is None else self._replacement(implementation.function())
             self._prepared.setdefault(name, _Prepared.of(replacement))
-        current = self._prepared[name].current
+        prepared = self._prepared[name]
+        current = prepared.current
+        if probes:
+            current = (prepared.calls.tick, self._probed(implementation, probes), prepared.declines.tick)
 
         def switch() -> None:
             self.current = current
@@ -160,6 +164,17 @@ class Slot:
     def counts(self) -> dict[str, Counts]:
         """Return calls and declines by choice."""
         return {name: Counts(p.calls.value, p.declines.value) for name, p in list(self._prepared.items())}
+
+    def _probed(self, implementation: Implementation | None, probes: Sequence[Probe]) -> Callable[..., Any]:
+        replacement: Callable[..., Any] = self.upstream
+        if implementation is not None:
+            function = implementation.function()
+            for probe in probes:
+                function = probe.around_implementation(function, implementation)
+            replacement = self._replacement(function)
+        for probe in probes:
+            replacement = probe.around_replacement(replacement, implementation)
+        return replacement
 
     def _replacement(self, function: Callable[..., Any]) -> Callable[..., Any]:
         replacement = self._compose(function, self.upstream)

@@ -48,6 +48,8 @@ class Binding:
         forms: the forms upstream's code took, by release, without overlap.
         depends: further functions that the replacement relies on; their fingerprints must match the recorded ones, too.
         note: a hazard to show in the plan and in doctor.
+        repeatable: in every release of the forms, upstream's functions at the targets change neither an argument nor ``self``
+            nor the state of a random generator, so that verification may call them once more beside the replacement.
     """
 
     hook: str
@@ -55,6 +57,7 @@ class Binding:
     forms: tuple[Form, ...]
     depends: tuple[str, ...] = ()
     note: str = ""
+    repeatable: bool = False
 
     @property
     def label(self) -> str:

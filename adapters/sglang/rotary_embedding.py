@@ -26,5 +26,6 @@ BINDING = Binding(
     hook="rotary_embedding",
     targets=("sglang.multimodal_gen.runtime.layers.rotary_embedding.mrope:qwen3_apply_rotary_pos_emb",),
     forms=(Form(">=0.5.13", "upstreamed", "SGLang #27041; the tables are sliced twice", (_compose,)),),
+    repeatable=True,
     note=COMPILED_CALLERS,
 )

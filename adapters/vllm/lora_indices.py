@@ -63,5 +63,6 @@ BINDING = Binding(
         Form(">=0.22.0,<0.29", "repeats work", _LOOPS, (_compose_two_rows,)),
         Form(">=0.29.0", "repeats work", _LOOPS, (_compose,)),
     ),
+    repeatable=True,
     note="an adapter that is in no slot is left to vLLM, which raises",
 )

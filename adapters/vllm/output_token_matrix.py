@@ -28,5 +28,6 @@ BINDING = Binding(
             compose=(_compose,),
         ),
     ),
+    repeatable=True,
     note="Model Runner V1 only; saves host time, nothing stalls here. The matrix stays on the device between steps",
 )

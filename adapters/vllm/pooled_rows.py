@@ -38,6 +38,7 @@ BINDING = Binding(
             compose=(_compose,),
         ),
     ),
+    repeatable=True,
     note="Model Runner V1 only, for a pooler that gives one tensor for the batch, as a registered model's may; those of vLLM's own "
     "language models give lists, which do not stall. These, and batches finished as a whole or not at all, go to vLLM's own code",
 )

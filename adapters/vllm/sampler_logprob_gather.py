@@ -72,5 +72,6 @@ BINDING = Binding(
             compose=(_compose_logprobs,),
         ),
     ),
+    repeatable=True,
     note="Model Runner V1 only; Model Runner V2, the default from 0.30, keeps the token ids on the device",
 )

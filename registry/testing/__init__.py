@@ -21,11 +21,12 @@ from typing import Any
 
 from hypothesis import given, settings
 
+from .._difference import difference
 from .._errors import SelectionError, attributed_to, nearest
 from .._hook import Hook, declaration_of
 from .._plugins import Implementation, check_signature, describe
 from ..hooks import HOOKS
-from ._equality import Mover, copied, difference, in_pinned_memory
+from ._copies import Mover, copied, in_pinned_memory
 
 __all__ = ["check_implementation"]
 

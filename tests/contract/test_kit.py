@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from syncfree import PluginError, SelectionError, hookimpl
+from syncfree._difference import difference
 from syncfree._plugins import Plugins
 from syncfree.hooks import HOOKS
 from syncfree.testing import check_implementation
-from syncfree.testing._equality import copied, difference
+from syncfree.testing._copies import copied
 
 from .support import faulty
 

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from syncfree._difference import difference
 from syncfree.adapters.vllm.stop_token_mask import BINDING
 from syncfree.audit import Report, allow
 from syncfree.hooks.stop_token_mask import HOOK, inputs
 from syncfree.plugins.sync_free.stop_token_mask import stop_token_mask
-from syncfree.testing._equality import difference
 
 from .support.outcome import outcome
 from .support.vllm_releases import NEWEST, define, form_of

@@ -63,4 +63,5 @@ BINDING = Binding(
     targets=(f"{_SCHEDULER}.multistep_uni_p_bh_update", f"{_SCHEDULER}.multistep_uni_c_bh_update"),
     depends=(f"{_SCHEDULER}._sigma_to_alpha_sigma_t", f"{_SCHEDULERS}.unipc:compute_unipc_bh_coefficients"),
     forms=tuple(Form(form.releases, form.status, form.why, (_predictor, _corrector)) for form in _FORMS),
+    repeatable=True,
 )

@@ -1,83 +1,20 @@
-"""For the test kit: copy the arguments of a call, move them to a device, and describe how two results differ."""
+"""How two results differ, bit for bit or within a tolerance; used by the test kit, by verification and by replays."""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import inspect
 import math
-from collections.abc import Callable, Mapping
-from functools import partial, wraps
+import sys
+from collections.abc import Mapping
+from functools import partial
 from types import FunctionType, MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch.utils._pytree import tree_map_only
+from ._hook import Tolerance
 
-from .._hook import Tolerance
-
-
-def copied(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return a deep copy in which views still share memory; process groups are the same ones."""
-    groups = {id(v): v for v in arguments.values() if isinstance(v, torch.distributed.ProcessGroup)}
-    return copy.deepcopy(arguments, groups)
-
-
-def in_pinned_memory(value: Any) -> Any:
-    """Return a value with copies of its tensors in pinned memory."""
-    return tree_map_only(torch.Tensor, torch.Tensor.pin_memory, value)
-
-
-class Mover:
-    """Moves the values of one call to a device; tensors that are identical or share memory do so there, too.
-
-    Args:
-        device: the device.
-        upload: called for each upload of a function's result (that upload is not the implementation's).
-    """
-
-    def __init__(self, device: str, upload: Callable[[Callable[[], Any]], Any]) -> None:
-        self._device = torch.device(device)
-        self._upload = upload
-        self._tensors: dict[int, torch.Tensor] = {}
-        self._storages: dict[int, torch.Tensor] = {}
-
-    def __call__(self, value: Any) -> Any:
-        """Return the value, with its tensors, its devices and the results of its functions on the device."""
-        if isinstance(value, torch.Tensor):
-            if value.device != self._device and id(value) not in self._tensors:
-                self._tensors[id(value)] = self._tensor(value)
-            return self._tensors.get(id(value), value)
-        if isinstance(value, torch.device):
-            return self._device
-        if isinstance(value, Mapping):
-            return {key: self(item) for key, item in value.items()}
-        if isinstance(value, tuple) and hasattr(value, "_fields"):
-            return type(value)(*map(self, value))
-        if isinstance(value, (tuple, list)):
-            return type(value)(map(self, value))
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            parts = {field.name: self(getattr(value, field.name)) for field in dataclasses.fields(value)}
-            return dataclasses.replace(value, **parts)
-        if isinstance(value, FunctionType):
-            return self._function(value)
-        return value
-
-    def _tensor(self, tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in self._storages:
-            everything = torch.empty(0, dtype=torch.uint8).set_(storage)
-            self._storages[storage.data_ptr()] = everything.to(self._device)
-        moved = self._storages[storage.data_ptr()].view(tensor.dtype)
-        return moved.as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
-
-    def _function(self, function: FunctionType) -> Callable[..., Any]:
-        @wraps(function)
-        def on_device(*args: Any, **kwargs: Any) -> Any:
-            result = function(*args, **kwargs)
-            return self._upload(lambda: Mover(str(self._device), self._upload)(result))
-
-        return on_device
+if TYPE_CHECKING:
+    import torch
 
 
 def difference(result: Any, expected: Any, tolerance: Tolerance | None, where: str = "the result") -> str | None:
@@ -86,10 +23,11 @@ def difference(result: Any, expected: Any, tolerance: Tolerance | None, where: s
         return None
     if type(result) is not type(expected):
         return f"{where} is of type {type(result).__name__}, not {type(expected).__name__}"
-    if isinstance(expected, torch.Tensor):
+    torch = sys.modules.get("torch")  # a value is a tensor only where somebody has imported torch
+    if torch is not None and isinstance(expected, torch.Tensor):
         return _tensor_difference(result, expected, tolerance, where)
     if hasattr(expected, "__array_interface__"):
-        return _tensor_difference(torch.tensor(result), torch.tensor(expected), tolerance, where)
+        return _array_difference(result, expected, tolerance, where)
     if isinstance(expected, FunctionType):
         return None if inspect.unwrap(result) is inspect.unwrap(expected) else f"{where} is another function"
     if isinstance(expected, float):
@@ -124,7 +62,15 @@ def _parts(value: Any) -> dict[Any, Any] | None:
     return None
 
 
+def _array_difference(result: Any, expected: Any, tolerance: Tolerance | None, where: str) -> str | None:
+    import torch
+
+    return _tensor_difference(torch.tensor(result), torch.tensor(expected), tolerance, where)
+
+
 def _tensor_difference(result: torch.Tensor, expected: torch.Tensor, tolerance: Tolerance | None, where: str) -> str | None:
+    import torch
+
     for what in ("dtype", "shape", "device"):
         if getattr(result, what) != getattr(expected, what):
             return f"the {what} of {where} is {getattr(result, what)}, not {getattr(expected, what)}"
@@ -146,5 +92,7 @@ def _tensor_difference(result: torch.Tensor, expected: torch.Tensor, tolerance: 
 
 def _bits(tensor: torch.Tensor) -> torch.Tensor:
     """Return integers with the bits of a floating-point tensor; any other tensor as it is."""
+    import torch
+
     kinds = {2: torch.int16, 4: torch.int32, 8: torch.int64}
     return tensor.contiguous().view(kinds[tensor.element_size()]) if tensor.is_floating_point() else tensor
