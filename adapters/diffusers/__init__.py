@@ -8,7 +8,7 @@ from __future__ import annotations
 from syncfree.adapting import Adapter
 
 from ..grouping import grouped_by_module
-from . import host_timestep, progress_reporting, schedule_upload, scheduler_step, timestep_index
+from . import host_timestep, progress_reporting, schedule_upload, scheduler_step, step_coefficients, timestep_index
 
 ADAPTER = Adapter(
     framework="diffusers",
@@ -17,7 +17,14 @@ ADAPTER = Adapter(
     bindings=(
         *scheduler_step.BINDINGS,
         progress_reporting.BINDING,
-        *grouped_by_module((*schedule_upload.BINDINGS, *host_timestep.BINDINGS, *timestep_index.BINDINGS)),
+        *grouped_by_module(
+            (
+                *schedule_upload.BINDINGS,
+                *host_timestep.BINDINGS,
+                *timestep_index.BINDINGS,
+                *step_coefficients.BINDINGS,
+            )
+        ),
     ),
     home=__name__,
     reviewed="0.42.1",

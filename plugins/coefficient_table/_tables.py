@@ -1,6 +1,6 @@
 """Where the coefficients of a schedule are kept, and how it is known that they are still right.
 
-What a coefficient depends on, and where that is in the key:
+What a coefficient of a UniPC update depends on, and where that is in the key (`step_coefficients` has a key of its own):
 
 * the sigmas: their values, by `_by_content`, or the tensor at its version and address; so their number, too. They have one
   dimension and are plain tensors, or the update is declined;
@@ -26,10 +26,11 @@ from typing import Any, NamedTuple
 import torch
 
 from syncfree.hooks.scheduler_step import MultistepUpdate
-from syncfree.plugins.ordinary import content, survives_flushing
+from syncfree.plugins.ordinary import content, is_ordinary, survives_flushing
 from syncfree.plugins.sync_free.scheduler_step import Coefficients, Point, Terms, current_stream
 
 _SCHEDULES = 64
+_FLOATS = frozenset({torch.float32, torch.float64})
 _NAMES_MATMUL = hasattr(torch.backends.cuda.matmul, "fp32_precision")
 
 
@@ -41,11 +42,13 @@ class Table:
         points: of all sigmas, by how they are read.
         terms: of all positions, by `form_of`.
         coefficients: of one position, by the position and `form_of`.
+        steps: what `step_coefficients` was asked for, by function, position and form.
     """
 
     points: dict[Hashable, Point] = field(default_factory=dict)
     terms: dict[Hashable, Terms] = field(default_factory=dict)
     coefficients: dict[Hashable, Coefficients] = field(default_factory=dict)
+    steps: dict[Hashable, tuple[torch.Tensor, ...]] = field(default_factory=dict)
 
 
 class _Of(NamedTuple):
@@ -94,7 +97,7 @@ def table_of(update: MultistepUpdate) -> Table | None:
     stream = current_stream(sample)
     values = sigmas if sigmas.is_cpu else update.host_sigmas
     if values is not None and values.dtype is sigmas.dtype and values.shape == sigmas.shape:
-        return _by_content(content(values), sigmas.dtype, sigmas.device, sample.device, stream)
+        return _by_content((content(values),), (sigmas.dtype,), (sigmas.device, sample.device, stream))
     if sigmas.is_inference():
         return None
     key = id(sigmas)
@@ -112,8 +115,62 @@ def _forget(key: int, tables: dict[int, Any], reference: object) -> None:
     tables.pop(key, None)
 
 
+class _OnTheHost(NamedTuple):
+    """A schedule on the host when it was last looked at: where it lay, its memory, the bytes there, and the table for them."""
+
+    schedule: weakref.ref[torch.Tensor]
+    address: int
+    memory: Any
+    values: bytes
+    table: Table | None
+
+
+_on_the_host: dict[int, _OnTheHost] = {}
+
+
+def table_on_the_host(schedule: torch.Tensor) -> Table | None:
+    """The table of a schedule on the host whose coefficients stay there; None when nothing may be kept of it.
+
+    A schedule is found by content. One that was looked at before, still lies where it lay and holds the same bytes is known by
+    that, which takes a third of the time.
+    """
+    if schedule.is_inference() and torch.is_grad_enabled():
+        return None  # upstream raises where gradients would need it
+    key = id(schedule)
+    found = _on_the_host.get(key)
+    if found is not None:
+        known, address, memory, values, table = found
+        if known() is schedule and not schedule.requires_grad and address == schedule.data_ptr() and memory.tobytes() == values:
+            return table
+    if not is_host_schedule(schedule):
+        return None
+    values = content(schedule)
+    table = _by_content((values,), (schedule.dtype,), None)
+    if table is not None and not schedule.is_neg():
+        gone = functools.partial(_forget, key, _on_the_host)
+        memory = schedule.detach().numpy()  # not of the schedule itself, which the array would keep alive
+        _on_the_host[key] = _OnTheHost(weakref.ref(schedule, gone), schedule.data_ptr(), memory, values, table)
+    return table
+
+
+def table_of_several(schedules: tuple[torch.Tensor, ...]) -> Table | None:
+    """The table of coefficients that are computed from several schedules."""
+    if any(one.is_inference() for one in schedules) and torch.is_grad_enabled():
+        return None
+    if not all(map(is_host_schedule, schedules)):
+        return None
+    return _by_content(tuple(map(content, schedules)), tuple(one.dtype for one in schedules), None)
+
+
+def is_host_schedule(value: Any) -> bool:
+    """Whether it is one row of floats on the host that is compared by content."""
+    if not is_ordinary(value) or not value.is_cpu or value.dtype not in _FLOATS:
+        return False
+    return value.dim() == 1 and value.numel() > 0 and not value.requires_grad
+
+
 @functools.lru_cache(maxsize=_SCHEDULES)
-def _by_content(
-    values: bytes, dtype: torch.dtype, placed: torch.device, device: torch.device, stream: int
-) -> Table | None:
-    return Table() if survives_flushing(torch.frombuffer(bytearray(values), dtype=dtype)) else None
+def _by_content(values: tuple[bytes, ...], dtypes: tuple[torch.dtype, ...], where: Hashable) -> Table | None:
+    """`where` is None on the host, where coefficients are computed that may have products of sigmas in them."""
+    schedules = (torch.frombuffer(bytearray(one), dtype=dtype) for one, dtype in zip(values, dtypes, strict=True))
+    return Table() if all(survives_flushing(one, products=where is None) for one in schedules) else None

@@ -9,6 +9,6 @@ PLUGIN = implementations(
     exact=True,
     host_syncs=0,
     needs=("torch",),
-    hooks=("scheduler_step",),
+    hooks=("scheduler_step", "step_coefficients"),
     preference=10,  # a third to a quarter of sync_free's host time per step: make bench-schedulers
 )

@@ -16,6 +16,7 @@ _MODULES = (
     "schedule_upload",
     "timestep_index",
     "nearest_sigma",
+    "step_coefficients",
     "sequence_parallel_all_to_all",
     "sampler_logprob_gather",
     "dp_all_reduce",

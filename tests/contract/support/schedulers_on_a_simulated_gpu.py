@@ -22,6 +22,7 @@ from syncfree.adapting import Binding
 from syncfree.audit import audit, step
 from syncfree.hooks import HOOKS
 from syncfree.plugins.coefficient_table.scheduler_step import scheduler_step as coefficient_table
+from syncfree.plugins.coefficient_table.step_coefficients import step_coefficients
 from syncfree.plugins.sync_free.host_timestep import host_timestep
 from syncfree.plugins.sync_free.schedule_upload import schedule_upload
 from syncfree.plugins.sync_free.scheduler_step import scheduler_step
@@ -43,6 +44,7 @@ FUNCTIONS = {
     "host_timestep": host_timestep,
     "schedule_upload": schedule_upload,
     "scheduler_step": scheduler_step,
+    "step_coefficients": step_coefficients,
     "timestep_index": timestep_index,
 }
 assert set(FUNCTIONS) <= set(HOOKS)
