@@ -51,11 +51,22 @@ def ddpm_step(output: str) -> Compose:
 
         from syncfree.adapters.host_view import uses_own_methods
 
-        from .scalar_tables import PREDICTIONS, index_of, original_sample, table_of
+        from .scalar_tables import PREDICTIONS, a_new_scalar_has_a_value, index_of, original_sample, table_of
 
         names = upstream.__globals__
         is_upstreams = uses_own_methods(upstream)
         on_upstreams_way = as_upstream(host_timestep, upstream)
+
+        def timestep_before(scheduler: Any, table: Table, timestep: int) -> int | None:
+            """What ``previous_timestep`` returns; None where the schedule is not known or does not have the timestep."""
+            custom, steps = scheduler.custom_timesteps, scheduler.num_inference_steps
+            if type(custom) is not bool or type(steps) not in (int, type(None)):
+                return None
+            if not custom and not steps:
+                return timestep - 1
+            order = table.order_of(scheduler.timesteps)
+            before = None if order is None else order.after.get(timestep)
+            return before if before != -1 or a_new_scalar_has_a_value() else None
 
         def scalars_of(scheduler: Any, timestep: Any) -> Scalars | None:
             config, variance = scheduler.config, scheduler.variance_type
@@ -67,7 +78,7 @@ def ddpm_step(output: str) -> Compose:
                 return None
             if (index := index_of(host_timestep, timestep, scheduler.timesteps)) is None:
                 return None
-            if (before := _before(scheduler, table, index)) is None:
+            if (before := timestep_before(scheduler, table, index)) is None:
                 return None
             positions = index, before
             return table.scalars(Scalars, scheduler, "one", positions, (variance,), lambda: _scalars(scheduler, *positions))
@@ -109,20 +120,6 @@ def ddpm_step(output: str) -> Compose:
         return step
 
     return compose
-
-
-def _before(scheduler: Any, table: Table, timestep: int) -> int | None:
-    """What ``previous_timestep`` returns; None where the schedule is not known or does not have the timestep."""
-    from .scalar_tables import a_new_scalar_has_a_value
-
-    custom, steps = scheduler.custom_timesteps, scheduler.num_inference_steps
-    if type(custom) is not bool or type(steps) not in (int, type(None)):
-        return None
-    if not custom and not steps:
-        return timestep - 1
-    order = table.order_of(scheduler.timesteps)
-    before = None if order is None else order.after.get(timestep)
-    return before if before != -1 or a_new_scalar_has_a_value() else None
 
 
 def _scalars(scheduler: Any, index: int, before: int) -> Scalars:

@@ -1,6 +1,6 @@
 """diffusers ``PNDMScheduler``: the scalars of formula (9) depend on two alphas alone.
 
-``step`` calls ``step_plms``, or ``step_prk`` for the first steps of a request; both compute the previous sample the same way.
+``step`` does what ``step_plms`` does, or ``step_prk`` for the first steps of a request; both compute the previous sample alike.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ class Scalars(NamedTuple):
     denominator: torch.Tensor
 
 
-def plms_step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-    """Compose ``step_plms``; upstream's own code runs, with the host's timestep, where it raises or a method is not upstream's."""
+def pndm_step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
+    """Compose ``step``, with ``step_plms`` in it.
+
+    Upstream's own code runs, with the host's timestep, for ``step_prk``, where it raises, or where a method is not upstream's.
+    """
     from syncfree.adapters.host_view import uses_own_methods
 
     from .scalar_tables import index_of, table_of
@@ -38,6 +41,8 @@ def plms_step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -
     def scalars_of(scheduler: Any, timestep: Any) -> Scalars | None:
         config, steps = scheduler.config, scheduler.num_inference_steps
         if config.prediction_type not in _PREDICTIONS or type(steps) is not int or steps <= 0 or not is_upstreams(scheduler):
+            return None
+        if scheduler.counter < len(scheduler.prk_timesteps) and not config.skip_prk_steps:
             return None
         if type(scheduler.ets) is not list or not (config.skip_prk_steps or len(scheduler.ets) >= 3):
             return None
@@ -52,7 +57,7 @@ def plms_step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -
         )
 
     @functools.wraps(upstream)
-    def step_plms(self: Any, *arguments: Any) -> Any:
+    def step(self: Any, *arguments: Any) -> Any:
         model_output, timestep, sample, return_dict = arguments
         scalars = scalars_of(self, timestep)
         if scalars is None:
@@ -78,7 +83,7 @@ def plms_step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -
         self.counter += 1
         return names["SchedulerOutput"](prev_sample=previous) if return_dict else (previous,)
 
-    return step_plms
+    return step
 
 
 def previous_sample(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:

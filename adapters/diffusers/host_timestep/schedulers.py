@@ -15,7 +15,7 @@ from .flow_match_heun import without_churn
 from .helios_dmd import filled_from_the_host
 from .lcm import lcm_step, scalings_of_the_device
 from .ltx_euler_ancestral import sigmas_answer_on_the_host
-from .pndm import plms_step, previous_sample
+from .pndm import pndm_step, previous_sample
 from .sasolver import tau_of_host_timesteps
 from .sasolver_updates import corrector_update, predictor_update
 from .tcd import tcd_step
@@ -142,12 +142,8 @@ SCHEDULERS = (
     ),
     Scheduler(
         "scheduling_pndm:PNDMScheduler",
-        {
-            "step_plms": plms_step,
-            "step_prk": on_the_host("timestep", as_numbers=True),
-            "_get_prev_sample": previous_sample,
-        },
-        ("step",),
+        {"step": pndm_step, "_get_prev_sample": previous_sample},
+        ("step_prk", "step_plms"),
         "3 host syncs per step",
     ),
     Scheduler("scheduling_repaint:RePaintScheduler", _NUMBERED_STEP, ("_get_variance",), "host syncs in each step"),
