@@ -23,6 +23,7 @@ from ._discovery import Discovered, discover, with_plugins
 from ._errors import BindingError, PluginError, SelectionError, SyncfreeError, nearest
 from ._frameworks import Installed, find_installed
 from ._import_hook import PostImportFinder
+from ._instrumentation import Instrumentation
 from ._instruments import Instrument
 from ._layers import Layer, Layers
 from ._locks import Locks, Nesting
@@ -34,7 +35,6 @@ from ._process_group import current_rank, rank_count
 from ._select import UPSTREAM, Choice, Selection, choice_problem, is_off, raise_all
 from .adapting import Adapter, Attachment
 from .hooks import HOOKS
-from .verifying._of_process import Verifiers
 from .verifying._settings import OnMismatch, Settings, policy_problems, share_problems
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ class Runtime:
         self._loaded: dict[str, Adapter] = {}
         self._registered: tuple[tuple[object, str], ...] = ()
         self._discovered: Discovered | None = None
-        self._verified_by_program: Mapping[str, Settings | None] = {}
-        self._verifiers = Verifiers(self._roll_back)
+        self._instrumentation = Instrumentation(self._roll_back)
 
     # Adapters, plugins and the user's selection
 
@@ -270,7 +269,7 @@ class Runtime:
             self._attached, self._to_attach = (), []
             self._loaded = {}
             self._layers = Layers()
-            self._verified_by_program = {}
+            self._instrumentation.verified = {}
             self._executed_modules.clear()
             self._locks.generation += 1
         for message in left:
@@ -331,23 +330,22 @@ class Runtime:
 
         def prepared() -> Change:
             nonlocal verified
-            verified = {**self._verified_by_program, **new}
+            verified = {**self._instrumentation.verified, **new}
             states = [state for state in self._loaded_states() if state.binding.hook in shares]
-            return prepare(states, self.choice, lambda hook: self._verifiers.of(hook, verified[hook]))
+            return prepare(states, self.choice, lambda hook: self._instrumentation.of(hook, self.selection(), verified))
 
         def made() -> None:
-            self._verified_by_program = verified
+            self._instrumentation.verified = verified
 
         if (change := self._change(prepared, made)) is not None:
             change.log()
 
     def verified(self) -> dict[str, dict[str, Verified]]:
         """Return what verification found in this process: hook, then target."""
-        return self._verifiers.results()
+        return self._instrumentation.results()
 
     def _instruments(self, hook: str) -> Sequence[Instrument]:
-        settings = self._verified_by_program.get(hook, self.selection().verify.get(hook))
-        return self._verifiers.of(hook, settings)
+        return self._instrumentation.of(hook, self.selection(), self._instrumentation.verified)
 
     def _roll_back(self, mismatch: Mismatch) -> None:
         """Switch a hook to upstream in this process, from a call of it; a failure is logged, and the next mismatch tries again."""

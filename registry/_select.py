@@ -9,6 +9,9 @@
 
 ``SYNCFREE_VERIFY`` names the hooks to verify, with the share of their calls (see `verifying`).
 
+``SYNCFREE_RECORD`` names the hooks to record, with a number of calls, and ``SYNCFREE_RECORD_TO`` the folder (see
+`recording`).
+
 ``SYNCFREE_PLUGINS`` allows (``name``) and denies (``-name``) plugins; ``SYNCFREE_ALLOW_UNKNOWN`` names the hooks that may
 be bound to targets with unknown code. Each of them overrides the file's corresponding entry. An empty or blank variable
 counts as not set. While syncfree is switched off, errors in any of them are ignored.
@@ -26,6 +29,8 @@ from ._errors import SelectionError, nearest
 from ._hook import Hook
 from ._name_list import NameList
 from ._text import clipped
+from .recording._settings import Settings as RecordSettings
+from .recording._settings import parse_calls
 from .verifying._settings import ROLL_BACK, OnMismatch, Settings, parse_shares, policy_problems
 
 PREFIX = "SYNCFREE"
@@ -36,7 +41,13 @@ ALLOW_UNKNOWN = "SYNCFREE_ALLOW_UNKNOWN"
 VERIFY = "SYNCFREE_VERIFY"
 VERIFY_ON_MISMATCH = "SYNCFREE_VERIFY_ON_MISMATCH"
 VERIFY_CONTENTS = "SYNCFREE_VERIFY_CONTENTS"
-GENERAL_VARIABLES = (SWITCH, PLUGINS, CONFIG, ALLOW_UNKNOWN, VERIFY, VERIFY_ON_MISMATCH, VERIFY_CONTENTS)
+RECORD = "SYNCFREE_RECORD"
+RECORD_TO = "SYNCFREE_RECORD_TO"
+GENERAL_VARIABLES = (
+    *(SWITCH, PLUGINS, CONFIG, ALLOW_UNKNOWN),
+    *(VERIFY, VERIFY_ON_MISMATCH, VERIFY_CONTENTS),
+    *(RECORD, RECORD_TO),
+)
 
 UPSTREAM = "upstream"
 DEFAULT = "default"
@@ -73,6 +84,7 @@ class Selection:
         denied: the plugins that are excluded.
         plugins_source: the variable, or the file and its key, of `allowed` and `denied`.
         verify: how hooks are verified; those that are not are left out.
+        record: how hooks are recorded; those that are not are left out.
         ignored: problems that would be errors if syncfree were not switched off.
     """
 
@@ -84,6 +96,7 @@ class Selection:
     plugins_source: str = PLUGINS
     ignored: tuple[str, ...] = ()
     verify: Mapping[str, Settings] = field(default_factory=dict)
+    record: Mapping[str, RecordSettings] = field(default_factory=dict)
 
     def choice(self, hook: str) -> Choice:
         """Return the choice for a hook, `BY_DEFAULT` if none was made."""
@@ -127,11 +140,13 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
     unknown = _names(environ, ALLOW_UNKNOWN, file.allow_unknown)
     verified, of_verification = _verification(environ, hooks)
     problems += [*plugins.contradictions(), *unknown.unknown("hook", hooks), *of_verification]
+    recorded, of_recording = _recording(environ, hooks)
+    problems += of_recording
     if off or not file.enabled:
         return Selection(False, {}, plugins.allowed, plugins.denied, frozenset(), plugins.source, tuple(problems))
     raise_all(problems)
     allow_unknown = frozenset(unknown.words)
-    return Selection(True, chosen, plugins.allowed, plugins.denied, allow_unknown, plugins.source, verify=verified)
+    return Selection(True, chosen, plugins.allowed, plugins.denied, allow_unknown, plugins.source, verify=verified, record=recorded)
 
 
 def _verification(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> tuple[dict[str, Settings], list[str]]:
@@ -142,6 +157,15 @@ def _verification(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> tupl
     contents = _value(environ, VERIFY_CONTENTS) or None
     settings = {hook: Settings(share, cast(OnMismatch, policy), contents) for hook, share in shares.items() if share}
     return settings, problems
+
+
+def _recording(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> tuple[dict[str, RecordSettings], list[str]]:
+    """Return how hooks are recorded, and the problems of the variables that say so."""
+    calls, problems = parse_calls(_value(environ, RECORD), RECORD, hooks)
+    folder = _value(environ, RECORD_TO)
+    if calls and not folder:
+        problems.append(f"{RECORD} needs {RECORD_TO}, the folder for the recorded calls")
+    return {hook: RecordSettings(number, folder) for hook, number in calls.items()}, problems
 
 
 def _names(environ: Mapping[str, str], variable: str, in_file: NameList) -> NameList:

@@ -14,7 +14,7 @@ from .._errors import SyncfreeError
 from .._text import printable
 from .._version import __version__
 from ..audit._cli import audit_command
-from . import doctor, fingerprint, listing
+from . import doctor, fingerprint, listing, record
 from ._output import print_error, print_line, tolerate_every_character
 
 
@@ -58,6 +58,7 @@ app = typer.Typer(
 app.command("list")(listing.list_command)
 app.command("doctor")(doctor.doctor_command)
 app.command("fingerprint")(fingerprint.fingerprint_command)
+app.command("record")(record.record_command)
 app.command("audit", context_settings={"allow_interspersed_args": False})(audit_command)
 
 

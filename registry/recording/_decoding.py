@@ -23,7 +23,7 @@ class Answers:
 
     def __init__(self, name: str, calls: list[tuple[Any, Any, Any]]) -> None:
         self.__name__ = name
-        self._calls = calls
+        self.calls = calls
         self._next: int | None = None
 
     def by_order(self) -> None:
@@ -36,15 +36,15 @@ class Answers:
         Raises:
             RecordingError: it did not receive such a call while it was recorded.
         """
-        if self._next is not None and self._calls:
-            result = self._calls[self._next % len(self._calls)][2]
+        if self._next is not None and self.calls:
+            result = self.calls[self._next % len(self.calls)][2]
             self._next += 1
             return result
-        for recorded_args, recorded_kwargs, result in self._calls:
+        for recorded_args, recorded_kwargs, result in self.calls:
             if difference((args, kwargs), (recorded_args, recorded_kwargs), None) is None:
                 return copied([result])[0]
         raise RecordingError(
-            f"the function {self.__name__} is called with arguments that it did not get in any of the {len(self._calls)} calls "
+            f"the function {self.__name__} is called with arguments that it did not get in any of the {len(self.calls)} calls "
             "of it that were recorded: this implementation calls it in another way, which a recording cannot answer"
         )
 

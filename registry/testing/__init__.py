@@ -27,6 +27,7 @@ from .._hook import Hook, declaration_of
 from .._plugins import Implementation, check_signature, describe
 from ..hooks import HOOKS
 from ._copies import Mover, copied, in_pinned_memory
+from ._replay import check_replayed, default_device
 
 __all__ = ["check_implementation"]
 
@@ -34,7 +35,13 @@ AUDIT_TIMEOUT_S = 600
 
 
 def check_implementation(
-    hook: str, implementation: str | Callable[..., Any], *, examples: int = 50, audited: bool = True
+    hook: str,
+    implementation: str | Callable[..., Any],
+    *,
+    examples: int = 50,
+    audited: bool = True,
+    replay: str | os.PathLike[str] | None = None,
+    device: str | None = None,
 ) -> None:
     """Call an implementation and the hook's reference with generated arguments, and compare.
 
@@ -53,11 +60,14 @@ def check_implementation(
         implementation: a plugin's name, ``"package.module:function"``, or the function.
         examples: how many calls to generate.
         audited: False skips the check on the simulated device.
+        replay: a folder of recorded calls, from ``syncfree record``, to use in place of generated ones. Nothing is audited.
+        device: where tensors go that were recorded on a GPU; by default to a GPU if there is one, else to the CPU.
 
     Raises:
         AssertionError: a wrong call, minimized: hook, plugin, arguments, both results.
         SelectionError: no such hook or plugin, or its needs are not met here.
         PluginError: it cannot be imported, or its signature is not the contract's.
+        RecordingError: the recording cannot be read, or the implementation calls a function argument as no recorded call did.
         AuditError: the simulated device does not support this torch or platform.
         ValueError: another process cannot import the function to audit it; pass its path, or ``audited=False``.
     """
@@ -66,6 +76,12 @@ def check_implementation(
     found = _find(HOOKS[hook], implementation)
     if found.missing():
         raise SelectionError(f"syncfree: {_described(found)} needs {', '.join(found.missing())}, which this process lacks")
+    if replay is not None:
+        check_signature(found.hook, found.function(), describe(found.plugin, found.distribution))
+        tolerance = None if found.declaration.exact else found.hook.tolerance
+        on = device or default_device()
+        check_replayed(_described(found), found.hook, found.function(), tolerance, os.fspath(replay), on)
+        return
     with _group_of_one() if HOOKS[hook].lockstep else nullcontext():
         _check(found, examples, None)
     if audited and found.declaration.host_syncs is not None:

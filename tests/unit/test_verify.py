@@ -96,8 +96,8 @@ def work(made_up: MadeUp) -> MadeUp:
     made_up.record(ROWS, REORDER)
     made_up.install("1.0")
     made_up.adapter(
-        Binding(HOOK, (ROWS,), (Form(">=1.0,<2", "needed", "it stalls", (passing,)),), repeatable=True),
-        Binding("draft_reorder", (REORDER,), (Form(">=1.0,<2", "needed", "it stalls", (passing_states,)),)),
+        Binding(HOOK, (ROWS,), (Form(">=1.0,<2", "stalls", "it stalls", (passing,)),), repeatable=True),
+        Binding("draft_reorder", (REORDER,), (Form(">=1.0,<2", "stalls", "it stalls", (passing_states,)),)),
     )
     for plugin in (Right(), Wrong(), Greedy()):
         syncfree.register(plugin)

@@ -1,0 +1,61 @@
+"""The instruments of a process: those that the user's selection and the program ask for, by hook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from ._instruments import Instrument
+from ._select import Selection
+from .hooks import HOOKS
+from .verifying._settings import Settings as VerifySettings
+
+if TYPE_CHECKING:
+    from .recording._recorder import Recorder
+    from .verifying._mismatch import Mismatch
+    from .verifying._verifier import Verified, Verifier
+
+
+class Instrumentation:
+    """What is around the functions of each hook. Instruments are made when they are first asked for.
+
+    Attributes:
+        verified: how the program wants hooks to be verified (None: not at all), which overrides the selection.
+    """
+
+    def __init__(self, roll_back: Callable[[Mismatch], None]) -> None:
+        self.verified: Mapping[str, VerifySettings | None] = {}
+        self._roll_back = roll_back
+        self._verifiers: dict[str, Verifier] = {}
+        self._recorders: dict[str, Recorder] = {}
+
+    def of(self, hook: str, selection: Selection, verified: Mapping[str, VerifySettings | None]) -> list[Instrument]:
+        """Return the instruments of a hook, given what the program wants verified."""
+        found: list[Instrument] = []
+        settings = verified.get(hook, selection.verify.get(hook))
+        if settings is not None:
+            found.append(self._verifier(hook, settings))
+        if hook in selection.record:
+            found.append(self._recorder(hook, selection))
+        return found
+
+    def results(self) -> dict[str, dict[str, Verified]]:
+        """Return what verification found: hook, then target."""
+        return {hook: verifier.results() for hook, verifier in list(self._verifiers.items())}
+
+    # Imported only where they are used: every process of an environment imports this module.
+
+    def _verifier(self, hook: str, settings: VerifySettings) -> Verifier:
+        from .verifying._verifier import Verifier
+
+        found = self._verifiers.get(hook)
+        if found is None or found.settings != settings:
+            found = self._verifiers[hook] = Verifier(HOOKS[hook], settings, self._roll_back)
+        return found
+
+    def _recorder(self, hook: str, selection: Selection) -> Recorder:
+        from .recording._recorder import Recorder
+
+        if hook not in self._recorders:
+            self._recorders.setdefault(hook, Recorder(HOOKS[hook], selection.record[hook]))
+        return self._recorders[hook]

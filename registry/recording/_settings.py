@@ -1,0 +1,47 @@
+"""What is recorded: how many calls of which hooks, and where to; checked before anything runs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .._errors import nearest
+from .._hook import Hook
+from .._text import clipped
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a hook is recorded: the first ``calls`` of each process, into ``folder``."""
+
+    calls: int
+    folder: str
+
+
+def parse_calls(text: str, variable: str, hooks: Mapping[str, Hook]) -> tuple[dict[str, int], list[str]]:
+    """Read ``"hook=calls,hook=calls"``; return the numbers that are valid, and the problems of the others."""
+    calls: dict[str, int] = {}
+    problems: list[str] = []
+    for word in filter(None, (word.strip() for word in text.split(","))):
+        name, _, number = (part.strip() for part in word.partition("="))
+        if name not in hooks:
+            problems.append(f"{variable}: unknown hook {clipped(name)!r}{nearest(name, hooks)}")
+        elif obstacle := obstacle_of(hooks[name]):
+            problems.append(f"{variable}: {name} cannot be recorded: {obstacle}")
+        elif not (number.isascii() and number.isdigit() and 0 < int(number) <= 1_000_000):
+            problems.append(f"{variable}: {name} has {clipped(number)!r} calls, which is not a number from 1 to 1000000")
+        else:
+            calls[name] = int(number)
+    return calls, problems
+
+
+def obstacle_of(hook: Hook) -> str | None:
+    """Return why the calls of a hook cannot be recorded; None when they can."""
+    if hook.lockstep:
+        return "its arguments contain a process group"
+    annotations = {name: str(of.annotation) for name, of in inspect.signature(hook.spec).parameters.items()}
+    acting = [name for name, annotation in annotations.items() if "Callable" in annotation or "Iterable" in annotation]
+    if hook.pure or not acting or (hook.writes and not set(acting) & set(hook.writes)):
+        return None
+    return f"it calls {', '.join(acting)} for an effect that cannot be kept"
