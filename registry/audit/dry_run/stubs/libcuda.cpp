@@ -171,10 +171,13 @@ EXPORT int syncfree_attribute(int attribute) {
     case 81: return hopper ? 233472 : 167936; // shared memory of a multiprocessor
     case 97: return hopper ? 232448 : 166912; // shared memory of a block that opts in
     case 106: return 32;                      // blocks of a multiprocessor
+    case 128: return 0;                       // handles of fabric memory
     case 132: return 0;                       // multicast
     default: return 1;
   }
 }
+
+#include "virtual_memory.h"
 
 EXPORT int cuInit(unsigned) { return 0; }
 EXPORT int cuDriverGetVersion(int* version) { *version = syncfree_driver_version(); return 0; }
