@@ -13,10 +13,11 @@ HEAD = """# Waits of real engines
 
 Written by `python -m docs` from the records of `nox -s dry_run_engines -- --record`; do not edit. Counted in the [dry run](dry-run.md):
 released wheels for CUDA, with their own CUDA code and PyTorch's, on a machine without a GPU. In vLLM a tiny model serves three requests,
-and a fourth that joins later; waits are those of all threads, from the first step to the last. In diffusers each scheduler steps through
-one request with random model outputs, its `set_timesteps` in the first step, and tiny pipelines generate once; all values are computed.
-In SGLang two Ulysses ranks generate a tiny Wan video, with SGLang's own PyTorch form of each fused kernel; the function of its language
-models that reads the logprobs of named tokens, in which no hook is bound, runs by itself.
+and a fourth that joins later; waits are those of all threads, from the first step to the last. Of two tensor-parallel (TP), pipeline (PP)
+or data-parallel (DP) ranks each worker process is a row. In diffusers each scheduler steps through one request with random model
+outputs, its `set_timesteps` in the first step, and tiny pipelines generate once; all values are computed. In SGLang two Ulysses ranks
+generate a tiny Wan video, with SGLang's own PyTorch form of each fused kernel; the function of its language models that reads the
+logprobs of named tokens, in which no hook is bound, runs by itself.
 The dry run says nothing of how long a wait is.
 
 ## With our hooks and without

@@ -11,7 +11,7 @@ from typing import Any
 from tests.environments import cache_root
 
 PROGRAMS = Path(__file__).parent / "programs"
-SECONDS = 500
+SECONDS = 1500
 
 
 def run(python: Path, program: str, folder: Path, *arguments: object, hooks: bool, values: bool, **variables: str) -> dict[str, Any]:

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.environments import build, cuda_release, python_of, wheel
-from tests.models import tiny_model
+from tests.environments import cuda_release, wheel
 
-from .running import PROGRAMS, environment, run
-from .test_vllm import ENGINES, Engine, counted
+from .running import run
+from .test_vllm import SHOWN, Engine, counted
 
-COMPUTED = [Engine("0.32.0", runner, "eager", {"greedy": ENGINES[0].cases["greedy"]}, values=True) for runner in (1, 2)]
-
-
-@pytest.fixture(scope="module")
-def on_the_cpu(tmp_path_factory: pytest.TempPathFactory) -> list[list[int]]:
-    result = tmp_path_factory.mktemp("cpu") / "tokens.json"
-    variables = environment(VLLM_ENABLE_V1_MULTIPROCESSING="0", SYNCFREE="off")
-    command = [python_of(build("vllm-0.32.0")), PROGRAMS / "vllm_on_cpu.py", tiny_model("llama"), result]
-    subprocess.run(command, env=variables, check=True, timeout=300)
-    return list(json.loads(result.read_text()))
+COMPUTED = [Engine("0.32.0", runner, "eager", {"greedy": SHOWN["greedy"]}, values=True) for runner in (1, 2)]
 
 
 @pytest.mark.parametrize("engine", COMPUTED, ids=str)

@@ -37,6 +37,9 @@ _RELEASES = {
     ("vllm", "0.28.0"): _CudaRelease("vllm-0.32.0", "2.13.0", ("vllm===0.28.0", "blake3===1.0.8")),
     ("vllm", "0.30.0"): _CudaRelease("vllm-0.32.0", "2.13.0", ("vllm===0.30.0", "blake3===1.0.8")),
     ("vllm", "0.32.0"): _CudaRelease("vllm-0.32.0", "2.13.0", ("vllm===0.32.0", "blake3===1.0.8")),
+    ("vllm", "0.33.0"): _CudaRelease(
+        "vllm-0.32.0", "2.14.1", ("vllm===0.33.0", "blake3===1.0.8", "triton===3.8.0", "torchvision===0.29.1")
+    ),
     ("sglang", "0.5.23"): _CudaRelease("sglang-0.5.23", "2.14.1", ("sglang-kernel==0.4.10",)),
 }
 

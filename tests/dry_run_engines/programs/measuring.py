@@ -52,9 +52,9 @@ class Measurement:
         self._number += number
         self._counts.update({name: number - before[name] for name, number in dry_run.counts().items()})
 
-    def told(self) -> dict[str, Any]:
-        """Return the counts, as `tests.dry_run_engines.records` describes them."""
-        steps = max(1, self._number)
+    def told(self, steps: int | None = None) -> dict[str, Any]:
+        """Return the counts, as `tests.dry_run_engines.records` describes them; `steps` when it was not known before."""
+        steps = max(1, self._number if steps is None else steps)
         sites: Counter[tuple[str, str]] = Counter()
         for sync in self._report.hard:
             sites[_relative(sync.where), sync.op] += 1
