@@ -14,7 +14,7 @@ from .._errors import SyncfreeError
 from .._text import printable
 from .._version import __version__
 from ..audit._cli import audit_command
-from . import doctor, fingerprint, listing, record
+from . import config, doctor, explain, fingerprint, listing, record
 from ._output import print_error, print_line, tolerate_every_character
 
 
@@ -51,15 +51,22 @@ app = typer.Typer(
     cls=_Commands,
     help="Pluggable hot-path hooks for inference frameworks, proven free of GPU stalls.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command("list")(listing.list_command)
-app.command("doctor")(doctor.doctor_command)
-app.command("fingerprint")(fingerprint.fingerprint_command)
-app.command("record")(record.record_command)
-app.command("audit", context_settings={"allow_interspersed_args": False})(audit_command)
+_COMMANDS: dict[str, tuple[Any, str]] = {
+    "list": (listing.list_command, "The hooks, their implementations, and the defaults."),
+    "doctor": (doctor.doctor_command, "What is done to the installed frameworks, and why."),
+    "explain": (explain.explain_command, "One hook: what it replaces, and how to switch it."),
+    "config": (config.config_command, "The choices in effect here, and their sources."),
+    "audit": (audit_command, "Run a command; count where its host waits for the GPU."),
+    "record": (record.record_command, "Run a command; keep real calls of a hook."),
+    "fingerprint": (fingerprint.fingerprint_command, "For adapters: record a release's functions."),
+}
+"""Each with a line that fits 80 columns; the whole description is the function's docstring."""
+for _name, (_command, _summary) in _COMMANDS.items():
+    _settings = {"allow_interspersed_args": False} if _name == "audit" else {}
+    app.command(_name, short_help=_summary, context_settings=_settings)(_command)
 
 
 @app.callback(invoke_without_command=True)

@@ -8,9 +8,11 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
-from typing import Any, NamedTuple, TextIO
+from textwrap import wrap
+from typing import Any, TextIO
 
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -22,33 +24,43 @@ class OutputError(SyncfreeError):
     """Standard output cannot be written to."""
 
 
-class Styled(NamedTuple):
-    """Text in one of rich's styles."""
-
-    text: str
-    style: str
-
-
-Cell = str | Styled | list[str]
-"""A cell of a table: one text, or several lines."""
+Style = str
+"""One of rich's styles."""
 
 _NARROWEST = 60
-"""Columns of text; with fewer, rich leaves out cells of a table."""
+"""Columns of text; narrower than this the terminal wraps lines itself."""
 
 
-def print_line(text: str, style: str = "") -> None:
+def print_line(text: str, style: Style = "") -> None:
     """Print one line; a terminal wraps it."""
     _print(Text(printable(text), style), soft_wrap=True)
 
 
-def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Cell]]) -> None:
-    """Print a table; what does not fit into a column is folded."""
-    table = Table(title=Text(printable(title), "table.title"), title_justify="left")
-    for column in columns:
-        table.add_column(_text(column), overflow="fold")
-    for row in rows:
-        table.add_row(*map(_text, row))
-    _print(table)
+def print_paragraph(text: str, indent: int = 0, style: Style = "") -> None:
+    """Print text wrapped at spaces to the terminal's width, each line indented."""
+    for line in wrap(printable(text), max(_width() - indent, 1), break_long_words=False, break_on_hyphens=False) or [""]:
+        _print(Text(" " * indent + line, style), soft_wrap=True)
+
+
+def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: str = "") -> None:
+    """Print a table in which no cell is cut or wrapped; where that is too wide, one row after the other, a cell per line."""
+    heads, cells = list(columns), [list(row) for row in rows]
+    if title:
+        print_line(title, "bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for head in heads:
+        table.add_column(Text(printable(head)), no_wrap=True)
+    for row in cells:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    if Measurement.get(console := Console(width=10_000), console.options, table).maximum <= _width():
+        _print(table)
+        return
+    for first, *others in cells:
+        if first:
+            print_line(first, "bold")
+        for head, cell in zip(heads[1:], others, strict=True):
+            if cell:
+                print_line(f"  {head}: {cell}" if head else f"  {cell}")
 
 
 def print_json(data: Any) -> None:
@@ -67,12 +79,6 @@ def tolerate_every_character() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _text(cell: Cell) -> Text:
-    if isinstance(cell, Styled):
-        return Text(printable(cell.text), cell.style)
-    return Text("\n".join(map(printable, [cell] if isinstance(cell, str) else cell)))
-
-
 class _Page(io.StringIO):
     """Collects rich's output, formatted as for standard output."""
 
@@ -86,11 +92,15 @@ class _Page(io.StringIO):
         return sys.stdout is not None and sys.stdout.isatty()
 
 
+def _width() -> int:
+    return max(shutil.get_terminal_size().columns, _NARROWEST)  # unlike rich, it accepts every value of COLUMNS
+
+
 def _print(renderable: RenderableType, soft_wrap: bool = False) -> None:
-    page, size = _Page(), shutil.get_terminal_size()  # unlike rich, it accepts every value of COLUMNS and LINES
-    console = Console(file=page, width=max(size.columns, _NARROWEST), height=size.lines)
+    page = _Page()
+    console = Console(file=page, width=_width(), height=shutil.get_terminal_size().lines)
     console.print(renderable, soft_wrap=soft_wrap)
-    _write(sys.stdout, page.getvalue())
+    _write(sys.stdout, "".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines()))
 
 
 def _write(stream: TextIO | None, text: str) -> None:

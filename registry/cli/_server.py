@@ -15,7 +15,7 @@ from ._output import print_json, print_line, print_table
 _SHOWN = 8
 
 
-def show(address: str, as_json: bool) -> None:
+def show(address: str, as_json: bool, verbose: bool) -> None:
     """Get the plans of a vLLM server's workers and print them.
 
     Exits with status 1 when plans are missing or differ, or when nothing is loaded in a worker.
@@ -29,7 +29,7 @@ def show(address: str, as_json: bool) -> None:
         print_json({"server": address, "processes": processes, "problems": problems})
     else:
         for process in processes:
-            _print(process)
+            _print(process, verbose)
         for problem in problems:
             print_line(problem, "bold red")
     if problems:
@@ -71,15 +71,17 @@ def _who(process: dict[str, Any]) -> str:
     return f"{state}, pid {process['pid']} on {process['host']}"
 
 
-def _print(process: dict[str, Any]) -> None:
-    columns = ("hook", "verdict", "state", "choice", "chosen by", "calls", "declines", "reason")
-    print_table(f"{_who(process)}: manifest {process['manifest']}", columns, map(_cells, process["bindings"]))
+def _print(process: dict[str, Any], verbose: bool) -> None:
+    columns = ("hook", "state", "choice", "calls", "declines")
+    more = ("verdict", "chosen by", "reason") if verbose else ()
+    title = f"{_who(process)}: manifest {process['manifest']}"
+    print_table((*columns, *more), [_cells(binding, verbose) for binding in process["bindings"]], title)
     for broken in process["broken_plugins"]:
         print_line(f"note: left out: {broken}")
 
 
-def _cells(binding: dict[str, Any]) -> tuple[str, ...]:
+def _cells(binding: dict[str, Any], verbose: bool) -> tuple[str, ...]:
     used = [counts.get(binding["choice"], {}) for counts in binding["counts"].values()]
-    calls, declines = (str(sum(count.get(what, 0) for count in used)) if used else "" for what in ("calls", "declines"))
-    row = [binding[name] for name in ("hook", "verdict", "state", "choice", "source")]
-    return (*row, calls, declines, binding["reason"])
+    counts = (str(sum(count.get(what, 0) for count in used)) if used else "" for what in ("calls", "declines"))
+    more = ("verdict", "source", "reason") if verbose else ()
+    return (binding["hook"], binding["state"], binding["choice"], *counts, *(binding[name] for name in more))

@@ -89,6 +89,15 @@ def fingerprint(source: str, qualname: str) -> FunctionRecord | None:
     )
 
 
+def first_line(source: str, qualname: str) -> int | None:
+    """Return the line of ``def`` of the first definition that `fingerprint` finds; None when there is none.
+
+    Raises:
+        SourceUnreadable: this Python cannot parse the source.
+    """
+    return next((node.lineno for node in _definitions(_parsed(source), qualname.split("."))), None)
+
+
 @lru_cache(maxsize=1)  # callers read several functions of one module in a row, and a syntax tree is large
 def _parsed(source: str) -> ast.Module:
     try:

@@ -24,7 +24,7 @@ from .spawned import First
 @pytest.fixture(autouse=True)
 def of_this_test(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands look at the test's registry."""
-    for name in ("doctor", "listing"):
+    for name in ("doctor", "_doctor_text", "_environment", "listing", "explain", "config"):
         monkeypatch.setattr(importlib.import_module(f"syncfree.cli.{name}"), "RUNTIME", runtime)
     monkeypatch.setenv("COLUMNS", "400")  # nothing is wrapped
 
@@ -55,7 +55,7 @@ def installed(made_up: MadeUp, *forms: Form) -> None:
 
 
 def test_list_shows_every_hook_and_who_provides_it() -> None:
-    text = says("list")
+    text = says("list", "--verbose")
     assert all(hook in text for hook in HOOKS)
     assert f"syncfree {syncfree.__version__}" in text
 
@@ -179,5 +179,6 @@ def test_a_wrong_variable_ends_with_2_and_one_sentence(command: str, monkeypatch
 
 def test_without_a_command_the_help_names_them_all() -> None:
     text = CliRunner().invoke(app, ["--help"]).stdout
-    assert all(name in text for name in ("list", "doctor", "fingerprint"))
+    assert all(name in text for name in ("list", "doctor", "explain", "config", "audit", "fingerprint"))
+    assert "..." not in text.partition("Commands:")[2]  # no description is cut
     assert says("--version").strip() == syncfree.__version__

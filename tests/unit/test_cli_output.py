@@ -76,18 +76,19 @@ def test_lines_titles_and_cells_show_every_text_as_it_is(text: str) -> None:
     text = f"x{text}"  # rich has no room for a text of combining characters alone
     with written(1000) as stream:
         _output.print_line(text, "bold red")
-        _output.print_table(text, [text], [[text], [_output.Styled(text, "dim")], [[text, text]]])
+        _output.print_table([text, "b"], [[text, text]], text)
+        _output.print_paragraph(text.replace(" ", ""), 4)
     shown, found = printable(text).strip(), stream.getvalue()
-    assert found.count(shown) >= 7
+    assert found.count(shown) >= 5
     assert all(line.isprintable() for line in found.split("\n"))
 
 
-@given(st.integers(0, 30), st.lists(st.text(max_size=40), min_size=3, max_size=3))
-def test_a_narrow_table_folds_and_loses_no_character(width: int, cells: list[str]) -> None:
+@given(st.integers(0, 120), st.lists(st.text(max_size=40), min_size=3, max_size=3))
+def test_no_cell_of_a_table_is_cut_or_wrapped_at_any_width(width: int, cells: list[str]) -> None:
+    cells = [f"x{cell}" for cell in cells]
     with written(width) as stream:
-        _output.print_table("", ["a", "b", "c"], [cells])
-    letters = {char for char in printable("".join(cells)) if char.isalnum()}
-    assert letters <= set(stream.getvalue())
+        _output.print_table(["a", "b", "c"], [cells])
+    assert all(printable(cell).rstrip() in stream.getvalue() for cell in cells)
 
 
 @pytest.mark.parametrize("columns", ["", "x", "-3", "0", "1"])

@@ -240,7 +240,7 @@ def test_names_of_a_server_are_shown_and_not_interpreted(server: Answering) -> N
     worker = {**told(0, 1), "host": hostile, "manifest": hostile, "broken_plugins": [hostile]}
     worker["bindings"] = [{**worker["bindings"][0], "hook": hostile, "reason": hostile}]
     server.bodies = [answer([worker])]
-    status, text = doctor(server)
+    status, text = doctor(server, "--verbose")
     assert status == 0
     assert text.count(r"[red]a[/] :smile: \x1b[2J\n") == 5
     assert all(line.isprintable() for line in text.split("\n"))
