@@ -34,6 +34,7 @@ class World:
     """The real functions of one release, and model runners on which they run."""
 
     def __init__(self, release: str) -> None:
+        self.release = release
         self.of_batch = Version(release) < Version("0.21")
         namespace = sampler(release, "gather_logprobs", "compute_logprobs")
         namespace.update(
@@ -48,6 +49,12 @@ class World:
 
     def runner(self, prompts: list[list[int] | None], device: str = "cpu", asynchronous: bool = True, mode: str = "raw_logprobs") -> Any:
         return Runner(self, prompts, device, asynchronous, mode)
+
+    def output(self, step: Any, sampled: torch.Tensor) -> Any:
+        """The step's output as `sample_tokens` makes it."""
+        name = "AsyncGPUModelRunnerOutput"
+        namespace = define(self.release, "v1.worker.gpu_model_runner", [name], {"torch": torch, "AsyncModelRunnerOutput": object})
+        return namespace[name](step, sampled, None, [], torch.cuda.Stream(), VOCABULARY)
 
 
 class Runner:
@@ -193,6 +200,27 @@ def test_bound_it_never_makes_the_host_wait(release: str) -> None:
         assert list(ours) == list(theirs)
         assert same([tuple(one) for one in ours.values()], [tuple(one) for one in theirs.values()])
     assert [list(one) for one in found] == [["request-1"], ["request-0"]]
+
+
+@pytest.mark.sync_budget(1, poison=True)
+def test_the_wait_for_the_steps_output_is_the_only_one_and_covers_the_copies(
+    release: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vLLM's own output of a step, whose event is recorded on a stream of copies."""
+    monkeypatch.setattr(torch, "Event", torch.cuda.Event)  # up to 0.24; the simulated device has events of CUDA only
+    world, prompt = World(release), [3, 1, 4, 1, 5]
+    with allow("made outside of the call"):
+        runner, expected = world.runner([prompt], "cuda"), world.runner([prompt])
+        arguments, sampled = runner.schedule([5]), torch.tensor([[7]], device="cuda")
+    (theirs,) = world.upstream(expected, *expected.schedule([5])).values()
+    found = world.bound(runner, *arguments)
+    step = SimpleNamespace(prompt_logprobs_dict=found)
+    output = world.output(step, sampled)
+    (ours,) = found.values()
+    assert not same(tuple(ours), tuple(theirs)), "what is not there yet can be read"
+    (ours,) = output.get_output().prompt_logprobs_dict.values()
+    assert same(tuple(ours), tuple(theirs))
+    assert step.sampled_token_ids == [[7]]
 
 
 def test_upstream_waits_for_each_copy_until_029_and_always_for_the_device(release: str, sync_audit: Report) -> None:
