@@ -10,7 +10,8 @@ _HEAD = """# Host syncs of released code, upstream and with our hooks
 
 Written by `python -m tests.audit_counts`, compared by `make audit`; counted
 on the simulated device, not on a GPU. *per step* is the median step and,
-where the first step differs, that one too; *all steps* is their sum; *schedule* is what `set_timesteps` costs once per request. Ours
+where the first step differs, that one too; *all steps* is their sum; *schedule* is what `set_timesteps` costs once per request, in a
+process that has made the same schedule before: the first time KDPM2 and ScoreSdeVe wait once more with ours. Ours
 is the default choice of `syncfree.load()`: implementations that are exact, where the release stalls. diffusers' schedulers
 find the first timestep themselves here, as they do when a pipeline does not call `set_begin_index`; SGLang's denoising stage
 does call it. vLLM's functions are called for four requests. A release of vLLM before 0.32 is a hybrid: that release's Python

@@ -22,7 +22,8 @@ from tests.audit_counts import diffusers_schedulers as counted
 
 
 def run(owner: type, hook: str | None) -> dict[str, Any]:
-    """One request with random model outputs."""
+    """One request with random model outputs, the second with its schedule."""
+    counted.set_timesteps(owner())
     torch.manual_seed(0)
     scheduler = owner()
     measurement = Measurement(hook)
