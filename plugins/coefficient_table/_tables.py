@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import torch
 
 from syncfree.hooks.scheduler_step import MultistepUpdate
+from syncfree.plugins.found_by_content import FoundByContent
 from syncfree.plugins.ordinary import content, is_ordinary, survives_flushing
 from syncfree.plugins.sync_free.scheduler_step import Coefficients, Point, Terms, current_stream
 
@@ -115,41 +116,20 @@ def _forget(key: int, tables: dict[int, Any], reference: object) -> None:
     tables.pop(key, None)
 
 
-class _OnTheHost(NamedTuple):
-    """A schedule on the host when it was last looked at: where it lay, its memory, the bytes there, and the table for them."""
-
-    schedule: weakref.ref[torch.Tensor]
-    address: int
-    memory: Any
-    values: bytes
-    table: Table | None
-
-
-_on_the_host: dict[int, _OnTheHost] = {}
+_on_the_host: FoundByContent[Table] = FoundByContent()
 
 
 def table_on_the_host(schedule: torch.Tensor) -> Table | None:
-    """The table of a schedule on the host whose coefficients stay there; None when nothing may be kept of it.
-
-    A schedule is found by content. One that was looked at before, still lies where it lay and holds the same bytes is known by
-    that, which takes a third of the time.
-    """
+    """The table of a schedule on the host whose coefficients stay there; None when nothing may be kept of it."""
     if schedule.is_inference() and torch.is_grad_enabled():
         return None  # upstream raises where gradients would need it
-    key = id(schedule)
-    found = _on_the_host.get(key)
-    if found is not None:
-        known, address, memory, values, table = found
-        if known() is schedule and not schedule.requires_grad and address == schedule.data_ptr() and memory.tobytes() == values:
-            return table
-    if not is_host_schedule(schedule):
-        return None
+    table = _on_the_host.get(schedule)
+    if table is not None or not is_host_schedule(schedule):
+        return table
     values = content(schedule)
     table = _by_content((values,), (schedule.dtype,), None)
-    if table is not None and not schedule.is_neg():
-        gone = functools.partial(_forget, key, _on_the_host)
-        memory = schedule.detach().numpy()  # not of the schedule itself, which the array would keep alive
-        _on_the_host[key] = _OnTheHost(weakref.ref(schedule, gone), schedule.data_ptr(), memory, values, table)
+    if table is not None:
+        _on_the_host.keep(schedule, values, table)
     return table
 
 

@@ -12,9 +12,6 @@ from syncfree.adapting import Compose
 if TYPE_CHECKING:
     import torch
 
-    from .scalar_tables import Table
-
-
 _LEARNED = ("learned", "learned_range")
 _VARIANCES = ("fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", *_LEARNED)
 
@@ -51,20 +48,20 @@ def ddpm_step(output: str) -> Compose:
 
         from syncfree.adapters.host_view import uses_own_methods
 
-        from .scalar_tables import PREDICTIONS, a_new_scalar_has_a_value, index_of, original_sample, table_of
+        from .scalar_tables import PREDICTIONS, a_new_scalar_has_a_value, index_of, order_of, original_sample, table_of
 
         names = upstream.__globals__
         is_upstreams = uses_own_methods(upstream)
         on_upstreams_way = as_upstream(host_timestep, upstream)
 
-        def timestep_before(scheduler: Any, table: Table, timestep: int) -> int | None:
+        def timestep_before(scheduler: Any, timestep: int) -> int | None:
             """What ``previous_timestep`` returns; None where the schedule is not known or does not have the timestep."""
             custom, steps = scheduler.custom_timesteps, scheduler.num_inference_steps
             if type(custom) is not bool or type(steps) not in (int, type(None)):
                 return None
             if not custom and not steps:
                 return timestep - 1
-            order = table.order_of(scheduler.timesteps)
+            order = order_of(scheduler.timesteps)
             before = None if order is None else order.after.get(timestep)
             return before if before != -1 or a_new_scalar_has_a_value() else None
 
@@ -78,7 +75,7 @@ def ddpm_step(output: str) -> Compose:
                 return None
             if (index := index_of(host_timestep, timestep, scheduler.timesteps)) is None:
                 return None
-            if (before := timestep_before(scheduler, table, index)) is None:
+            if (before := timestep_before(scheduler, index)) is None:
                 return None
             positions = index, before
             return table.scalars(Scalars, scheduler, "one", positions, (variance,), lambda: _scalars(scheduler, *positions))

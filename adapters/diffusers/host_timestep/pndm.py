@@ -32,8 +32,10 @@ def pndm_step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -
     """
     from syncfree.adapters.host_view import uses_own_methods
 
+    from .constants import make_factors_for
     from .scalar_tables import index_of, table_of
 
+    factors_for = make_factors_for(55, 59, 37, 9, 1 / 24)
     names = upstream.__globals__
     is_upstreams = uses_own_methods(upstream)
     on_upstreams_way = on_the_host("timestep", as_numbers=True)(host_timestep, upstream)
@@ -77,6 +79,10 @@ def pndm_step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -
             model_output = (3 * ets[-1] - ets[-2]) / 2
         elif len(ets) == 3:
             model_output = (23 * ets[-1] - 16 * ets[-2] + 5 * ets[-3]) / 12
+        elif len(ets) == 4 and (factors := factors_for(ets)) is not None:
+            fourth, third, second, first = ets
+            of_first, of_second, of_third, of_fourth, of_all = factors
+            model_output = (first * of_first - second * of_second + third * of_third - fourth * of_fourth) * of_all
         else:
             model_output = (1 / 24) * (55 * ets[-1] - 59 * ets[-2] + 37 * ets[-3] - 9 * ets[-4])
         previous = _previous_sample(self.config.prediction_type, sample, model_output, scalars)

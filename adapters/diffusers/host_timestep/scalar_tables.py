@@ -6,6 +6,7 @@ device and kept, so the samples are equal bit for bit.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -13,13 +14,13 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 
 from syncfree.adapters.host_copies import cache_for, host_copy_of, stream_of
+from syncfree.plugins.found_by_content import FoundByContent
 from syncfree.plugins.ordinary import content, is_ordinary
 
 _SMALLEST = 1e-15
 """Alphas on the host are 0 or between it and 1, so that no scalar is sub-normal, which may be 0 for one thread and not for
 another one: products of two alphas and a beta are above 6e-38 in float32."""
 _EXACT = (torch.float32, torch.float64)
-_MOST_ORDERS = 64
 _MOST_SCALARS = 4096
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
 """What `original_sample` covers."""
@@ -34,29 +35,37 @@ class Order(NamedTuple):
     after: dict[int, int]
 
 
+@functools.lru_cache(maxsize=64)
+def _order(timesteps: tuple[int, ...]) -> Order:
+    pairs = zip(reversed(timesteps), reversed((*timesteps[1:], -1)), strict=True)
+    return Order(timesteps, dict(pairs))
+
+
+_orders: FoundByContent[Order] = FoundByContent()
+
+
+def order_of(schedule: Any) -> Order | None:
+    """Return the order of a schedule's timesteps; None where they are not known on the host."""
+    host = host_copy_of(schedule)
+    if host is None:
+        return None
+    order = _orders.get(host)
+    if order is not None and len(order.timesteps) == host.numel():
+        return order
+    if not is_ordinary(host) or host.dtype is not torch.int64 or host.dim() != 1:
+        return None
+    order = _order(tuple(host.tolist()))
+    _orders.keep(host, content(host), order)
+    return order
+
+
 class Table:
-    """Scalars computed from one row of alphas, and the orders of schedules that they belong to."""
+    """Scalars computed from one row of alphas."""
 
     def __init__(self, alphas: torch.Tensor) -> None:
         self._size = len(alphas)
         self._values = alphas.numpy().data if alphas.is_cpu else None  # the same memory
-        self._orders: dict[bytes, Order] = {}
         self._scalars: dict[Any, tuple[Any, list[float | None] | None]] = {}
-
-    def order_of(self, schedule: Any) -> Order | None:
-        """Return the order of a schedule's timesteps; None where they are not known on the host."""
-        host = host_copy_of(schedule)
-        if host is None or not is_ordinary(host) or host.dtype is not torch.int64 or host.dim() != 1:
-            return None
-        key = content(host)
-        order = self._orders.get(key)
-        if order is None:
-            if len(self._orders) >= _MOST_ORDERS:
-                self._orders.clear()
-            timesteps = tuple(host.tolist())
-            pairs = zip(reversed(timesteps), reversed((*timesteps[1:], -1)), strict=True)
-            order = self._orders[key] = Order(timesteps, dict(pairs))
-        return order
 
     def following(self, scheduler: Any, timestep: int, last: int) -> int | None:
         """Return the timestep after that of the scheduler's ``step_index``, ``last`` at the end; None where it is not known.
@@ -65,7 +74,7 @@ class Table:
         """
         if scheduler.step_index is None:
             scheduler._init_step_index(timestep)
-        order, place = self.order_of(scheduler.timesteps), scheduler.step_index
+        order, place = order_of(scheduler.timesteps), scheduler.step_index
         if order is None or type(place) is not int or place < 0:
             return None
         if place + 1 < len(order.timesteps):
