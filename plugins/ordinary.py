@@ -6,6 +6,7 @@ or quantized tensor, ``meta`` and other accelerators were not, so they are decli
 
 from __future__ import annotations
 
+import math
 from ctypes import string_at
 from typing import Any
 
@@ -53,8 +54,13 @@ def survives_flushing(values: torch.Tensor, *, products: bool = False) -> bool:
         values: float32 or float64.
         products: also scalars in which up to four values are multiplied, or their differences, which may be one last bit.
     """
-    sizes = values.abs()
-    small, large = (1e-30, 1e30) if values.dtype is torch.float32 else (1e-290, 1e290)
+    # As integers: where numbers are flushed, a comparison of floats takes a sub-normal one for zero.
+    is_single = values.dtype is torch.float32
+    small, large = (1e-30, 1e30) if is_single else (1e-290, 1e290)
     if products:
         small, large = 1e-5, 1e5
-    return not bool((((sizes < small) & (sizes > 0)) | (sizes > large)).any())
+    whole = torch.int32 if is_single else torch.int64
+    limits = torch.tensor([small, large, math.inf], dtype=values.dtype, device="cpu").view(whole)
+    sizes = values.view(whole) & torch.iinfo(whole).max
+    least, most, infinite = limits.tolist()
+    return not bool((((sizes < least) & (sizes > 0)) | ((sizes > most) & (sizes <= infinite))).any())

@@ -144,6 +144,17 @@ def test_situations_of_one_key_have_the_same_coefficients(situations: list[Situa
             assert found == before
 
 
+@pytest.mark.parametrize("factor", [1e-40, 1e-44, 1e30, 1e32])
+@pytest.mark.parametrize("flushed", [True, False])
+def test_sigmas_that_flushing_changes_get_no_table_also_where_it_is_on(factor: float, flushed: bool) -> None:
+    update = example()
+    tiny = update._replace(sigmas=update.sigmas * factor)
+    with setting("set_flush_denormal", flushed, False):
+        _tables._by_content.cache_clear()
+        assert (key_of(tiny) is None) == (factor != 1e30)
+        assert key_of(update) is not None
+
+
 def _computed_afresh(update: MultistepUpdate) -> Any:
     try:
         return coefficients(update)
