@@ -19,7 +19,10 @@ from tests import environments  # noqa: E402  (found through the line above)
 
 nox.needs_version = ">=2024.4"
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "unit", "contract", "audit", "dry_run", "package", "hostile", "diffusers", "vllm", "sglang"]
+nox.options.sessions = [
+    "lint", "types", "unit", "contract", "audit", "dry_run", "package", "hostile",
+    "control", "diffusers", "vllm", "sglang",
+]
 
 TORCH_RELEASES = ("2.9.1", "2.11.0", "2.13.0", "2.14.1", "2.15.0")
 """Releases of torch whose builds for CUDA (12.8, 13.0 and 13.2) the dry run is tested with."""
@@ -163,6 +166,12 @@ def hostile(session: nox.Session) -> None:
 def hostile_all(session: nox.Session) -> None:
     """Test every hostile situation; `-- --sweep`: longer orders of calls, `-- --record`: keep the figures for the documentation."""
     _pytest(session, "tests/hostile", "--numprocesses", "2", "--dist", "worksteal")
+
+
+@nox.session
+def control(session: nox.Session) -> None:
+    """Test what reaches running processes: `syncfree ps`, `top` and `toggle`; `-- --sweep`: hundreds of toggles."""
+    _pytest(session, "tests/control", *TWO_AT_A_TIME)
 
 
 @nox.session

@@ -51,6 +51,9 @@ def load(framework: str) -> Plan:
                 log.warning("syncfree refused %s", entry.reason)
         for broken in found.broken:
             log.error("syncfree left out %s", broken)
+        from .control._server import listen  # sockets, for processes in which a framework is loaded
+
+        listen(RUNTIME, log=log)
     return found
 
 

@@ -78,7 +78,7 @@ class Switch:
 
     def alone(self) -> list[str]:
         """Return why one rank must not make this change by itself."""
-        hooks = sorted({state.binding.hook for state in self.states if self._in_lockstep(state, unchanged=False)})
+        hooks = sorted({state.binding.hook for state in self.changed_in_lockstep()})
         if not hooks or rank_count() == 1:
             return []
         message = (
@@ -91,6 +91,10 @@ class Switch:
         """Return the choices that all ranks must share: the program's, for hooks that are in lockstep now or then."""
         hooks = {state.binding.hook for state in self.states if self._in_lockstep(state, unchanged=True)}
         return {hook: choice.name if (choice := self.then.layers.choice(hook)) else DEFAULT for hook in hooks}
+
+    def changed_in_lockstep(self) -> list[BindingState]:
+        """Return the bindings that must change on all ranks at the same call."""
+        return [state for state in self.states if self._in_lockstep(state, unchanged=False)]
 
     def _in_lockstep(self, state: BindingState, *, unchanged: bool) -> bool:
         now, then = self.now.at(state)[1], self.then.at(state)[1]

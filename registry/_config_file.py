@@ -16,7 +16,7 @@ from ._text import clipped
 LARGEST = 16 * 1024
 """Bytes. A line for each hook takes less than 3 KiB in all; Python's TOML parser needs 270 MB for the worst 16 KiB."""
 
-_KEYS = ("enabled", "plugins", "allow_unknown", "hooks")
+_KEYS = ("enabled", "plugins", "allow_unknown", "control", "hooks")
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a FIFO",
@@ -39,6 +39,7 @@ class ConfigFile:
 
     source: str = ""
     enabled: bool = True
+    control: bool = True
     plugins: NameList = _NO_NAMES
     allow_unknown: NameList = _NO_NAMES
     hooks: dict[str, str] = field(default_factory=dict)
@@ -116,11 +117,12 @@ def _take(data: dict[str, Any], file: ConfigFile, hooks: set[str]) -> Iterator[s
     for key in data:
         if key not in _KEYS:
             yield f"unknown key {clipped(key)!r}{nearest(key, _KEYS)}"
-    enabled = data.get("enabled", True)
-    if isinstance(enabled, bool):
-        file.enabled = enabled
-    else:
-        yield f"enabled must be true or false, not {_kind(enabled)}"
+    for key in ("enabled", "control"):
+        value = data.get(key, True)
+        if isinstance(value, bool):
+            setattr(file, key, value)
+        else:
+            yield f"{key} must be true or false, not {_kind(value)}"
     for key in ("plugins", "allow_unknown"):
         yield from _take_names(key, data.get(key, []), file)
     yield from _take_hooks(data.get("hooks", {}), file, hooks)

@@ -25,6 +25,10 @@ class Layer:
         """The layer cannot be taken back any more: the object that could has been garbage collected."""
         return self._owner() is None
 
+    def belongs_to(self, owner: object) -> bool:
+        """Return whether this object can take the layer back."""
+        return self._owner() is owner
+
 
 class Layers:
     """An immutable stack of layers."""
@@ -37,6 +41,10 @@ class Layers:
     def choice(self, hook: str) -> Choice | None:
         """Return the choice of the topmost layer that names a hook; None when no layer does."""
         return next((layer.choices[hook] for layer in reversed(self._stack) if hook in layer.choices), None)
+
+    def of(self, owner: object) -> Layer | None:
+        """Return the topmost layer that an object can take back."""
+        return next((layer for layer in reversed(self._stack) if layer.belongs_to(owner)), None)
 
     def with_layer(self, layer: Layer) -> Layers:
         """Return this stack with one more layer on top, without permanent layers that others hide completely."""

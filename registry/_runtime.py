@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 
 PROGRAM = "the program"
 VERIFICATION = "a mismatch found by verification"
+TOGGLE = "syncfree toggle"
+
+Agreement = Callable[[Switch, list[str]], list[str]]
+"""Given a switch and its problems on this process, returns why it is not made; called once, under the lock for changes."""
 
 
 class Runtime:
@@ -254,6 +258,31 @@ class Runtime:
             SelectionError: see `use`. The layer stays then.
         """
         self._switch(lambda layers: layers.without(layer), all_ranks, frozenset(layer.choices))
+
+    def toggle(self, choices: Mapping[str, str] | None, owner: object, agreement: Agreement) -> None:
+        """Switch hooks for somebody outside the program, on top of what the same owner switched before.
+
+        Args:
+            choices: hook = a plugin's name, ``upstream`` or ``default``; None takes back all that the owner switched.
+            owner: whom the choices belong to; kept alive by the caller.
+            agreement: decides together with other processes; see `Agreement`.
+
+        Raises:
+            SelectionError: a choice that cannot be met, or no agreement. Nothing is switched then.
+        """
+        before = self._layers.of(owner)
+        hooks = frozenset(choices) if choices is not None else frozenset(before.choices if before else ())
+        problems = self._wrong_names(choices or {})
+        named = {} if problems else {hook: Choice(name, TOGGLE) for hook, name in (choices or {}).items()}
+
+        def edit(layers: Layers) -> Layers:
+            earlier = layers.of(owner)
+            kept = layers if earlier is None else layers.without(earlier)
+            if choices is None:
+                return kept
+            return kept.with_layer(Layer({**(earlier.choices if earlier else {}), **named}, owner))
+
+        self._switch(edit, False, hooks, problems, agreement)
 
     def restore(self) -> list[str]:
         """Restore every original and forget the program's choices; return what could not be restored."""
@@ -491,11 +520,17 @@ class Runtime:
         return is_executed(module) or (module in self._executed_modules and module in sys.modules)
 
     def _switch(
-        self, edit: Callable[[Layers], Layers], all_ranks: bool, hooks: frozenset[str], problems: Iterable[str] = ()
+        self,
+        edit: Callable[[Layers], Layers],
+        all_ranks: bool,
+        hooks: frozenset[str],
+        problems: Iterable[str] = (),
+        agreement: Agreement | None = None,
     ) -> None:
         """Switch these hooks to the program's choices, unless there are problems.
 
-        With `all_ranks`, a rank that cannot switch still takes part in the agreement, because the others wait for it.
+        With `all_ranks`, a rank that cannot switch still takes part in the agreement, because the others wait for it. An
+        `agreement` sees to the hooks in lockstep itself.
         """
         together = all_ranks and rank_count() > 1
         given = list(problems)
@@ -510,9 +545,10 @@ class Runtime:
         self._locks.admit_switch()
         layers = self._layers
         to_agree_on: dict[str, str] = {}
+        switch = Switch((), self._choices(), self._choices())
 
         def prepared() -> Change:
-            nonlocal layers, to_agree_on
+            nonlocal layers, to_agree_on, switch
             layers = edit(self._layers)
             now, then = self._choices(), Choices(self.discovered(), layers)
             change = Change(list(given))
@@ -520,7 +556,8 @@ class Runtime:
                 states = [state for state in self._loaded_states() if state.binding.hook in hooks]
                 switch = Switch(tuple(states), now, then)
                 to_agree_on = switch.to_agree_on()
-                change.problems += [] if all_ranks else switch.alone()  # a mixed choice in a lockstep hook hangs
+                alone = not all_ranks and agreement is None
+                change.problems += switch.alone() if alone else []  # a mixed choice in a lockstep hook hangs
                 change.problems += then.problems(states)
                 if not change.problems:  # no plugin is imported for a switch that is refused anyway
                     change = prepare(states, then.at, self._instruments, import_early=True)
@@ -529,6 +566,8 @@ class Runtime:
             return change
 
         def agreed(problems: list[str]) -> list[str]:
+            if agreement is not None:
+                return agreement(switch, problems)
             return [*problems, *agree(to_agree_on, problems)] if together else problems
 
         def made() -> None:

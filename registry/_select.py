@@ -19,6 +19,7 @@ counts as not set. While syncfree is switched off, errors in any of them are ign
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -43,10 +44,13 @@ VERIFY_ON_MISMATCH = "SYNCFREE_VERIFY_ON_MISMATCH"
 VERIFY_CONTENTS = "SYNCFREE_VERIFY_CONTENTS"
 RECORD = "SYNCFREE_RECORD"
 RECORD_TO = "SYNCFREE_RECORD_TO"
+CONTROL = "SYNCFREE_CONTROL"
+JOB = "SYNCFREE_JOB"
 GENERAL_VARIABLES = (
     *(SWITCH, PLUGINS, CONFIG, ALLOW_UNKNOWN),
     *(VERIFY, VERIFY_ON_MISMATCH, VERIFY_CONTENTS),
     *(RECORD, RECORD_TO),
+    *(CONTROL, JOB),
 )
 
 UPSTREAM = "upstream"
@@ -86,6 +90,7 @@ class Selection:
         verify: how hooks are verified; those that are not are left out.
         record: how hooks are recorded; those that are not are left out.
         ignored: problems that would be errors if syncfree were not switched off.
+        control: this process may be reached by ``syncfree ps`` and ``syncfree toggle``.
     """
 
     enabled: bool
@@ -97,6 +102,7 @@ class Selection:
     ignored: tuple[str, ...] = ()
     verify: Mapping[str, Settings] = field(default_factory=dict)
     record: Mapping[str, RecordSettings] = field(default_factory=dict)
+    control: bool = True
 
     def choice(self, hook: str) -> Choice:
         """Return the choice for a hook, `BY_DEFAULT` if none was made."""
@@ -109,10 +115,13 @@ def is_off(environ: Mapping[str, str]) -> bool:
     Raises:
         SelectionError: the value is neither on nor off.
     """
-    word = _value(environ, SWITCH).lower()
-    if word and word not in _ON | _OFF:
-        raise SelectionError(f"syncfree: {SWITCH}={clipped(word)!r} is neither on nor off{nearest(word, _ON | _OFF)}")
-    return word in _OFF
+    return _is_on(environ, SWITCH) is False
+
+
+def control_directory(environ: Mapping[str, str]) -> str | None:
+    """Return the run directory that ``SYNCFREE_CONTROL`` names, an absolute path; None where it names none."""
+    value = _value(environ, CONTROL)
+    return value if os.path.isabs(value) else None
 
 
 def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Selection:
@@ -126,11 +135,14 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
     """
     variables = {hook.variable: name for name, hook in hooks.items()}
     problems = list(_unknown_variables(environ, (*GENERAL_VARIABLES, *variables)))
-    off = False
-    try:
-        off = is_off(environ)
-    except SelectionError as error:
-        problems.append(str(error).removeprefix("syncfree: "))
+    said: dict[str, bool | None] = {}
+    run_directory = control_directory(environ)
+    for variable in (SWITCH, *(() if run_directory else (CONTROL,))):
+        try:
+            said[variable] = _is_on(environ, variable)
+        except SelectionError as error:
+            problems.append(str(error).removeprefix("syncfree: "))
+    off, control = said.get(SWITCH) is False, True if run_directory else said.get(CONTROL)
     path = _value(environ, CONFIG)
     file = read_config_file(path, hooks) if path and not off else ConfigFile()
     problems += file.problems
@@ -146,7 +158,9 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
         return Selection(False, {}, plugins.allowed, plugins.denied, frozenset(), plugins.source, tuple(problems))
     raise_all(problems)
     allow_unknown = frozenset(unknown.words)
-    return Selection(True, chosen, plugins.allowed, plugins.denied, allow_unknown, plugins.source, verify=verified, record=recorded)
+    control = file.control if control is None else control
+    plugins_of_user = plugins.allowed, plugins.denied, allow_unknown, plugins.source
+    return Selection(True, chosen, *plugins_of_user, verify=verified, record=recorded, control=control)
 
 
 def _verification(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> tuple[dict[str, Settings], list[str]]:
@@ -219,6 +233,18 @@ def _unknown_variables(environ: Mapping[str, str], known: tuple[str, ...]) -> It
         if ours and name not in known and not _OF_KUBERNETES.fullmatch(name):
             shown = clipped(name if name == name.strip() else repr(name))
             yield f"unknown variable {shown}{nearest(folded, known)}"
+
+
+def _is_on(environ: Mapping[str, str], variable: str) -> bool | None:
+    """Return whether a variable says on or off; None where it is not set.
+
+    Raises:
+        SelectionError: the value is neither on nor off.
+    """
+    word = _value(environ, variable).lower()
+    if word and word not in _ON | _OFF:
+        raise SelectionError(f"syncfree: {variable}={clipped(word)!r} is neither on nor off{nearest(word, _ON | _OFF)}")
+    return word in _ON if word else None
 
 
 def _value(environ: Mapping[str, str], variable: str) -> str:

@@ -50,6 +50,7 @@ class Binding:
         note: a hazard to show in the plan and in doctor.
         repeatable: in every release of the forms, upstream's functions at the targets change neither an argument nor ``self``
             nor the state of a random generator, so that verification may call them once more beside the replacement.
+        in_compiled_code: the framework may call the targets from code that it compiles, or captures in a CUDA graph.
     """
 
     hook: str
@@ -58,6 +59,7 @@ class Binding:
     depends: tuple[str, ...] = ()
     note: str = ""
     repeatable: bool = False
+    in_compiled_code: bool = False
 
     @property
     def label(self) -> str:

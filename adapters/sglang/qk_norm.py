@@ -38,4 +38,5 @@ BINDING = Binding(
     depends=(f"{_COSMOS3}:_apply_qwen3_rope_from_cache", f"{_LAYERNORM}:apply_qk_norm"),
     forms=(Form(">=0.5.13", "upstreamed", "SGLang #27041: one call for both norms of Cosmos3's cross attention", (_compose,)),),
     note=COMPILED_CALLERS,
+    in_compiled_code=True,
 )

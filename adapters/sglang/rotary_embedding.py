@@ -28,4 +28,5 @@ BINDING = Binding(
     forms=(Form(">=0.5.13", "upstreamed", "SGLang #27041; the tables are sliced twice", (_compose,)),),
     repeatable=True,
     note=COMPILED_CALLERS,
+    in_compiled_code=True,
 )

@@ -14,7 +14,7 @@ from .._errors import SyncfreeError
 from .._text import printable
 from .._version import __version__
 from ..audit._cli import audit_command
-from . import config, doctor, explain, fingerprint, listing, record
+from . import config, doctor, explain, fingerprint, listing, ps, record, toggle
 from ._output import print_error, print_line, tolerate_every_character
 
 
@@ -59,6 +59,8 @@ _COMMANDS: dict[str, tuple[Any, str]] = {
     "doctor": (doctor.doctor_command, "What is done to the installed frameworks, and why."),
     "explain": (explain.explain_command, "One hook: what it replaces, and how to switch it."),
     "config": (config.config_command, "The choices in effect here, and their sources."),
+    "ps": (ps.ps_command, "The running processes: choices, calls per second."),
+    "toggle": (toggle.toggle_command, "Switch hooks in every process of a running job."),
     "audit": (audit_command, "Run a command; count where its host waits for the GPU."),
     "record": (record.record_command, "Run a command; keep real calls of a hook."),
     "fingerprint": (fingerprint.fingerprint_command, "For adapters: record a release's functions."),

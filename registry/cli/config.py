@@ -9,7 +9,7 @@ import typer
 
 from .._errors import SelectionError
 from .._runtime import RUNTIME
-from .._select import ALLOW_UNKNOWN, CONFIG, DEFAULT, SWITCH, UPSTREAM, Selection
+from .._select import ALLOW_UNKNOWN, CONFIG, CONTROL, DEFAULT, SWITCH, UPSTREAM, Selection
 from ..hooks import HOOKS
 from ._output import print_json, print_line, print_paragraph, print_table
 
@@ -34,6 +34,7 @@ def config_command(
                 "enabled": selection.enabled,
                 "plugins": _plugins(selection),
                 "allow_unknown": sorted(selection.allow_unknown),
+                "control": selection.control,
                 "hooks": hooks,
                 "ignored": list(selection.ignored),
             }
@@ -83,6 +84,9 @@ def _toml(selection: Selection) -> Iterator[str]:
     yield ""
     yield f"# Hooks that may be bound to code that was not recorded, if its parameters are known, as {ALLOW_UNKNOWN}."
     yield f"allow_unknown = {quoted(sorted(selection.allow_unknown))}"
+    yield ""
+    yield f"# false: `syncfree ps` and `syncfree toggle` do not reach these processes, as {CONTROL}=off."
+    yield f"control = {str(selection.control).lower()}"
     yield ""
     yield "[hooks]"
     plugins = RUNTIME.plugins()

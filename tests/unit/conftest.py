@@ -23,6 +23,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("SYNCFREE"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("SYNCFREE_CONTROL", "off")  # tests/control has it on
 
 
 @pytest.fixture(autouse=True)

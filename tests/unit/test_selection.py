@@ -224,8 +224,10 @@ def test_of_many_mistakes_the_first_ones_are_named() -> None:
 
 def test_the_names_of_variables_and_hooks_are_a_promise() -> None:
     of_verification = ("SYNCFREE_VERIFY", "SYNCFREE_VERIFY_ON_MISMATCH", "SYNCFREE_VERIFY_CONTENTS")
+    of_control = ("SYNCFREE_CONTROL", "SYNCFREE_JOB")
     general = ("SYNCFREE", "SYNCFREE_PLUGINS", "SYNCFREE_CONFIG", "SYNCFREE_ALLOW_UNKNOWN")
-    assert (*general, *of_verification, "SYNCFREE_RECORD", "SYNCFREE_RECORD_TO") == GENERAL_VARIABLES
+    of_recording = ("SYNCFREE_RECORD", "SYNCFREE_RECORD_TO")
+    assert (*general, *of_verification, *of_recording, *of_control) == GENERAL_VARIABLES
     first = {
         "scheduler_step",
         "sequence_parallel_all_to_all",

@@ -27,6 +27,7 @@ def attention_binding(method: str, *forms: Form) -> Binding:
         depends=(f"{USP}:_usp_input_all_to_all",),
         forms=forms,
         note=COMPILED_CALLERS,
+        in_compiled_code=True,
     )
 
 

@@ -44,4 +44,5 @@ BINDING = Binding(
     targets=("sglang.multimodal_gen.runtime.layers.attention.turbo_layer:async_a2a_communicate",),
     forms=(Form(">=0.5.9", "upstreamed", "overlapped on a side stream", (_compose,)),),
     note=COMPILED_CALLERS,
+    in_compiled_code=True,
 )

@@ -80,4 +80,5 @@ BINDING = Binding(
         ),
     ),
     note=COMPILED_CALLERS,
+    in_compiled_code=True,
 )

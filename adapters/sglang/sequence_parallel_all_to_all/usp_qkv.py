@@ -66,4 +66,5 @@ BINDING = Binding(
         Form(">=0.5.22", "upstreamed", _WHY, (_compose_beside_transports,)),
     ),
     note=COMPILED_CALLERS,
+    in_compiled_code=True,
 )

@@ -1,0 +1,40 @@
+"""What a process tells about itself: its plan with the counters, and where it belongs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .._errors import one_line
+from .._process_group import process_identity
+from .._version import __version__
+
+if TYPE_CHECKING:
+    from .._runtime import Runtime
+
+PROTOCOL = 1
+
+
+def report(runtime: Runtime, job: str) -> dict[str, Any]:
+    """Return this process's report, JSON-serializable."""
+    plan = runtime.plan()
+    frameworks = {entry.framework: entry.version for entry in plan if entry.framework in plan.loaded}
+    return {
+        "protocol": PROTOCOL,
+        "syncfree": __version__,
+        "job": job,
+        "command": one_line(" ".join(getattr(sys, "argv", [])) or sys.executable, 200),
+        "frameworks": frameworks,
+        **process_identity(),
+        "pid_namespace": pid_namespace(),
+        "plan": plan.as_dict(),
+    }
+
+
+def pid_namespace() -> int:
+    """Return a number that two processes share if they see the same pids; 0 where the system does not tell."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0

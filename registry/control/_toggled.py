@@ -1,0 +1,133 @@
+"""A toggle in one of the processes that it concerns: everything that can fail, then the wait for the decision of all.
+
+1. The change is prepared as for `syncfree.use`. Why it cannot be made is answered, and nothing more happens.
+2. Hooks in lockstep get a gate, in a job of more than one rank. The process answers that it is ready, and where its gate stands.
+3. It moves the gate as it is told, until the decision is made, its time is over, or the command is gone. In the last two cases
+   it proposes to abort; see `_decision`.
+4. It makes the change, which is assignments only, or leaves everything as it was. Then the gate is opened.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .._binding_state import BindingState
+from .._choices import Switch
+from .._errors import SyncfreeError
+from .._process_group import current_rank, rank_count
+from .._select import UPSTREAM
+from ._decision import ABORT, COMMIT, decide
+from ._effects import notes, refusals
+from ._gate import Gate
+from ._link import Link, LinkError
+from ._report import pid_namespace
+
+if TYPE_CHECKING:
+    from .._runtime import Runtime
+
+_SECONDS_TO_SEND = 1.0
+NOT_AGREED = "the processes of the job did not agree"
+
+
+class Toggled:
+    """One toggle in this process.
+
+    Args:
+        runtime: of this process.
+        owner: whom toggles belong to.
+        directory: the run directory, where the decision is made.
+        link: to the command.
+    """
+
+    def __init__(self, runtime: Runtime, owner: object, directory: Path, link: Link) -> None:
+        self._runtime = runtime
+        self._owner = owner
+        self._directory = directory
+        self._link = link
+        self._gate: Gate | None = None
+        self._outcome = ""
+        self._refused = False
+
+    def run(self, choices: dict[str, str] | None, decision: str, seconds: float) -> None:
+        """Make the toggle or leave everything as it is, and tell the command.
+
+        Args:
+            choices: hook = a plugin's name, ``upstream`` or ``default``; None takes back what earlier toggles switched.
+            decision: the name of the decision.
+            seconds: when this process proposes to abort.
+        """
+        deadline = time.monotonic() + seconds
+        try:
+            self._runtime.toggle(choices, self._owner, lambda switch, problems: self._agree(switch, problems, decision, deadline))
+        except SyncfreeError as error:
+            if not self._outcome and not self._refused:
+                self._refuse([str(error).removeprefix("syncfree: ")])
+            return
+        finally:
+            if self._gate is not None:
+                self._gate.open()
+            if self._outcome:
+                self._tell({"outcome": self._outcome})
+
+    def _agree(self, switch: Switch, problems: list[str], decision: str, deadline: float) -> list[str]:
+        in_lockstep = switch.changed_in_lockstep() if rank_count() > 1 and not problems else []
+        problems = problems or [*refusals(switch.states, in_lockstep), *_late(in_lockstep)]
+        if problems:
+            self._refuse(problems)
+            return problems
+        self._gate = Gate([patch.slot for state in in_lockstep if state.status == "bound" for patch in state.patches])
+        try:
+            self._gate.install()
+            self._tell(self._readiness(switch, in_lockstep, self._gate))
+            self._outcome = self._await(self._gate, decision, deadline)
+        finally:
+            if self._outcome != COMMIT:
+                self._gate.remove()
+        return [] if self._outcome == COMMIT else [NOT_AGREED]
+
+    def _readiness(self, switch: Switch, in_lockstep: list[BindingState], gate: Gate) -> dict[str, Any]:
+        rank = current_rank()
+        choices = {}
+        for state in in_lockstep:
+            implementation = switch.then.at(state)[1]
+            choices[state.binding.label] = implementation.plugin if implementation is not None else UPSTREAM
+        return {
+            "ready": gate.standing().as_dict(),
+            "lockstep": choices,
+            "rank": None if rank is None else [rank.index, rank.size],
+            "pid_namespace": pid_namespace(),
+            "notes": notes(switch.states),
+        }
+
+    def _await(self, gate: Gate, decision: str, deadline: float) -> str:
+        while True:
+            try:
+                message = self._link.receive(deadline - time.monotonic())
+                if message is None or not isinstance(message.get("hold"), int):
+                    return decide(self._directory, decision, ABORT)
+                gate.hold(message["hold"])
+                self._link.send({"standing": gate.standing().as_dict()}, _SECONDS_TO_SEND)
+            except LinkError:
+                return decide(self._directory, decision, ABORT)
+
+    def _refuse(self, problems: list[str]) -> None:
+        self._refused = True
+        self._tell({"refused": problems})
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        try:
+            self._link.send(message, _SECONDS_TO_SEND)
+        except LinkError:
+            return  # the command is gone; the decision does not depend on it
+
+
+def _late(in_lockstep: list[BindingState]) -> list[str]:
+    """Return why bindings in lockstep that are not in place yet cannot be made now: calls before cannot be counted."""
+    return [
+        f"{state.binding.label} is not bound, and ranks that bind it while they serve cannot know at which call they are; start the "
+        f"job with an implementation of {state.binding.hook} chosen"
+        for state in in_lockstep
+        if state.status != "bound" and not state.modules_to_import()
+    ]
