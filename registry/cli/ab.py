@@ -1,0 +1,88 @@
+"""``syncfree ab``: measure one implementation against another on recorded calls."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .._errors import SelectionError, nearest
+from .._runtime import RUNTIME
+from ..hooks import HOOKS
+from ..measuring._comparison import Comparison
+from ..measuring._design import Design
+from ..measuring._of_replay import compare_replayed
+from ._output import print_line
+from ._progress import Progress
+
+FIGURES = ("host", "cpu", "device")
+
+
+def ab_command(
+    hook: Annotated[str, typer.Argument(help="The hook.")],
+    a: Annotated[str, typer.Argument(help="What to compare with.")],
+    b: Annotated[str, typer.Argument(help="The other one.")],
+    replay: Annotated[Path, typer.Option(help="Measure the calls recorded in this folder; see syncfree record.")],
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every block, for syncfree report.")] = None,
+    budget: Annotated[float, typer.Option(min=1, help="Seconds, at most.")] = 120.0,
+    rounds: Annotated[int, typer.Option(min=8, help="Rounds of A against B, at most; a round is ABBA or BAAB.")] = 200,
+    equal_rounds: Annotated[int, typer.Option(min=0, help="Rounds of A against A, made first.")] = 10,
+    block_ms: Annotated[float, typer.Option(min=0.1, help="How long a block lasts.")] = 50.0,
+    precision: Annotated[float, typer.Option(min=0.01, help="Stop when the interval is this narrow, in percent.")] = 2.0,
+    smallest: Annotated[float, typer.Option(min=0, help="Call smaller differences none, in percent.")] = 1.0,
+    figure: Annotated[str, typer.Option(help="host, cpu or device: decides about the stop.")] = "host",
+    device: Annotated[str | None, typer.Option(help="Where recorded GPU tensors go; default: a GPU if there is one.")] = None,
+) -> None:
+    """Measure B against A in alternating blocks, and say whether B is faster.
+
+    A and B are plugins, reference, or module:function. Exits with status 1 when
+    the figures are not to be trusted: A differs from itself, the machine drifts, or results differ.
+    """
+    if hook not in HOOKS:
+        raise SelectionError(f"syncfree: unknown hook {hook!r}{nearest(hook, HOOKS)}")
+    if figure not in FIGURES:
+        raise SelectionError(f"--figure: unknown figure {figure!r}{nearest(figure, FIGURES)}")
+    if json_file is not None and not json_file.resolve().parent.is_dir():
+        raise SelectionError(f"--json {json_file}: there is no folder {json_file.parent}")
+    design = Design(
+        block_seconds=block_ms / 1e3,
+        equal_rounds=equal_rounds,
+        most_rounds=rounds,
+        budget_seconds=budget,
+        precision=precision / 100,
+        smallest=smallest / 100,
+        figure=figure,
+    )
+    with Progress(equal_rounds, rounds) as progress:
+        found = compare_replayed(HOOKS[hook], a, b, replay, device, design, RUNTIME.plugins(), progress)
+    if json_file is not None:
+        _write(json_file, found)
+    _print(found)
+    if found.differences or any(part.doubts() for part in found.parts):
+        raise typer.Exit(1)
+
+
+def _write(file: Path, found: Comparison) -> None:
+    try:
+        file.write_text(json.dumps(found.as_dict(), indent=1) + "\n")
+    except OSError as error:
+        raise SelectionError(f"--json {file} cannot be written: {error.strerror}") from error
+
+
+def _print(found: Comparison) -> None:
+    for verdict in found.verdicts():
+        print_line(verdict)
+    for part in found.parts:
+        print_line(f"{part.name}: {len(part.equal)} rounds of A against A, {len(part.rounds)} of A against B; {part.stopped}")
+        for doubt in part.doubts():
+            print_line(f"not to be trusted: {doubt}", "bold red")
+    for difference in found.differences[:10]:
+        print_line(f"results differ: {difference}", "bold red")
+    print_line(_LIMITS, "dim")
+
+
+_LIMITS = (
+    "This is the time of these calls on this machine. It does not show the throughput of a server, other inputs, or other hardware."
+)
