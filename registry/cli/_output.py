@@ -9,15 +9,20 @@ import shutil
 import sys
 from collections.abc import Iterable
 from textwrap import wrap
-from typing import Any, TextIO
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console, RenderableType
 from rich.measure import Measurement
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from .._errors import SyncfreeError
 from .._text import printable
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class OutputError(SyncfreeError):
@@ -77,6 +82,33 @@ def tolerate_every_character() -> None:
     """Print characters that the encoding of standard output lacks as escapes, as Python does on standard error."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+class RoundsBar:
+    """A progress bar on standard error, where that is a terminal, of rounds of A against A and of A against B.
+
+    As a ``with`` block, it is removed at its end.
+    """
+
+    def __init__(self, equal_rounds: int, rounds: int) -> None:
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())
+        self._bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._tasks: dict[str, TaskID] = {
+            "equal": self._bars.add_task("A against A", total=equal_rounds),
+            "rounds": self._bars.add_task("A against B", total=rounds),
+        }
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def __call__(self, phase: str, done: int) -> None:
+        """Show how many rounds of a phase are done: ``equal`` or ``rounds``."""
+        self._bars.update(self._tasks[phase], completed=done)
 
 
 class _Page(io.StringIO):

@@ -14,8 +14,7 @@ from ..hooks import HOOKS
 from ..measuring._comparison import Comparison
 from ..measuring._design import Design
 from ..measuring._of_replay import compare_replayed
-from ._output import print_line
-from ._progress import Progress
+from ._output import RoundsBar, print_line
 
 FIGURES = ("host", "cpu", "device")
 
@@ -55,7 +54,7 @@ def ab_command(
         smallest=smallest / 100,
         figure=figure,
     )
-    with Progress(equal_rounds, rounds) as progress:
+    with RoundsBar(equal_rounds, rounds) as progress:
         found = compare_replayed(HOOKS[hook], a, b, replay, device, design, RUNTIME.plugins(), progress)
     if json_file is not None:
         _write(json_file, found)
