@@ -42,7 +42,7 @@ def fingerprint_command(
     if check:
         _check(adapter, path, [*wheels, *map(index.sources, asked)])
     else:
-        _write(adapter, path, index, wheels, asked)
+        write(adapter, path, index, wheels, asked)
 
 
 def _check(adapter: Adapter, path: Path, given: list[Sources]) -> None:
@@ -59,7 +59,12 @@ def _check(adapter: Adapter, path: Path, given: list[Sources]) -> None:
     print_line(f"{path} is up to date")
 
 
-def _write(adapter: Adapter, path: Path, index: Index, wheels: list[Sources], asked: list[str]) -> None:
+def write(adapter: Adapter, path: Path, index: Index, wheels: list[Sources], asked: list[str]) -> None:
+    """Record an adapter's functions in the releases asked for and in the wheels, besides those that the file has.
+
+    Raises:
+        SelectionError: nothing is to be recorded, a source cannot be read, or the file cannot be written.
+    """
     given = {sources.release: sources for sources in wheels}
     recorded = _recorded(adapter, path, overwrite=bool(given or asked))
     targets = targets_of(adapter)

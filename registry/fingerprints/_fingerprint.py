@@ -98,6 +98,34 @@ def first_line(source: str, qualname: str) -> int | None:
     return next((node.lineno for node in _definitions(_parsed(source), qualname.split("."))), None)
 
 
+def text_of(source: str, qualname: str) -> str | None:
+    """Return the source text of a function that `fingerprint` finds, decorators included; None when there is none.
+
+    Raises:
+        SourceUnreadable: this Python cannot parse the source.
+    """
+    lines = source.replace("\r\n", "\n").split("\n")
+    found = list(_definitions(_parsed(source), qualname.split(".")))
+    return "\n\n".join("\n".join(lines[_first_line(node, lines) - 1 : node.end_lineno]) for node in found) if found else None
+
+
+def functions_named(source: str, name: str) -> list[str]:
+    """Return the qualified names of the functions and methods of this last name, in the order of the source.
+
+    Raises:
+        SourceUnreadable: this Python cannot parse the source.
+    """
+
+    def within(scope: ast.AST, classes: tuple[str, ...]) -> Iterator[str]:
+        for node in _statements(scope):
+            if isinstance(node, ast.ClassDef):
+                yield from within(node, (*classes, node.name))
+            elif isinstance(node, _Function) and node.name == name:
+                yield ".".join((*classes, name))
+
+    return list(dict.fromkeys(within(_parsed(source), ())))
+
+
 @lru_cache(maxsize=1)  # callers read several functions of one module in a row, and a syntax tree is large
 def _parsed(source: str) -> ast.Module:
     try:

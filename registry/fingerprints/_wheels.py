@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from bisect import bisect
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,12 +51,29 @@ class Sources:
         Raises:
             SelectionError: a file is damaged or cannot be read.
         """
+        with self._readable() as root:
+            yield from _texts(root, modules)
+
+    def modules_of(self, package: str, containing: str) -> Iterator[tuple[str, str]]:
+        """Yield every module of a package whose source contains a text, with that source.
+
+        Raises:
+            SelectionError: a file is damaged or cannot be read.
+        """
+        with self._readable() as root:
+            for name, file in sorted(_files(root.joinpath(package), package)):
+                source = file.read_text(encoding="utf-8", errors="replace")
+                if containing in source:
+                    yield name, source
+
+    @contextmanager
+    def _readable(self) -> Iterator[Path | zipfile.Path]:
         try:
             if self.path.is_dir():
-                yield from _texts(self.path, modules)
+                yield self.path
             else:
                 with zipfile.ZipFile(self.path) as archive:
-                    yield from _texts(zipfile.Path(archive), modules)
+                    yield zipfile.Path(archive)
         except _DAMAGE as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise SelectionError(f"{self.path} cannot be read: {reason}; delete it, and download it again") from error
@@ -68,6 +86,19 @@ def _texts(root: Path | zipfile.Path, modules: Iterable[str]) -> Iterator[tuple[
             if file.is_file():
                 yield module, file.read_text(encoding="utf-8")
                 break
+
+
+def _files(folder: Path | zipfile.Path, module: str) -> Iterator[tuple[str, Path | zipfile.Path]]:
+    """Yield the Python files below a package's folder, with the names of their modules."""
+    if not folder.is_dir():
+        return
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _files(entry, f"{module}.{entry.name}")
+        elif entry.name == "__init__.py":
+            yield module, entry
+        elif entry.name.endswith(".py"):
+            yield f"{module}.{entry.name.removesuffix('.py')}", entry
 
 
 def open_wheel(path: Path) -> Sources:
