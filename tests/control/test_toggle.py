@@ -22,16 +22,16 @@ def choices(job: Job) -> set[str]:
     return {member.ask("report")["choices"]["postprocess"] for member in job.members}
 
 
-def started(job: Job, size: int = 3) -> Job:
+def started(job: Job, size: int = 3, threads: int = 1) -> Job:
     for _ in range(size):
-        job.start("--threads", "2")
+        job.start("--threads", str(threads))
     for member in job.members:
         member.told()
     return job
 
 
 def test_many_toggles_while_threads_call_give_no_wrong_result(job: Job, request: pytest.FixtureRequest) -> None:
-    started(job)
+    started(job, 2, threads=3)
     number = 500 if request.config.getoption("--sweep") else 100
     for choice in islice(cycle(["second", "upstream", "first"]), number):
         outcome = job.toggle(postprocess=choice)
