@@ -1,7 +1,8 @@
 """What a scheduler step costs the host, upstream against ours, in one run: ``make bench-diffusers``.
 
-The schedulers of diffusers that pipelines use most. Host time is the thread's CPU time with small latents on the CPU, so next to
-nothing of it is the arithmetic of samples, and no row contains a wait for a GPU: on one, what upstream waits comes on top.
+The schedulers of diffusers that pipelines use most, and those whose scalars come from tables. Host time is the thread's CPU time
+with small latents on the CPU, so next to nothing of it is the arithmetic of samples, and no row contains a wait for a GPU: on one,
+what upstream waits comes on top.
 *upstream* is upstream's code with nothing bound. Requests of upstream and ours alternate; the ratio is the median over the pairs with
 a 95 % interval. Launches and syncs are counted on a simulated GPU: operators other than views whose result lies on it.
 """
@@ -50,6 +51,10 @@ SCHEDULERS: dict[str, dict[str, Any]] = {
     "CogVideoXDPMScheduler": {},
     "CogVideoXDDIMScheduler": {},
     "DPMSolverMultistepScheduler": {},
+    "DPMSolverSinglestepScheduler": {},
+    "DEISMultistepScheduler": {},
+    "HeunDiscreteScheduler": {},
+    "LMSDiscreteScheduler": {},
     "EulerAncestralDiscreteScheduler": {},
     "EulerDiscreteScheduler": {},
     "FlowMatchEulerDiscreteScheduler": {},
@@ -62,6 +67,9 @@ GOALS = {
     "LCM": 2,
     "TCD": 2,
     "CogVideoXDPM": 3,
+    "DPMSolverMultistep": 3,
+    "EulerAncestralDiscrete": 2.5,
+    "EulerDiscrete": 2,
 }
 """Upstream's host time over ours, at least."""
 TABLE = {**FUNCTIONS, "scheduler_step": coefficient_table}

@@ -18,12 +18,15 @@ from .support.schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound
 from .support.upstream_packages import diffusers
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning:diffusers_", "ignore::RuntimeWarning:diffusers_", "ignore:.*algorithm_types:FutureWarning"
+    "ignore::DeprecationWarning:diffusers_",
+    "ignore::RuntimeWarning:diffusers_",
+    "ignore:.*algorithm_types:FutureWarning",
+    "ignore:Converting a tensor with requires_grad=True to a scalar:UserWarning",  # which torch says once per process
 )
 RELEASES = ("0.35.0", "0.42.1")
 SHAPE = (1, 4, 3, 3)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-EULER = ("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler")
+EULER = ("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "LMSDiscreteScheduler")
 DPM = ("DPMSolverMultistepScheduler", "DPMSolverMultistepInverseScheduler", "DPMSolverSinglestepScheduler")
 NAMES = (*EULER, *DPM, "DEISMultistepScheduler")
 SPACINGS: tuple[dict[str, Any], ...] = ({}, {"use_karras_sigmas": True}, {"use_exponential_sigmas": True}, {"use_beta_sigmas": True})
@@ -322,6 +325,23 @@ def test_what_tables_do_not_cover_is_declined_and_equals_upstream() -> None:
         different, (_, declines) = pairs(owner, "0.42.1", [work], **configuration)
         assert different == []
         assert declines > 0
+
+
+def test_a_coefficient_of_lms_is_the_float_that_upstream_returns_for_every_order() -> None:
+    owner = diffusers("0.42.1").LMSDiscreteScheduler
+    calls = [(order, t, current) for order in (1, 2, 3, 4) for t in range(6) for current in range(order)]
+
+    def coefficients(scheduler: Any) -> list[float]:
+        scheduler.set_timesteps(6, device="cpu")
+        return [scheduler.get_lms_coefficient(*call) for call in calls]
+
+    expected = coefficients(owner())
+    with all_bound(owner, "0.42.1", FUNCTIONS) as totals:
+        for _ in range(2):
+            ours = coefficients(owner())
+            assert ours == expected
+            assert {type(one) for one in ours} == {type(one) for one in expected} == {float}
+        assert totals()[1] == 0
 
 
 def test_an_unscaled_input_is_warned_of_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:

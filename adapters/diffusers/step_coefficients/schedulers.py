@@ -6,6 +6,7 @@ from syncfree.adapting import Binding, Compose, Form
 
 from .euler import ancestral_from_a_table, euler_from_a_table
 from .heun import heun_from_a_table
+from .lms import integral_from_a_table
 from .sigmas import scaled_from_a_table
 from .updates import conversion_from_a_table, update_from_a_table
 
@@ -36,6 +37,7 @@ SCHEDULERS: dict[str, dict[str, Compose]] = {
     "scheduling_euler_discrete:EulerDiscreteScheduler": {**_SCALED, "step": euler_from_a_table},
     "scheduling_euler_ancestral_discrete:EulerAncestralDiscreteScheduler": {**_SCALED, "step": ancestral_from_a_table},
     "scheduling_heun_discrete:HeunDiscreteScheduler": {**_SCALED, "step": heun_from_a_table},
+    "scheduling_lms_discrete:LMSDiscreteScheduler": {**_SCALED, "get_lms_coefficient": integral_from_a_table},
     "scheduling_dpmsolver_multistep:DPMSolverMultistepScheduler": _DPM_MULTISTEP,
     "scheduling_dpmsolver_multistep_inverse:DPMSolverMultistepInverseScheduler": _DPM_MULTISTEP,
     "scheduling_dpmsolver_singlestep:DPMSolverSinglestepScheduler": _DPM_SINGLESTEP,

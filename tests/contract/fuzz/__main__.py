@@ -47,6 +47,7 @@ WITH_TABLES = (
     "DPMSolverSinglestepScheduler",
     "DEISMultistepScheduler",
     "HeunDiscreteScheduler",
+    "LMSDiscreteScheduler",
 )
 
 
