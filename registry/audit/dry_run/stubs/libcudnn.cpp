@@ -55,7 +55,7 @@ struct Performance {
   int determinism, mathematics, reserved[3];
 };
 
-enum { TYPE_INT64 = 3, TYPE_DESCRIPTOR = 15 };
+enum { TYPE_INT64 = 3, TYPE_DESCRIPTOR = 15, TYPE_INT32 = 23 };
 
 int one(int* number, Performance* found) {
   *number = 1;
@@ -88,10 +88,12 @@ EXPORT void cudnnGetLastErrorString(char* text, size_t length) { if (length) tex
 
 EXPORT int cudnnBackendCreateDescriptor(int kind, void** into) { *into = new Descriptor{kind}; return 0; }
 EXPORT int cudnnBackendDestroyDescriptor(void* descriptor) { delete (Descriptor*)descriptor; return 0; }
-// Engine configurations of a heuristic, and engines of a configuration: one. Numbers: 0. No notes, no knobs.
+// Engine configurations of a heuristic, and engines of a configuration: one. Numbers, as the shared memory and the work space of a
+// configuration, which must not stay what they are: 0. No notes, no knobs.
 EXPORT int cudnnBackendGetAttribute(void*, int, int type, long requested, long* number, void* values) {
-  if (number) *number = type == TYPE_DESCRIPTOR ? 1 : type == TYPE_INT64 && requested > 0 ? 1 : 0;
-  if (type == TYPE_INT64 && requested > 0 && values) *(long*)values = 0;
+  size_t bytes = type == TYPE_INT64 ? sizeof(long) : type == TYPE_INT32 ? sizeof(int) : 0;
+  if (number) *number = type == TYPE_DESCRIPTOR || (bytes && requested > 0) ? 1 : 0;
+  if (bytes && requested > 0 && values) memset(values, 0, bytes);
   return 0;
 }
 EXPORT int cudnnBackendExecute(void*, void*, void*) { return launched(); }
