@@ -19,6 +19,8 @@ from .running import PROGRAMS, run
 ROOT = Path(__file__).parents[2]
 SCHEDULERS = "sglang/multimodal_gen/runtime/models/schedulers/"
 HOOKS = {
+    "0.5.11": {"schedule_upload": 2, "scheduler_step": 0},
+    "0.5.17": {"schedule_upload": 2, "scheduler_step": 0},
     "0.5.23": {"schedule_upload": 2},
 }
 """By release: hooks that are bound and called in a request to Wan, and how many waits each saves."""

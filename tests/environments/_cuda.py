@@ -40,6 +40,12 @@ _RELEASES = {
     ("vllm", "0.33.0"): _CudaRelease(
         "vllm-0.32.0", "2.14.1", ("vllm===0.33.0", "blake3===1.0.8", "triton===3.8.0", "torchvision===0.29.1")
     ),
+    ("sglang", "0.5.11"): _CudaRelease("sglang-0.5.11", "2.11.0", ("sglang-kernel==0.4.2",)),
+    ("sglang", "0.5.17"): _CudaRelease(
+        "sglang-0.5.11",
+        "2.11.0",
+        ("sglang===0.5.17", "sglang-kernel==0.4.5", "flashinfer-python===0.6.15.post1", "nvidia-ml-py==13.615.71"),
+    ),
     ("sglang", "0.5.23"): _CudaRelease("sglang-0.5.23", "2.14.1", ("sglang-kernel==0.4.10",)),
 }
 

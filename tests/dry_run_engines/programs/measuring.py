@@ -7,7 +7,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -30,7 +31,8 @@ class Measurement:
     def __init__(self, hook: str | None) -> None:
         self._hook = hook
         self._report = Report(None, "dry-run")
-        self._steps: list[int] = []
+        self._begun: list[int] = []
+        self._open = False
         self._number = 0
         self._counts: Counter[str] = Counter()
         self._calls = _calls(hook)
@@ -42,15 +44,23 @@ class Measurement:
     @contextmanager
     def steps(self, number: int) -> Iterator[None]:
         """Count several steps, of which nothing is known one by one."""
-        before, waits = dry_run.counts(), self._report.count
+        before = dry_run.counts()
+        self._begun.append(self._report.count)
+        with nullcontext() if self._open else self.between_steps():
+            yield
+        self._number += number
+        self._counts.update({name: number - before[name] for name, number in dry_run.counts().items()})
+
+    @contextmanager
+    def between_steps(self) -> Iterator[None]:
+        """Count, beside what happens in steps, what other threads do between two of them; it belongs to the step before."""
+        self._open = True
         _sinks.append(self._report)
         try:
             yield
         finally:
             _sinks.remove(self._report)
-        self._steps.append(self._report.count - waits)
-        self._number += number
-        self._counts.update({name: number - before[name] for name, number in dry_run.counts().items()})
+            self._open = False
 
     def told(self, steps: int | None = None) -> dict[str, Any]:
         """Return the counts, as `tests.dry_run_engines.records` describes them; `steps` when it was not known before."""
@@ -60,7 +70,7 @@ class Measurement:
             sites[_relative(sync.where), sync.op] += 1
         return {
             "waits": self._report.count,
-            "waits_by_step": self._steps,
+            "waits_by_step": [end - begin for begin, end in pairwise((*self._begun, self._report.count))],
             "sites": [
                 {"at": at, "operator": operator, "waits": waits, "per_step": round(waits / steps, 2)}
                 for (at, operator), waits in sorted(sites.items(), key=lambda item: (-item[1], item[0]))

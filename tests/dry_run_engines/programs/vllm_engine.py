@@ -20,9 +20,10 @@ from vllm_samples import give_tokens
 V2 = os.environ["VLLM_USE_V2_MODEL_RUNNER"] == "1"
 
 def run(llm: LLM, case: str, hook: str | None) -> dict[str, Any]:
-    """Serve the requests of a case, and count each step."""
+    """Serve the requests of a case, and count each step. A thread of the engine may wait for a step's tokens after the step."""
     measurement = Measurement(hook)
-    steps, generated = serve(llm, case, measurement.step)
+    with measurement.between_steps():
+        steps, generated = serve(llm, case, measurement.step)
     return {**measurement.told(), "steps": steps, "generated": generated}
 
 

@@ -8,6 +8,7 @@ runs here, on CUDA tensors, because only operators of ATen have values. Each ran
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import os
 import time
@@ -17,7 +18,8 @@ from types import ModuleType
 from typing import Any
 
 RUNTIME = "sglang.multimodal_gen.runtime"
-TRITON = "sglang.jit_kernel.diffusion.triton"
+TRITON = ("sglang.jit_kernel.diffusion.triton", "sglang.kernels.ops.diffusion.triton")
+"""Where kernels with a fallback are: in 0.5.11, and in 0.5.17."""
 
 
 def use_the_form_in_pytorch(module: ModuleType, imported: frozenset[str]) -> None:
@@ -31,15 +33,20 @@ def select_the_form_in_pytorch(module: ModuleType, imported: frozenset[str]) -> 
 
 
 def replace_triton(module: ModuleType, imported: frozenset[str]) -> None:
-    """The same in 0.5.11, which assigns the fallbacks at the end of each module."""
-    fallbacks = importlib.import_module(f"{TRITON}.torch_fallback")
+    """The same up to 0.5.17, which assigns the fallbacks at the end of each module."""
+    fallbacks = importlib.import_module(f"{module.__package__}.torch_fallback")
     for name in vars(module).copy():
         if hasattr(fallbacks, f"{name}_native"):
             setattr(module, name, getattr(fallbacks, f"{name}_native"))
 
 
+def merge_heads_in_pytorch(module: ModuleType, imported: frozenset[str]) -> None:
+    """Do what the kernel of 0.5.17 after an exchange does, which has no fallback."""
+    module.usp_merge_heads = lambda x: x.permute(2, 1, 0, 3, 4).contiguous()  # type: ignore[attr-defined]
+
+
 def use_no_fused_kernels(module: ModuleType, imported: frozenset[str]) -> None:
-    """Let Wan take the path of the other platforms, without kernels for CUDA."""
+    """Let a module take the path of the other platforms, without kernels for CUDA."""
     module._is_cuda = False  # type: ignore[attr-defined]
 
 
@@ -55,7 +62,9 @@ def never(*names: str) -> Callable[[ModuleType, frozenset[str]], None]:
 
 def do_without_compilers(module: ModuleType, imported: frozenset[str]) -> None:
     """Let no fused kernel be used, and let one be imported whose compiler (CuTe DSL, FlashInfer) is not installed."""
-    upstream = module.__getattr__
+    upstream = getattr(module, "__getattr__", None)
+    if upstream is None:  # 0.5.17, which imports no kernel before it is used
+        return
 
     def found(name: str) -> Any:
         if name.startswith("can_use_"):
@@ -102,11 +111,14 @@ if "PROBE_FOLDER" in os.environ:
 
     finder = PostImportFinder()
     finder.watch("sglang.kernels.ops.diffusion.common.platform", select_the_form_in_pytorch)
-    for name in ("norm", "rmsnorm_onepass", "rotary", "scale_shift"):
-        finder.watch(f"{TRITON}.{name}", replace_triton)
+    for package, name in itertools.product(TRITON, ("norm", "rmsnorm_onepass", "rotary", "scale_shift")):
+        finder.watch(f"{package}.{name}", replace_triton)
     finder.watch("sglang.kernels.ops.diffusion", do_without_compilers)
     finder.watch("sglang.kernels.ops.diffusion.layout.usp_relayout_jit", never("can_use_usp_merge_heads"))
+    finder.watch(f"{RUNTIME}.layers.parallel_conv", never("_can_fuse_causal_conv3d_cat_pad"))
+    finder.watch("sglang.kernels.ops.diffusion.usp_relayout", merge_heads_in_pytorch)
     finder.watch(f"{RUNTIME}.layers.usp", never("_can_use_packed_qkv_a2a_4d"))
     finder.watch(f"{RUNTIME}.layers.custom_op", use_the_form_in_pytorch)
-    finder.watch(f"{RUNTIME}.models.dits.wanvideo", use_no_fused_kernels)
+    for name in ("models.dits.wanvideo", "layers.visual_embedding"):
+        finder.watch(f"{RUNTIME}.{name}", use_no_fused_kernels)
     finder.watch(f"{RUNTIME}.pipelines_core.composed_pipeline_base", count_requests)
