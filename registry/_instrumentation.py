@@ -11,6 +11,8 @@ from .hooks import HOOKS
 from .verifying._settings import Settings as VerifySettings
 
 if TYPE_CHECKING:
+    from .measuring._conductor import Conductor
+    from .measuring._order import Order
     from .recording._recorder import Recorder
     from .verifying._mismatch import Mismatch
     from .verifying._verifier import Verified, Verifier
@@ -23,11 +25,13 @@ class Instrumentation:
         verified: how the program wants hooks to be verified (None: not at all), which overrides the selection.
     """
 
-    def __init__(self, roll_back: Callable[[Mismatch], None]) -> None:
+    def __init__(self, roll_back: Callable[[Mismatch], None], switch: Callable[[str, str], None]) -> None:
         self.verified: Mapping[str, VerifySettings | None] = {}
         self._roll_back = roll_back
+        self._switch = switch
         self._verifiers: dict[str, Verifier] = {}
         self._recorders: dict[str, Recorder] = {}
+        self._conductors: dict[str, Conductor] = {}
 
     def of(self, hook: str, selection: Selection, verified: Mapping[str, VerifySettings | None]) -> list[Instrument]:
         """Return the instruments of a hook, given what the program wants verified."""
@@ -37,6 +41,8 @@ class Instrumentation:
             found.append(self._verifier(hook, settings))
         if hook in selection.record:
             found.append(self._recorder(hook, selection))
+        if selection.measure is not None and hook == selection.measure.hook:
+            found.append(self._conductor(selection.measure))
         return found
 
     def results(self) -> dict[str, dict[str, Verified]]:
@@ -59,3 +65,10 @@ class Instrumentation:
         if hook not in self._recorders:
             self._recorders.setdefault(hook, Recorder(HOOKS[hook], selection.record[hook]))
         return self._recorders[hook]
+
+    def _conductor(self, order: Order) -> Conductor:
+        from .measuring._conductor import Conductor
+
+        if order.hook not in self._conductors:
+            self._conductors.setdefault(order.hook, Conductor(order, lambda choice: self._switch(order.hook, choice)))
+        return self._conductors[order.hook]

@@ -73,7 +73,7 @@ class Runtime:
         self._loaded: dict[str, Adapter] = {}
         self._registered: tuple[tuple[object, str], ...] = ()
         self._discovered: Discovered | None = None
-        self._instrumentation = Instrumentation(self._roll_back)
+        self._instrumentation = Instrumentation(self._roll_back, self._switch_for_good)
 
     # Adapters, plugins and the user's selection
 
@@ -375,6 +375,10 @@ class Runtime:
 
     def _instruments(self, hook: str) -> Sequence[Instrument]:
         return self._instrumentation.of(hook, self.selection(), self._instrumentation.verified)
+
+    def _switch_for_good(self, hook: str, choice: str) -> None:
+        """Switch a hook as the program would, until it switches it again."""
+        self.use({hook: choice}, False, owner=lambda: None)  # permanent: nothing keeps its owner
 
     def _roll_back(self, mismatch: Mismatch) -> None:
         """Switch a hook to upstream in this process, from a call of it; a failure is logged, and the next mismatch tries again."""

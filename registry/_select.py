@@ -10,7 +10,7 @@
 ``SYNCFREE_VERIFY`` names the hooks to verify, with the share of their calls (see `verifying`).
 
 ``SYNCFREE_RECORD`` names the hooks to record, with a number of calls, and ``SYNCFREE_RECORD_TO`` the folder (see
-`recording`).
+`recording`). ``SYNCFREE_AB`` is set by ``syncfree ab`` in the processes that it measures.
 
 ``SYNCFREE_PLUGINS`` allows (``name``) and denies (``-name``) plugins; ``SYNCFREE_ALLOW_UNKNOWN`` names the hooks that may
 be bound to targets with unknown code. Each of them overrides the file's corresponding entry. An empty or blank variable
@@ -30,6 +30,7 @@ from ._errors import SelectionError, nearest
 from ._hook import Hook
 from ._name_list import NameList
 from ._text import clipped
+from .measuring._order import Order, read_order
 from .recording._settings import Settings as RecordSettings
 from .recording._settings import parse_calls
 from .verifying._settings import ROLL_BACK, OnMismatch, Settings, parse_shares, policy_problems
@@ -46,10 +47,11 @@ RECORD = "SYNCFREE_RECORD"
 RECORD_TO = "SYNCFREE_RECORD_TO"
 CONTROL = "SYNCFREE_CONTROL"
 JOB = "SYNCFREE_JOB"
+AB = "SYNCFREE_AB"
 GENERAL_VARIABLES = (
     *(SWITCH, PLUGINS, CONFIG, ALLOW_UNKNOWN),
     *(VERIFY, VERIFY_ON_MISMATCH, VERIFY_CONTENTS),
-    *(RECORD, RECORD_TO),
+    *(RECORD, RECORD_TO, AB),
     *(CONTROL, JOB),
 )
 
@@ -89,6 +91,7 @@ class Selection:
         plugins_source: the variable, or the file and its key, of `allowed` and `denied`.
         verify: how hooks are verified; those that are not are left out.
         record: how hooks are recorded; those that are not are left out.
+        measure: what ``syncfree ab`` has this process measure.
         ignored: problems that would be errors if syncfree were not switched off.
         control: this process may be reached by ``syncfree ps`` and ``syncfree toggle``.
     """
@@ -102,6 +105,7 @@ class Selection:
     ignored: tuple[str, ...] = ()
     verify: Mapping[str, Settings] = field(default_factory=dict)
     record: Mapping[str, RecordSettings] = field(default_factory=dict)
+    measure: Order | None = None
     control: bool = True
 
     def choice(self, hook: str) -> Choice:
@@ -153,14 +157,15 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
     verified, of_verification = _verification(environ, hooks)
     problems += [*plugins.contradictions(), *unknown.unknown("hook", hooks), *of_verification]
     recorded, of_recording = _recording(environ, hooks)
-    problems += of_recording
+    order, of_order = read_order(_value(environ, AB), AB, hooks)
+    problems += [*of_recording, *of_order]
     if off or not file.enabled:
         return Selection(False, {}, plugins.allowed, plugins.denied, frozenset(), plugins.source, tuple(problems))
     raise_all(problems)
     allow_unknown = frozenset(unknown.words)
     control = file.control if control is None else control
     plugins_of_user = plugins.allowed, plugins.denied, allow_unknown, plugins.source
-    return Selection(True, chosen, *plugins_of_user, verify=verified, record=recorded, control=control)
+    return Selection(True, chosen, *plugins_of_user, verify=verified, record=recorded, measure=order, control=control)
 
 
 def _verification(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> tuple[dict[str, Settings], list[str]]:

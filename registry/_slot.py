@@ -68,11 +68,12 @@ class _Prepared:
     current: Current
     calls: Counter
     declines: Counter
+    probed: dict[tuple[Probe, ...], Current]
 
     @classmethod
     def of(cls, replacement: Callable[..., Any]) -> _Prepared:
         calls, declines = Counter(), Counter()
-        return cls((calls.tick, replacement, declines.tick), calls, declines)
+        return cls((calls.tick, replacement, declines.tick), calls, declines, {})
 
 
 class Slot:
@@ -134,7 +135,10 @@ class Slot:
         prepared = self._prepared[name]
         current = prepared.current
         if probes:
-            current = (prepared.calls.tick, self._probed(implementation, probes), prepared.declines.tick)
+            # Kept for the next switch: a new composition would begin with empty caches, and compiled callers compile again.
+            kept = prepared.probed.get(tuple(probes))
+            current = kept or (prepared.calls.tick, self._probed(implementation, probes), prepared.declines.tick)
+            prepared.probed[tuple(probes)] = current
 
         def switch() -> None:
             self.current = current

@@ -1,4 +1,4 @@
-"""``syncfree ab``: measure one implementation against another on recorded calls."""
+"""``syncfree ab``: measure one implementation against another, on recorded calls or in a running program."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .._runtime import RUNTIME
 from ..hooks import HOOKS
 from ..measuring._comparison import Comparison
 from ..measuring._design import Design
-from ..measuring._of_replay import compare_replayed
 from ._output import RoundsBar, print_line
 
-FIGURES = ("host", "cpu", "device")
+FIGURES = ("host", "cpu", "device", "step")
 
 
 def ab_command(
     hook: Annotated[str, typer.Argument(help="The hook.")],
     a: Annotated[str, typer.Argument(help="What to compare with.")],
     b: Annotated[str, typer.Argument(help="The other one.")],
-    replay: Annotated[Path, typer.Option(help="Measure the calls recorded in this folder; see syncfree record.")],
+    command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND...]", help="A program to measure in.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Measure the calls recorded in this folder, in place of a program.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every block, for syncfree report.")] = None,
     budget: Annotated[float, typer.Option(min=1, help="Seconds, at most.")] = 120.0,
     rounds: Annotated[int, typer.Option(min=8, help="Rounds of A against B, at most; a round is ABBA or BAAB.")] = 200,
@@ -31,18 +31,20 @@ def ab_command(
     block_ms: Annotated[float, typer.Option(min=0.1, help="How long a block lasts.")] = 50.0,
     precision: Annotated[float, typer.Option(min=0.01, help="Stop when the interval is this narrow, in percent.")] = 2.0,
     smallest: Annotated[float, typer.Option(min=0, help="Call smaller differences none, in percent.")] = 1.0,
-    figure: Annotated[str, typer.Option(help="host, cpu or device: decides about the stop.")] = "host",
+    figure: Annotated[str, typer.Option(help="host, cpu, device or step: decides about the stop.")] = "host",
     device: Annotated[str | None, typer.Option(help="Where recorded GPU tensors go; default: a GPU if there is one.")] = None,
 ) -> None:
     """Measure B against A in alternating blocks, and say whether B is faster.
 
-    A and B are plugins, reference, or module:function. Exits with status 1 when
+    A and B are plugins; in a program also upstream, with --replay also reference or module:function. Exits with status 1 when
     the figures are not to be trusted: A differs from itself, the machine drifts, or results differ.
     """
     if hook not in HOOKS:
         raise SelectionError(f"syncfree: unknown hook {hook!r}{nearest(hook, HOOKS)}")
     if figure not in FIGURES:
         raise SelectionError(f"--figure: unknown figure {figure!r}{nearest(figure, FIGURES)}")
+    if bool(command) == bool(replay):
+        raise SelectionError("give either --replay DIR or -- COMMAND: the calls to measure come from one of them")
     if json_file is not None and not json_file.resolve().parent.is_dir():
         raise SelectionError(f"--json {json_file}: there is no folder {json_file.parent}")
     design = Design(
@@ -55,7 +57,14 @@ def ab_command(
         figure=figure,
     )
     with RoundsBar(equal_rounds, rounds) as progress:
-        found = compare_replayed(HOOKS[hook], a, b, replay, device, design, RUNTIME.plugins(), progress)
+        if replay is not None:
+            from ..measuring._of_replay import compare_replayed
+
+            found = compare_replayed(HOOKS[hook], a, b, replay, device, design, RUNTIME.plugins(), progress)
+        else:
+            from ..measuring._of_command import compare_in_command
+
+            found = compare_in_command(HOOKS[hook], a, b, command or [], design, RUNTIME.plugins(), progress)
     if json_file is not None:
         _write(json_file, found)
     _print(found)

@@ -31,7 +31,7 @@ def implementation_of(hook: Hook, name: str, plugins: Plugins) -> tuple[Callable
     if name == "upstream":
         raise SelectionError(
             "syncfree: upstream is a framework's function with other arguments, which a recording does not have; "
-            "compare with reference, the hook's own"
+            "compare with reference, the hook's own, or measure a program: syncfree ab HOOK A B -- COMMAND"
         )
     if ":" in name:
         module, _, attribute = name.partition(":")
