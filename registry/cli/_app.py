@@ -14,7 +14,7 @@ from .._errors import SyncfreeError
 from .._text import printable
 from .._version import __version__
 from ..audit._cli import audit_command
-from . import ab, config, doctor, drift, explain, fingerprint, listing, ps, record, releases, report, toggle
+from . import ab, config, doctor, drift, explain, fingerprint, listing, ps, record, releases, report, toggle, top
 from ._output import print_error, print_line, tolerate_every_character
 
 
@@ -60,6 +60,7 @@ _COMMANDS: dict[str, tuple[Any, str]] = {
     "explain": (explain.explain_command, "One hook: what it replaces, and how to switch it."),
     "config": (config.config_command, "The choices in effect here, and their sources."),
     "ps": (ps.ps_command, "The running processes: choices, calls per second."),
+    "top": (top.top_command, "The same, shown again every second."),
     "toggle": (toggle.toggle_command, "Switch hooks in every process of a running job."),
     "audit": (audit_command, "Run a command; count where its host waits for the GPU."),
     "record": (record.record_command, "Run a command; keep real calls of a hook."),

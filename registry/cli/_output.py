@@ -7,12 +7,14 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from textwrap import wrap
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -109,6 +111,26 @@ class RoundsBar:
     def __call__(self, phase: str, done: int) -> None:
         """Show how many rounds of a phase are done: ``equal`` or ``rounds``."""
         self._bars.update(self._tasks[phase], completed=done)
+
+
+@contextmanager
+def screen(columns: Iterable[str]) -> Iterator[Callable[[Iterable[tuple[str, Iterable[Iterable[str]]]], str], None]]:
+    """Use the whole terminal; yields what shows tables, each a title and rows, and a line below them."""
+    heads = list(columns)
+    with Live(console=Console(), screen=True, auto_refresh=False) as live:
+
+        def show(tables: Iterable[tuple[str, Iterable[Iterable[str]]]], below: str) -> None:
+            parts: list[RenderableType] = []
+            for title, rows in tables:
+                table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+                for head in heads:
+                    table.add_column(Text(printable(head)), no_wrap=True)
+                for row in rows:
+                    table.add_row(*(Text(printable(cell)) for cell in row))
+                parts += [Text(printable(title), "bold"), table]
+            live.update(Group(*parts, Text(printable(below), "dim")), refresh=True)
+
+        yield show
 
 
 class _Page(io.StringIO):

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import cycle, islice
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from syncfree.control._client import find
+from syncfree.control._toggle import toggle
 
 from . import run
 
@@ -28,8 +34,9 @@ def free_port() -> int:
 
 
 class Server:
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, run_directory: Path) -> None:
         self.address = f"http://127.0.0.1:{port}"
+        self.run_directory = run_directory
 
     def post(self, path: str, **body: Any) -> Any:
         data = json.dumps(body).encode()
@@ -55,11 +62,13 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    python, port, log = run.python(), free_port(), tmp_path_factory.mktemp("server") / "log"
+    folder = tmp_path_factory.mktemp("server")
+    python, port, log, run_directory = run.python(), free_port(), folder / "log", folder / "run"
     limits = ["--max-model-len", "256", "--kv-cache-memory-bytes", str(64 << 20), "--max-num-seqs", "8"]
     extension = ["--worker-extension-cls", "worker_extension.Registry", "--served-model-name", "tiny"]
     command = [python, python.with_name("vllm"), "serve", run.model("llama"), "--port", str(port), "--dtype", "float32"]
-    variables = run.environment(VLLM_SERVER_DEV_MODE="1", SYNCFREE_SAMPLER_LOGPROB_GATHER="sync_free")
+    chosen = {"SYNCFREE_SAMPLER_LOGPROB_GATHER": "sync_free", "SYNCFREE_CONTROL": str(run_directory)}
+    variables = run.environment(VLLM_SERVER_DEV_MODE="1", **chosen)
     with log.open("wb") as file:
         process = subprocess.Popen(
             [*command, "--enforce-eager", *limits, *extension],
@@ -68,7 +77,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    server, deadline = Server(port), time.monotonic() + SECONDS_TO_START
+    server, deadline = Server(port, run_directory), time.monotonic() + SECONDS_TO_START
     try:
         while not server.is_ready():
             text = log.read_text(errors="replace")[-4000:]
@@ -91,10 +100,14 @@ def counts(server: Server) -> dict[str, int]:
 
 
 def doctor(address: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [run.python().with_name("syncfree"), "doctor", "--server", address, *options]
-    return subprocess.run(
-        command, env=run.environment(COLUMNS="200"), capture_output=True, text=True, timeout=60, check=False
-    )
+    return command("doctor", "--server", address, *options)
+
+
+def command(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of ours in the server's environment."""
+    program = [run.python().with_name("syncfree"), *words]
+    environment = run.environment(COLUMNS="200", **variables)
+    return subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_doctor_shows_the_plan_and_the_counters_of_the_worker(server: Server) -> None:
@@ -147,3 +160,50 @@ def test_a_wrong_switch_is_answered_with_the_nearest_name_and_changes_nothing(se
     (message,) = server.in_workers("syncfree_use", HOOK, "sync_fre")
     assert "did you mean 'sync_free'" in message
     assert counts(server) == before
+
+
+def test_ps_shows_the_processes_of_the_server_as_one_job(server: Server) -> None:
+    server.complete()
+    found = command("ps", "--json", SYNCFREE_CONTROL=str(server.run_directory))
+    assert found.returncode == 0, found.stderr
+    (job,) = json.loads(found.stdout)["jobs"]
+    (report,) = server.in_workers("syncfree_report")
+    assert report["pid"] in {process["pid"] for process in job["processes"]}
+    assert len(job["processes"]) >= 2
+    assert {process["health"] for process in job["processes"]} == {"ok"}
+
+
+def test_toggles_while_requests_run_change_no_answer(server: Server, request: pytest.FixtureRequest) -> None:
+    """Every process of the server switches or none does, no request fails, and each answer is that of before."""
+    variables = {"SYNCFREE_CONTROL": str(server.run_directory)}
+    expected = server.complete()
+    before = counts(server)
+    wrong: list[Any] = []
+    done = threading.Event()
+
+    def load() -> None:
+        while not done.is_set():
+            try:
+                answer = server.complete()
+            except (OSError, ValueError) as error:
+                wrong.append(error)
+            else:
+                wrong.extend([answer] if answer != expected else [])
+
+    threads = [threading.Thread(target=load) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for choice in islice(cycle(["upstream", "sync_free"]), 200 if request.config.getoption("--sweep") else 20):
+            outcome = toggle(find(variables).entries, {HOOK: choice}, 20.0)
+            assert outcome.switched, outcome
+            time.sleep(0.1)
+        ended = command("toggle", "--reset", "--timeout", "20", **variables)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join(60)
+    assert wrong == []
+    after = counts(server)
+    assert all(after[choice] > before.get(choice, 0) for choice in ("upstream", "sync_free"))
