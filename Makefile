@@ -7,7 +7,7 @@ in = python="$$($(ENVIRONMENTS) $(1))" && $(2) "$$python"
 # Where demos and benchmarks save their pictures; KEEP=1 replaces the documentation's pictures.
 PICTURES := $(if $(KEEP),docs/pictures,build/pictures)
 
-.PHONY: help check test audit audit-dry-run demo demo-vllm demo-sglang bench bench-dp bench-exchange bench-schedulers bench-diffusers bench-preferences bench-vllm bench-vllm-hooks bench-gpu gpu-pack docs clean
+.PHONY: help check test audit audit-dry-run demo demo-vllm demo-sglang bench bench-ab bench-dp bench-exchange bench-schedulers bench-diffusers bench-preferences bench-vllm bench-vllm-hooks bench-gpu gpu-pack docs clean
 
 help:
 	@echo "make check        lint, types and unit tests, without torch: under two minutes, environment included"
@@ -19,6 +19,7 @@ help:
 	@echo "make demo-vllm    vLLM: the same tokens and logprobs, and which implementation computed them"
 	@echo "make demo-sglang  SGLang diffusion: the same video on two ranks"
 	@echo "make bench        cost of dispatching to an implementation"
+	@echo "make bench-ab     whether syncfree ab calls A against itself no difference, and 5 % more work slower"
 	@echo "make bench-dp     vLLM's coordination of data-parallel ranks: Gloo and shm_mailbox"
 	@echo "make bench-exchange  SGLang's exchange of Q, K and V over Gloo: functional, direct, overlapped, packed"
 	@echo "make bench-schedulers  host time per step of SGLang's UniPC and FlowUniPC, upstream's code and ours"
@@ -60,6 +61,9 @@ demo-sglang: | $(PICTURES)
 
 bench:
 	$(call in,release sglang 0.5.23) -m tests.bench.dispatch
+
+bench-ab:
+	$(call in,develop,OMP_NUM_THREADS=1) -m tests.bench.ab
 
 bench-dp: | $(PICTURES)
 	$(call in,develop) -m tests.bench.dp_coordination --picture $(PICTURES)/dp_coordination.png

@@ -14,6 +14,8 @@ from syncfree._select import read_selection
 from syncfree.hooks import HOOKS
 from syncfree.measuring._comparison import read_comparison
 
+from .support.commands import syncfree
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "tests.contract.support.made_up_program")
 QUICK = ("--rounds", "8", "--equal-rounds", "1", "--block-ms", "5", "--budget", "60", "--precision", "0.01")
@@ -61,9 +63,9 @@ def test_a_program_that_ends_too_early_and_one_that_cannot_switch_say_so(tmp_pat
     ],
 )
 def test_a_mistake_ends_it_with_2(arguments: tuple[str, ...], message: str) -> None:
-    done = ab(*arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
+    done = syncfree("ab", *arguments)
+    assert done.status == 2
+    assert message in done.output
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,8 @@ from syncfree.hooks import HOOKS
 from syncfree.measuring._comparison import read_comparison
 from syncfree.recording._files import write_call
 
-ROOT = Path(__file__).parents[2]
+from .support.commands import syncfree
+
 QUICK = ("--rounds", "8", "--equal-rounds", "2", "--block-ms", "0.1", "--budget", "60")
 
 
@@ -29,13 +27,6 @@ def declining(pooled: Any, rows: Any) -> Any:
     return NotImplemented
 
 
-def ab(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from syncfree.cli import main; main()", "ab", *arguments]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SYNCFREE")}
-    environment["PYTHONPATH"] = str(ROOT)
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120, cwd=ROOT)
-
-
 @pytest.fixture
 def calls(tmp_path: Path) -> Path:
     folder = tmp_path / "calls"
@@ -46,11 +37,11 @@ def calls(tmp_path: Path) -> Path:
 
 def test_a_comparison_says_what_it_found_and_writes_it(calls: Path, tmp_path: Path) -> None:
     file = tmp_path / "a.json"
-    done = ab("pooled_rows", "reference", "sync_free", "--replay", str(calls), *QUICK, "--json", str(file))
-    assert done.returncode in (0, 1), done.stderr  # 1: this busy machine drifted
-    assert "host time per call: " in done.stdout
-    assert "2 rounds of A against A, 8 of A against B; all rounds are made" in done.stdout
-    assert "It does not show the throughput of a server" in done.stdout
+    done = syncfree("ab", "pooled_rows", "reference", "sync_free", "--replay", str(calls), *QUICK, "--json", str(file))
+    assert done.status in (0, 1), done.output  # 1: this busy machine drifted
+    assert "host time per call: " in done.output
+    assert "2 rounds of A against A, 8 of A against B; all rounds are made" in done.output
+    assert "It does not show the throughput of a server" in done.output
     found = read_comparison(file)
     assert (found.hook, found.a, found.b, found.differences) == ("pooled_rows", "reference", "sync_free", ())
     assert found.source["calls"] == 3
@@ -60,23 +51,23 @@ def test_a_comparison_says_what_it_found_and_writes_it(calls: Path, tmp_path: Pa
 
 def test_different_results_are_told_and_end_it_with_1(calls: Path) -> None:
     wrong = "tests.contract.test_ab_replay:first_row"
-    done = ab("pooled_rows", "reference", wrong, "--replay", str(calls), *QUICK)
-    assert done.returncode == 1
-    assert "results differ: pooled_rows-" in done.stdout
+    done = syncfree("ab", "pooled_rows", "reference", wrong, "--replay", str(calls), *QUICK)
+    assert done.status == 1
+    assert "results differ: pooled_rows-" in done.output
 
 
 def test_a_declined_call_is_told(calls: Path) -> None:
-    done = ab("pooled_rows", "reference", "tests.contract.test_ab_replay:declining", "--replay", str(calls), *QUICK)
-    assert done.returncode == 1
-    assert "tests.contract.test_ab_replay:declining declines pooled_rows-" in done.stdout
+    done = syncfree("ab", "pooled_rows", "reference", "tests.contract.test_ab_replay:declining", "--replay", str(calls), *QUICK)
+    assert done.status == 1
+    assert "tests.contract.test_ab_replay:declining declines pooled_rows-" in done.output
 
 
 def test_a_hook_that_writes_is_measured_on_copies(tmp_path: Path) -> None:
     arguments = {"states": (torch.arange(6.0).view(3, 2),), "source": [0], "destination": [2]}
     write_call(str(tmp_path), HOOKS["draft_reorder"], arguments, {})
-    done = ab("draft_reorder", "reference", "sync_free", "--replay", str(tmp_path), *QUICK)
-    assert "results differ" not in done.stdout
-    assert "host time per call: " in done.stdout
+    done = syncfree("ab", "draft_reorder", "reference", "sync_free", "--replay", str(tmp_path), *QUICK)
+    assert "results differ" not in done.output
+    assert "host time per call: " in done.output
 
 
 @pytest.mark.parametrize(
@@ -94,6 +85,6 @@ def test_a_hook_that_writes_is_measured_on_copies(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_ends_it_with_2(calls: Path, arguments: tuple[str, ...], message: str) -> None:
-    done = ab(*(argument.replace("{calls}", str(calls)) for argument in arguments))
-    assert done.returncode == 2, done.stdout
-    assert message in done.stderr
+    done = syncfree("ab", *(argument.replace("{calls}", str(calls)) for argument in arguments))
+    assert done.status == 2
+    assert message in done.output

@@ -12,6 +12,8 @@ import pytest
 from syncfree.recording._files import read_calls
 from syncfree.testing import check_implementation
 
+from .support.commands import syncfree
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "tests.contract.support.made_up_program")
 
@@ -57,6 +59,6 @@ def test_the_exit_status_is_that_of_the_program(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_ends_it_with_2_before_anything_runs(tmp_path: Path, arguments: list[str], message: str) -> None:
-    done = record(*(argument.replace("{tmp}", str(tmp_path)) for argument in arguments))
-    assert done.returncode == 2
-    assert message in done.stderr
+    done = syncfree("record", *(argument.replace("{tmp}", str(tmp_path)) for argument in arguments))
+    assert done.status == 2
+    assert message in done.output

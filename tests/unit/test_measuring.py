@@ -69,9 +69,9 @@ def test_looking_after_every_round_is_fair() -> None:
         found = ratios(seed, looks.stop)
         return any(not interval(found[:number]).holds(1.0) for number in looks)
 
-    every = range(8, 100)
+    every = range(8, 70)
     assert sum(ever_excluded(confidence_sequence, seed, every) for seed in range(100)) <= 100 * 0.05
-    sometimes = range(8, 100, 12)  # a bootstrap takes longer
+    sometimes = range(8, 70, 10)  # a bootstrap takes longer
     assert sum(ever_excluded(bootstrap, seed, sometimes) for seed in range(20)) > 20 * 0.05
 
 
