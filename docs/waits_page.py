@@ -16,8 +16,8 @@ released wheels for CUDA, with their own CUDA code and PyTorch's, on a machine w
 and a fourth that joins later; waits are those of all threads, from the first step to the last. Of two tensor-parallel (TP), pipeline (PP)
 or data-parallel (DP) ranks each worker process is a row. In diffusers each scheduler steps through one request with random model
 outputs, its `set_timesteps` in the first step, and tiny pipelines generate once; all values are computed. In SGLang two Ulysses ranks
-generate a tiny Wan video, with SGLang's own PyTorch form of each fused kernel; the function of its language models that reads the
-logprobs of named tokens, in which no hook is bound, runs by itself.
+generate a tiny Wan video, with SGLang's own PyTorch form of each fused kernel; the functions of its language engine that read the
+logprobs of named tokens are bound and called in their own modules, without the rest of the engine.
 The dry run says nothing of how long a wait is.
 
 ## With our hooks and without

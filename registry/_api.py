@@ -28,7 +28,7 @@ def load(framework: str) -> Plan:
     imported. One line in the framework's log reports the result.
 
     Args:
-        framework: an adapter's name, such as ``"vllm"``, ``"sglang"`` or ``"diffusers"``.
+        framework: an adapter's name, such as ``"vllm"``, ``"sglang"``, ``"sglang-srt"`` or ``"diffusers"``.
 
     Raises:
         SelectionError: a wrong name in the environment or the configuration file, an explicit choice that cannot be met,

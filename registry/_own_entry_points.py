@@ -6,6 +6,8 @@ PLUGINS = {
     name: f"syncfree.plugins.{name}.plugin:PLUGIN"
     for name in ("auto", "coefficient_table", "packed_all_to_all", "shm_mailbox", "sync_free")
 }
-ADAPTERS = {name: f"syncfree.adapters.{name}:ADAPTER" for name in ("diffusers", "sglang", "vllm")}
+ADAPTERS = {
+    name: f"syncfree.adapters.{name.replace('-', '_')}:ADAPTER" for name in ("diffusers", "sglang", "sglang-srt", "vllm")
+}
 SHIPPED = {"syncfree": PLUGINS, "syncfree.adapters": ADAPTERS}
 """Entry point values by group and name; equal to those in ``pyproject.toml``."""

@@ -11,7 +11,13 @@ that Python had imported this one before.
 import sys
 from os import environ
 
-FRAMEWORKS = {"diffusers": "diffusers", "sglang.multimodal_gen": "sglang"}
+FRAMEWORKS = {
+    "diffusers": "diffusers",
+    "sglang.multimodal_gen": "sglang",
+    # `sglang.srt` is a namespace package, which does not execute; each process that runs a language model imports this.
+    "sglang.srt.layers.sampler": "sglang-srt",
+}
+"""The adapter to load before a package or module executes."""
 
 
 class FirstImport:

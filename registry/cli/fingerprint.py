@@ -21,7 +21,7 @@ from ._output import print_error, print_line
 
 
 def fingerprint_command(
-    framework: Annotated[str, typer.Argument(help="An adapter's framework: vllm, sglang or diffusers.")],
+    framework: Annotated[str, typer.Argument(help="An adapter's framework: vllm, sglang, sglang-srt or diffusers.")],
     release: Annotated[list[str] | None, typer.Option(help="A release to read from the package index; repeatable.")] = None,
     within: Annotated[str | None, typer.Option("--from", help="Read every release in a range: '>=0.18.0'.")] = None,
     distribution: Annotated[list[str] | None, typer.Option(help="Where to read, preferred first; repeatable.")] = None,

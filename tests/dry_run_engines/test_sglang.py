@@ -1,4 +1,4 @@
-"""SGLang diffusion on its CUDA platform, two Ulysses ranks over the stub of NCCL: waits with hooks off and on, the same frames."""
+"""SGLang on its CUDA platform: diffusion on two Ulysses ranks over the stub of NCCL, and functions of its language engine."""
 
 from __future__ import annotations
 
@@ -25,12 +25,19 @@ HOOKS = {
 }
 """By release: hooks that are bound and called in a request to Wan, and how many waits each saves."""
 
-SCORING = {
-    "0.5.9": "sglang/srt/layers/sampler.py",
-    "0.5.15": "sglang/srt/layers/sampler.py",
-    "0.5.20": "sglang/srt/layers/logprob_processor.py",
+SCORING, DECODING = "get_token_ids_logprobs_batch_optimized", "get_token_ids_logprobs"
+"""Functions of its language engine that read the logprobs of named tokens."""
+BOUND = "adapters/sglang_srt/sampler_logprob_gather/decoding.py get_token_ids_logprobs"
+LANGUAGE_ENGINE = {
+    "0.5.9": {"layers/sampler.py": {SCORING: (6, 0)}, "layers/utils/logprob.py": {DECODING: (6, 1)}},
+    "0.5.15": {"layers/sampler.py": {SCORING: (6, 0)}, "layers/utils/logprob.py": {DECODING: (3, 1)}},
+    "0.5.20": {"layers/logprob_processor.py": {SCORING: (6, 0), DECODING: (3, 1)}},
+    "0.5.23": {"layers/logprob_processor.py": {DECODING: (3, 1)}},
 }
-"""Where a release has the function that reads them."""
+"""By release and file: functions, with the waits for a batch of four requests, of which three name tokens: off and on.
+
+Values of the second one are read on the host, which its callers ask for in 0.5.9 only: without that nothing waits from 0.5.10 on.
+"""
 
 
 def counted(version: str, folder: Path, *, hooks: bool) -> dict[str, Any]:
@@ -65,21 +72,32 @@ def test_two_ranks_make_the_same_video_without_the_waits_of_the_hooks(
         records.write("sglang", version, "diffusion, 2 Ulysses ranks", on["about"], rows)
 
 
-@pytest.mark.parametrize("version", list(SCORING))
-def test_the_logprobs_of_named_tokens_wait_six_times_for_a_batch(
+@pytest.mark.parametrize("version", list(LANGUAGE_ENGINE))
+def test_the_logprobs_of_named_tokens_are_read_without_the_waits_of_upstream(
     version: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """No hook is bound in SGLang's language models: this is what waits there; ``repeat_interleave`` twice."""
-    folder = unpacked("sglang", version)  # on the path, so that its files are named without it
-    path = os.pathsep.join(map(str, (ROOT, folder)))
-    found = run(
-        develop(cuda=True), "sglang_scoring", tmp_path, folder / SCORING[version], hooks=False, values=True, PYTHONPATH=path
-    )
-    told = found["cases"]["scoring"]
-    assert told["generated"] is True
-    assert {records.place(site["at"]).rpartition(" ")[2] for site in told["sites"]} == {"get_token_ids_logprobs_batch_optimized"}
-    assert told["waits"] == 6
-    assert all(site["at"].startswith("sglang/srt/") for site in told["sites"])
+    rows = []
+    for file, functions in LANGUAGE_ENGINE[version].items():
+        module = f"sglang/srt/{file}".removesuffix(".py").replace("/", ".")
+        off, on = (named_tokens(version, module, list(functions), tmp_path / f"{module}-{how}", how) for how in ("off", "on"))
+        for name, (waits, left) in functions.items():
+            without, with_hook = off["cases"][name], on["cases"][name]
+            assert (without["generated"], with_hook["generated"]) == (True, True)
+            upstream = {records.place(site["at"]) for site in without["sites"]}
+            assert all(place.startswith("sglang/srt/") for place in upstream)
+            sites = (*sorted(upstream), *([BOUND] if left else []))
+            case = {SCORING: "logprobs of named tokens, prefill-only", DECODING: "logprobs of named tokens, read on the host"}[name]
+            expected = Expected(case, "sampler_logprob_gather", waits, sites, left)
+            rows.append(records.row(expected, without, with_hook))
+            records.check(rows[-1], expected)
     if request.config.getoption("--record"):
-        expected = Expected("logprobs of named tokens, 4 requests")
-        records.write("sglang", version, "language models", found["about"], [records.row(expected, told, told)])
+        records.write("sglang", version, "language models", on["about"], rows)
+
+
+def named_tokens(version: str, module: str, functions: list[str], folder: Path, how: str) -> dict[str, Any]:
+    """Call functions of a module of the language engine, with the adapter or without."""
+    folder.mkdir()
+    path = os.pathsep.join(map(str, (PROGRAMS, ROOT, unpacked("sglang", version))))
+    return run(
+        develop(cuda=True), "sglang_scoring", folder, module, *functions, hooks=how == "on", values=True, PYTHONPATH=path
+    )

@@ -24,7 +24,7 @@ from .made_up import REDUCE, MadeUp, reduce_binding
 from .neighbours import Neighbours
 from .spawned import CALL, First
 
-SHIPPED = {"diffusers", "sglang", "vllm"}
+SHIPPED = {"diffusers", "sglang", "sglang-srt", "vllm"}
 
 
 def compose(mine: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..., Any]:

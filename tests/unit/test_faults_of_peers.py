@@ -19,7 +19,7 @@ import pytest
 import syncfree
 from syncfree import PluginError, SelectionError, hookimpl
 from syncfree._select import GENERAL_VARIABLES
-from syncfree.adapters import sglang, vllm
+from syncfree.adapters import sglang, sglang_srt, vllm
 from syncfree.adapters.sglang.compiled_callers import COMPILED_CALLERS
 from syncfree.adapters.vllm.ray_workers import VARIABLE
 from syncfree.hooks import HOOKS
@@ -223,12 +223,14 @@ def test_10_what_is_compared_is_ours_with_upstream_and_afterwards_nothing_is_pat
     assert work.reduce is original
 
 
-@pytest.mark.parametrize(("framework", "ends_with"), [(vllm, SelectionError), (sglang, SystemExit)])
+@pytest.mark.parametrize(
+    ("framework", "ends_with"), [(vllm, SelectionError), (sglang, SystemExit), (sglang_srt, SystemExit)]
+)
 def test_11_an_unmet_choice_ends_a_framework_that_swallows_plugin_errors_and_one_that_does_not(
     framework: Any, ends_with: type[BaseException], ready: MadeUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An exception of a plugin stops vLLM's server and is logged and forgotten by SGLang: what was asked for must be seen."""
-    ready.adapter(reduce_binding(), framework=framework.__name__.rpartition(".")[2])
+    ready.adapter(reduce_binding(), framework=framework.ADAPTER.framework)
     monkeypatch.setenv("SYNCFREE_DP_ALL_REDUCE", "there_is_none")
     monkeypatch.setenv(VARIABLE, "")
     with pytest.raises(ends_with, match="'there_is_none' does not implement dp_all_reduce"):

@@ -31,6 +31,18 @@ def test_looking_for_the_package_loads_nothing(first: FirstImport) -> None:
     assert first.says(program, **UNMET) == "True False False"
 
 
+@pytest.mark.parametrize(("release", "loaded"), [("0.5.8", "('sglang-srt',)"), ("0.5.11", "()")])
+def test_a_framework_without_a_package_to_execute_is_loaded_before_a_module_of_it(
+    first: FirstImport, release: str, loaded: str
+) -> None:
+    """Unless its release runs our plugin itself. ``sglang.srt`` is a namespace package."""
+    first.add(f"sglang-{release}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: sglang\nVersion: {release}\n")
+    first.add("sglang/__init__.py", "")
+    first.add("sglang/srt/layers/sampler.py", "import syncfree\nfound = syncfree.plan().loaded\n")
+    done = first.run("import sglang.srt.layers.sampler as sampler; print(sampler.found)")
+    assert (done.returncode, done.stdout.strip()) == (0, loaded), done.stderr
+
+
 def test_the_package_keeps_its_own_loader(first: FirstImport) -> None:
     program = """
     import diffusers

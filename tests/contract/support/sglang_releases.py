@@ -15,11 +15,11 @@ from .bound_class import form_of
 from .upstream_source import functions
 
 
-def upstream(binding: Binding, release: str, namespace: dict[str, Any]) -> Callable[..., Any]:
-    """The real target of a release; what it uses must be in `namespace`."""
+def upstream(binding: Binding, release: str, namespace: dict[str, Any], *used: str) -> Callable[..., Any]:
+    """The real target of a release; what it uses must be in `namespace`, or be named in `used`, from the same file."""
     module, qualname = binding.targets[0].split(":")
     file = (unpacked("sglang", release) / Path(*module.split("."))).with_suffix(".py")
-    found = functions(file, [qualname], {"torch": torch, **namespace})[qualname.rpartition(".")[2]]
+    found = functions(file, [qualname, *used], {"torch": torch, **namespace})[qualname.rpartition(".")[2]]
     return found.__func__ if isinstance(found, staticmethod) else found  # type: ignore[no-any-return]
 
 
