@@ -18,13 +18,13 @@ from syncfree._hook import PROJECT, Hook
 from syncfree._judge import judge_records
 from syncfree._own_entry_points import PLUGINS
 from syncfree._plugins import Plugins
-from syncfree.adapters import diffusers, sglang, sglang_srt, vllm
+from syncfree.adapters import diffusers, sglang, sglang_srt, vllm, vllm_omni
 from syncfree.adapting import BOUND_BY_DEFAULT, Adapter, Binding
 from syncfree.fingerprints._releases import Releases, load_releases
 from syncfree.hooks import HOOKS
 
-NAMES = {"vllm": "vLLM", "sglang-srt": "SGLang LLM", "sglang": "SGLang", "diffusers": "diffusers"}
-ADAPTERS = (vllm.ADAPTER, sglang_srt.ADAPTER, sglang.ADAPTER, diffusers.ADAPTER)
+NAMES = {"vllm": "vLLM", "sglang-srt": "SGLang LLM", "sglang": "SGLang", "diffusers": "diffusers", "vllm-omni": "vLLM-Omni"}
+ADAPTERS = (vllm.ADAPTER, sglang_srt.ADAPTER, sglang.ADAPTER, diffusers.ADAPTER, vllm_omni.ADAPTER)
 
 HEAD = """# Hooks
 

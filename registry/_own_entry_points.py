@@ -7,7 +7,8 @@ PLUGINS = {
     for name in ("auto", "coefficient_table", "packed_all_to_all", "shm_mailbox", "sync_free")
 }
 ADAPTERS = {
-    name: f"syncfree.adapters.{name.replace('-', '_')}:ADAPTER" for name in ("diffusers", "sglang", "sglang-srt", "vllm")
+    name: f"syncfree.adapters.{name.replace('-', '_')}:ADAPTER"
+    for name in ("diffusers", "sglang", "sglang-srt", "vllm", "vllm-omni")
 }
 SHIPPED = {"syncfree": PLUGINS, "syncfree.adapters": ADAPTERS}
 """Entry point values by group and name; equal to those in ``pyproject.toml``."""

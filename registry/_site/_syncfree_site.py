@@ -16,6 +16,7 @@ FRAMEWORKS = {
     "sglang.multimodal_gen": "sglang",
     # `sglang.srt` is a namespace package, which does not execute; each process that runs a language model imports this.
     "sglang.srt.layers.sampler": "sglang-srt",
+    "vllm_omni": "vllm-omni",
 }
 """The adapter to load before a package or module executes."""
 

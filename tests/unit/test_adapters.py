@@ -24,7 +24,7 @@ from .made_up import REDUCE, MadeUp, reduce_binding
 from .neighbours import Neighbours
 from .spawned import CALL, First
 
-SHIPPED = {"diffusers", "sglang", "sglang-srt", "vllm"}
+SHIPPED = {"diffusers", "sglang", "sglang-srt", "vllm", "vllm-omni"}
 
 
 def compose(mine: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..., Any]:

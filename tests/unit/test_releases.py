@@ -104,7 +104,7 @@ def test_a_home_that_is_no_package_is_refused(home: str) -> None:
 
 
 def test_every_framework_ships_its_releases() -> None:
-    assert [adapter.framework for adapter in SHIPPED] == ["diffusers", "sglang", "sglang-srt", "vllm"]
+    assert [adapter.framework for adapter in SHIPPED] == ["diffusers", "sglang", "sglang-srt", "vllm", "vllm-omni"]
 
 
 @pytest.mark.parametrize("adapter", SHIPPED, ids=lambda adapter: adapter.framework)

@@ -1,7 +1,7 @@
-"""vLLM-Omni's FlowUniPC through an adapter of somebody else's, on a simulated GPU: upstream against ours.
+"""vLLM-Omni's schedulers on a simulated GPU: upstream against ours.
 
-``python -m tests.contract.support.omni_on_a_simulated_gpu`` prints a JSON object. vLLM-Omni's wheel is read, not installed: its
-``__init__`` needs all of vLLM, so the packages above the scheduler's module are entered without running theirs.
+``python -m tests.contract.support.omni_on_a_simulated_gpu RELEASE`` prints a JSON object. vLLM-Omni's wheel is read, not
+installed: its ``__init__`` needs all of vLLM, so the packages above the schedulers' modules are entered without running theirs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import importlib
 import json
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,22 +18,22 @@ from typing import Any
 import torch
 
 import syncfree
-from syncfree._runtime import RUNTIME
+from syncfree.adapters.vllm_omni import ADAPTER, EULER, HELIOS, UNIPC, WAN_EULER
 from syncfree.audit import audit, step
 from syncfree.fingerprints._recorder import differences, targets_of
 from syncfree.fingerprints._releases import load_releases
 from syncfree.fingerprints._wheels import open_wheel
 from tests.environments import unpacked
 
-RELEASE = "0.30.0"
 STEPS = 12
 SHAPE = (1, 16, 3, 4, 4)
-CONFIGURATIONS: tuple[dict[str, Any], ...] = (
-    {"shift": 5.0},
-    {"shift": 5.0, "solver_order": 3},
-    {"shift": 3.0, "solver_type": "bh1"},
-)
-PACKAGES = ("", ".diffusion", ".diffusion.models", ".diffusion.models.schedulers", ".diffusion.utils")
+CONFIGURATIONS: dict[str, tuple[dict[str, Any], ...]] = {
+    UNIPC: ({"shift": 5.0}, {"shift": 5.0, "solver_order": 3}, {"shift": 3.0, "solver_type": "bh1"}),
+    HELIOS: ({"stages": 1}, {"stages": 1, "solver_order": 3}, {"stages": 1, "use_dynamic_shifting": True}),
+    EULER: ({}, {"use_karras_sigmas": True}, {"stochastic_sampling": True}),
+    WAN_EULER: ({"shift": 5.0},),
+}
+PACKAGES = ("", ".diffusion", ".diffusion.utils", *(f".diffusion.models{name}" for name in ("", ".schedulers", ".helios", ".wan2_2")))
 
 
 def enter(wheel: Path) -> None:
@@ -45,11 +46,12 @@ def enter(wheel: Path) -> None:
 
 def request(owner: Any, dtype: torch.dtype, configuration: dict[str, Any]) -> tuple[list[torch.Tensor], list[int]]:
     """The sample after each step, and the syncs of the schedule and of each step."""
+    torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
     outputs = [torch.randn(SHAPE, generator=generator).to(dtype).to("cuda") for _ in range(STEPS)]
     scheduler, samples = owner(**configuration), [outputs[0]]
     with audit() as making:
-        scheduler.set_timesteps(STEPS, device="cuda")
+        scheduler.set_timesteps(STEPS, device="cuda", **({"mu": 0.7} if configuration.get("use_dynamic_shifting") else {}))
     with audit() as report:
         for timestep, output in zip(scheduler.timesteps, outputs, strict=True):
             step()
@@ -57,36 +59,50 @@ def request(owner: Any, dtype: torch.dtype, configuration: dict[str, Any]) -> tu
     return [sample.cpu() for sample in samples], [making.count, *report.per_step()]
 
 
-def main() -> dict[str, Any]:
+def scheduler_classes() -> Iterator[tuple[str, Any]]:
+    """The schedulers that the release has."""
+    for target in CONFIGURATIONS:
+        module, _, name = target.partition(":")
+        try:
+            yield target, getattr(importlib.import_module(module), name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not module.startswith(error.name):
+                raise
+
+
+def main(release: str) -> dict[str, Any]:
     warnings.simplefilter("ignore")
     with audit(backend="simulated"):
         pass  # from here on there is a GPU
-    wheel = unpacked("vllm-omni", RELEASE)
+    wheel = unpacked("vllm-omni", release)
     enter(wheel)
-    sys.path.insert(0, str(Path(__file__).parents[2] / "third_party" / "omni"))
-    adapter = importlib.import_module("omni_syncfree").ADAPTER
-    RUNTIME.adapters().add(adapter, "omni-syncfree")  # an installed distribution is found by its entry point
     syncfree.load("vllm-omni")
-    module = importlib.import_module(adapter.bindings[0].targets[0].split(":")[0])
-    hooks = tuple(binding.hook for binding in adapter.bindings)
+    classes = dict(scheduler_classes())
     found: dict[str, Any] = {
-        "stale": differences(load_releases(adapter.home), open_wheel(wheel), targets_of(adapter)),
-        "plan": {entry.hook: [entry.verdict, entry.state] for entry in syncfree.plan()},
+        "stale": differences(load_releases(ADAPTER.home), open_wheel(wheel), targets_of(ADAPTER)),
+        "plan": {f"{entry.hook} {entry.targets[0]}": [entry.verdict, entry.state] for entry in syncfree.plan()},
         "equal": {},
+        "syncs": {},
     }
-    for configuration in CONFIGURATIONS:
-        for dtype in (torch.float32, torch.bfloat16):
-            with syncfree.use(**dict.fromkeys(hooks, "upstream")):
-                expected, before = request(module.FlowUniPCMultistepScheduler, dtype, configuration)
-            for choice in ("sync_free", "coefficient_table"):
-                with syncfree.use(scheduler_step=choice):
-                    samples, after = request(module.FlowUniPCMultistepScheduler, dtype, configuration)
-                equal = all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(expected, samples, strict=True))
-                found["equal"][f"{configuration} {dtype} {choice}"] = equal
-                found.setdefault("syncs", []).append([sum(before), sum(after)])
+    hooks = sorted({binding.hook for binding in ADAPTER.bindings})
+    for target, owner in classes.items():
+        for configuration in CONFIGURATIONS[target]:
+            for dtype in (torch.float32, torch.bfloat16):
+                with syncfree.use(**dict.fromkeys(hooks, "upstream")):
+                    expected, before = request(owner, dtype, configuration)
+                for choice in ("sync_free", "coefficient_table"):
+                    with syncfree.use(scheduler_step=choice):
+                        samples, after = request(owner, dtype, configuration)
+                    name = f"{owner.__name__} {configuration} {dtype} {choice}"
+                    found["equal"][name] = all(map(same, expected, samples))
+                    found["syncs"][name] = [sum(before), sum(after)]
     found["declines"] = sum(c.declines for by in syncfree.counters().values() for t in by.values() for c in t.values())
     return found
 
 
+def same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return a.dtype is b.dtype and torch.equal(a.nan_to_num(), b.nan_to_num())
+
+
 if __name__ == "__main__":
-    print(json.dumps(main()))
+    print(json.dumps(main(sys.argv[1])))
