@@ -18,12 +18,9 @@ from .running import PROGRAMS, run
 
 ROOT = Path(__file__).parents[2]
 SCHEDULERS = "sglang/multimodal_gen/runtime/models/schedulers/"
-HOOKS = {
-    "0.5.11": {"schedule_upload": 2, "scheduler_step": 0},
-    "0.5.17": {"schedule_upload": 2, "scheduler_step": 0},
-    "0.5.23": {"schedule_upload": 2},
-}
-"""By release: hooks that are bound and called in a request to Wan, and how many waits each saves."""
+RELEASES = ("0.5.11", "0.5.17", "0.5.23")
+HOOKS = {"schedule_upload": 2, "scheduler_step": 0}
+"""Hooks that are bound and called in a request to Wan in each release, and how many waits each saves."""
 
 SCORING, DECODING = "get_token_ids_logprobs_batch_optimized", "get_token_ids_logprobs"
 """Functions of its language engine that read the logprobs of named tokens."""
@@ -48,11 +45,11 @@ def counted(version: str, folder: Path, *, hooks: bool) -> dict[str, Any]:
         "SGLANG_DIFFUSION_IPC_A2A": "false",  # over memory that ranks share on a GPU, which the dry run has none of
         "SYNC_AUDIT_DRY_RUN_DEVICES": "2",
     }
-    arguments = (tiny_model("wan"), free_port(), *HOOKS[version])
+    arguments = (tiny_model("wan"), free_port(), *HOOKS)
     return run(python, "sglang_engine", folder, *arguments, hooks=hooks, values=True, **variables)
 
 
-@pytest.mark.parametrize("version", list(HOOKS))
+@pytest.mark.parametrize("version", RELEASES)
 def test_two_ranks_make_the_same_video_without_the_waits_of_the_hooks(
     version: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -61,7 +58,7 @@ def test_two_ranks_make_the_same_video_without_the_waits_of_the_hooks(
     for rank in ("rank 0", "rank 1"):
         without, with_hooks = off["cases"][rank], on["cases"][rank]
         assert with_hooks["generated"] == without["generated"]
-        for hook, waits in HOOKS[version].items():
+        for hook, waits in HOOKS.items():
             places = {records.place(site["at"]) for site in without["sites"] if site["at"].startswith(SCHEDULERS)}
             sites = tuple(sorted(places)) if waits else ()
             one, other = (told | {"calls": told["calls"][hook]} for told in (without, with_hooks))
