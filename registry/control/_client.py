@@ -8,10 +8,13 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ._directory import Entry, RunDirectoryError, address, candidates, entries
 from ._link import LONGEST_ANSWER, Link, LinkError, user_of
+
+_SECONDS_TO_CONNECT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,16 @@ def connect(entry: Entry, seconds: float) -> Link | None:
     return Link(connection, LONGEST_ANSWER)
 
 
+def forget_ended(directory: Path) -> None:
+    """Remove the sockets of processes that have ended."""
+    with suppress(OSError, RunDirectoryError):
+        for entry in entries(directory):
+            with suppress(LinkError):
+                link = connect(entry, _SECONDS_TO_CONNECT)
+                if link is not None:
+                    link.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """A process that was asked.
@@ -121,7 +134,7 @@ def _told(entry: Entry, link: Link | None, silence: str, deadline: float) -> Pro
 
 def _has_ended(entry: Entry) -> bool:
     try:
-        link = connect(entry, 0.1)
+        link = connect(entry, _SECONDS_TO_CONNECT)
     except LinkError:
         return False
     if link is not None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._errors import SyncfreeError, describe_error
 from .._log import Log, log_of
+from ._client import forget_ended
 from ._decision import forget_old_decisions, is_decision
 from ._directory import RunDirectoryError, address, new_name, usable
 from ._identity import job_of
@@ -103,6 +104,7 @@ class Server:
         self._job = job_of(self._environ)
         directory, name = usable(self._environ), new_name(self._job)
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        made.settimeout(None)  # whatever default the program has set for its own
         # Under another name until it listens: a socket that refuses connections is taken for one that was left behind.
         unready = f"{name}.new"
         try:
@@ -182,6 +184,7 @@ class Server:
         _block_signals()
         if self._directory is not None:
             forget_old_decisions(self._directory)
+            forget_ended(self._directory)
         # A program that becomes a daemon closes every descriptor, and the number may be another file's since.
         while (listening := self._socket) is not None and self._is_open(listening):
             try:

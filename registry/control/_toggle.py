@@ -109,6 +109,8 @@ class _Toggle:
         answers = self._answers("ready")
         for entry, answer in answers.items():
             self._notes += [f"{_who(entry)}: {note}" for note in answer["notes"]]
+        placed = {hook for answer in answers.values() for hook in answer["hooks"]}
+        self._notes += [f"{hook}: no process of the job has a place for it" for hook in self._choices or () if hook not in placed]
         return answers
 
     def _answers(self, expected: str) -> dict[Entry, dict[str, Any]]:

@@ -99,6 +99,7 @@ class Toggled:
             "rank": None if rank is None else [rank.index, rank.size],
             "pid_namespace": pid_namespace(),
             "notes": notes(switch.states),
+            "hooks": sorted({state.binding.hook for state in switch.states if _has_a_place(state, switch)}),
         }
 
     def _await(self, gate: Gate, decision: str, deadline: float) -> str:
@@ -121,6 +122,11 @@ class Toggled:
             self._link.send(message, _SECONDS_TO_SEND)
         except LinkError:
             return  # the command is gone; the decision does not depend on it
+
+
+def _has_a_place(state: BindingState, switch: Switch) -> bool:
+    """Return whether a binding is made, or will be when its module is imported."""
+    return state.status in ("bound", "waiting") or switch.then.at(state)[1] is not None
 
 
 def _late(in_lockstep: list[BindingState]) -> list[str]:

@@ -55,6 +55,16 @@ def test_a_process_that_ended_leaves_nothing_and_one_that_was_killed_is_cleaned(
     assert pids(job) == {first.pid}
 
 
+def test_a_process_that_starts_removes_what_killed_ones_left(job: Job) -> None:
+    killed = job.start()
+    killed.told()
+    killed.end()
+    assert pids(job) == {killed.pid}
+    started = job.start()
+    started.told()
+    eventually(lambda: pids(job) == {started.pid})
+
+
 def test_a_normal_exit_removes_the_socket(job: Job) -> None:
     program = f"from pathlib import Path; from tests.control.program import Engine; Engine(Path({str(job.folder / 'p')!r}))"
     variables = {**job.environment, "SYNCFREE_JOB": job.name}

@@ -65,6 +65,12 @@ def test_a_choice_that_cannot_be_met_switches_nothing_and_says_why(job: Job, cho
     assert choices(job) == {"first"}
 
 
+def test_a_hook_that_the_job_has_no_place_for_is_noted(job: Job) -> None:
+    started(job, 1)
+    outcome = job.toggle(scheduler_step="upstream")
+    assert outcome.notes == ("scheduler_step: no process of the job has a place for it",)
+
+
 def test_one_process_that_refuses_keeps_the_others_from_switching(job: Job) -> None:
     started(job, 2)
     job.start(SYNCFREE_PLUGINS="-second,first,sync_free").told()
