@@ -243,13 +243,14 @@ def draw(rows: list[Row], title: str, path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     for place, row in zip(places, rows, strict=True):
         text = f"{row.ratio:.2f}x ({row.low:.2f} to {row.high:.2f})"
-        times.text(max(row.upstream, row.ours) + 4, place, text, va="center", fontsize=9)
+        times.text(max(row.upstream, row.ours) * 1.1, place, text, va="center", fontsize=9)
         launches.text(max(row.launches) + 1, place, f"syncs {row.syncs[0]:g} → {row.syncs[1]:g}", va="center", fontsize=9)
     times.set_yticks(places, [row.name for row in rows])
     times.invert_yaxis()
-    times.set_title("host microseconds per step, tiny latents on the CPU", fontsize=11)
+    times.set_title("host microseconds per step, tiny latents on the CPU; logarithmic", fontsize=11)
     launches.set_title("kernel launches and host syncs per step (simulated GPU)", fontsize=11)
-    times.set_xlim(0, max(row.upstream for row in rows) * 1.3)
+    times.set_xscale("log")
+    times.set_xlim(5, max(row.upstream for row in rows) * 15)
     launches.set_xlim(0, max(row.launches[0] for row in rows) * 1.2)
     launches.legend(frameon=False, loc="lower right")
     figure.suptitle(title, fontweight="bold")
