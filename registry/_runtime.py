@@ -21,6 +21,7 @@ from ._change import Change, prepare
 from ._choices import Choices, Switch
 from ._discovery import Discovered, discover, with_plugins
 from ._errors import BindingError, PluginError, SelectionError, SyncfreeError, nearest
+from ._exit_report import report_at_exit
 from ._frameworks import Installed, find_installed
 from ._import_hook import PostImportFinder
 from ._instrumentation import Instrumentation
@@ -204,6 +205,8 @@ class Runtime:
             raise
         if change is None:
             return False
+        if self.selection().report:
+            report_at_exit(self.plan)
         self._watch(attachment.module for attachment in adapter.attachments)
         self._attach_executed()
         return True

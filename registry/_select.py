@@ -9,6 +9,8 @@
 
 ``SYNCFREE_VERIFY`` names the hooks to verify, with the share of their calls (see `verifying`).
 
+``SYNCFREE_REPORT`` switches on the counts that are printed when a process ends.
+
 ``SYNCFREE_RECORD`` names the hooks to record, with a number of calls, and ``SYNCFREE_RECORD_TO`` the folder (see
 `recording`). ``SYNCFREE_AB`` is set by ``syncfree ab`` in the processes that it measures.
 
@@ -48,11 +50,12 @@ RECORD_TO = "SYNCFREE_RECORD_TO"
 CONTROL = "SYNCFREE_CONTROL"
 JOB = "SYNCFREE_JOB"
 AB = "SYNCFREE_AB"
+REPORT = "SYNCFREE_REPORT"
 GENERAL_VARIABLES = (
     *(SWITCH, PLUGINS, CONFIG, ALLOW_UNKNOWN),
     *(VERIFY, VERIFY_ON_MISMATCH, VERIFY_CONTENTS),
     *(RECORD, RECORD_TO, AB),
-    *(CONTROL, JOB),
+    *(CONTROL, JOB, REPORT),
 )
 
 UPSTREAM = "upstream"
@@ -107,6 +110,7 @@ class Selection:
     record: Mapping[str, RecordSettings] = field(default_factory=dict)
     measure: Order | None = None
     control: bool = True
+    report: bool = False
 
     def choice(self, hook: str) -> Choice:
         """Return the choice for a hook, `BY_DEFAULT` if none was made."""
@@ -141,7 +145,7 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
     problems = list(_unknown_variables(environ, (*GENERAL_VARIABLES, *variables)))
     said: dict[str, bool | None] = {}
     run_directory = control_directory(environ)
-    for variable in (SWITCH, *(() if run_directory else (CONTROL,))):
+    for variable in (SWITCH, REPORT, *(() if run_directory else (CONTROL,))):
         try:
             said[variable] = _is_on(environ, variable)
         except SelectionError as error:
@@ -164,8 +168,16 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
     raise_all(problems)
     allow_unknown = frozenset(unknown.words)
     control = file.control if control is None else control
-    plugins_of_user = plugins.allowed, plugins.denied, allow_unknown, plugins.source
-    return Selection(True, chosen, *plugins_of_user, verify=verified, record=recorded, measure=order, control=control)
+    return Selection(
+        True,
+        chosen,
+        *(plugins.allowed, plugins.denied, allow_unknown, plugins.source),
+        verify=verified,
+        record=recorded,
+        measure=order,
+        control=control,
+        report=said.get(REPORT) is True,
+    )
 
 
 def _verification(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> tuple[dict[str, Settings], list[str]]:
