@@ -8,7 +8,7 @@ import re
 import tokenize
 from collections.abc import Iterator
 
-from .fingerprints._fingerprint import SourceUnreadable
+from .fingerprints._definitions import SourceUnreadable
 
 _UNDECORATED = re.compile(r"\s*(async\s+)?def\b")
 

@@ -26,7 +26,8 @@ from ._form_ranges import FormRange, covering, form_ranges
 from ._frameworks import Installed
 from ._target import parse
 from .adapting import BOUND_BY_DEFAULT, Adapter, Binding, Form, Status
-from .fingerprints._fingerprint import FunctionRecord, SourceUnreadable, fingerprint
+from .fingerprints._definitions import SourceUnreadable
+from .fingerprints._fingerprint import FunctionRecord, fingerprint
 from .fingerprints._releases import Releases
 
 Verdict = Literal[Status, "absent", "unknown"]

@@ -26,7 +26,7 @@ from ._errors import BindingError
 from ._namespace import ABSENT, class_name, globals_of, held_by, is_module, member, namespace, packages
 from ._placement import look_up
 from ._target import Target
-from .fingerprints._fingerprint import SourceUnreadable
+from .fingerprints._definitions import SourceUnreadable
 
 METHODS = (staticmethod, classmethod)
 

@@ -16,7 +16,7 @@ from .._errors import or_default
 from .._plugins import Implementation
 from .._runtime import RUNTIME
 from .._target import parse
-from ..fingerprints._fingerprint import first_line
+from ..fingerprints._definitions import first_line
 from ..hooks import HOOKS
 from ._hook_names import complete, known
 from ._output import print_line, print_paragraph

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from .._target import parse
-from ._fingerprint import FunctionRecord, SourceUnreadable, fingerprint, functions_named, text_of
+from ._definitions import SourceUnreadable, functions_named, text_of
+from ._fingerprint import FunctionRecord, fingerprint
 from ._wheels import Sources
 
 Kind = Literal["same", "changed", "moved", "moved and changed", "gone", "first seen", "not found"]

@@ -12,17 +12,12 @@ import ast
 import hashlib
 import io
 import tokenize
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from token import COMMENT, DEDENT, ENDMARKER, INDENT, NEWLINE, NL, OP
 
-from .._errors import SyncfreeError
+from ._definitions import DEFINITIONS, Function, SourceUnreadable, definitions, first_line_of, parsed
 
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)
 _Position = tuple[int, int]
 
 # Absent before Python 3.12 (f-strings) and 3.14 (t-strings), where such a literal is one STRING token.
@@ -51,10 +46,6 @@ class FunctionRecord:
     fingerprint: str
 
 
-class SourceUnreadable(SyncfreeError):
-    """This Python cannot read or parse a source file."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Token:
     kind: int
@@ -73,7 +64,7 @@ def fingerprint(source: str, qualname: str) -> FunctionRecord | None:
     """
     source = source.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     lines = source.split("\n")  # not splitlines(): that also splits at form feeds and U+2028
-    found = list(_definitions(_parsed(source), qualname.split(".")))
+    found = list(definitions(parsed(source), qualname.split(".")))
     if not found:
         return None
     digest = hashlib.sha256()
@@ -89,79 +80,9 @@ def fingerprint(source: str, qualname: str) -> FunctionRecord | None:
     )
 
 
-def first_line(source: str, qualname: str) -> int | None:
-    """Return the line of ``def`` of the first definition that `fingerprint` finds; None when there is none.
-
-    Raises:
-        SourceUnreadable: this Python cannot parse the source.
-    """
-    return next((node.lineno for node in _definitions(_parsed(source), qualname.split("."))), None)
-
-
-def text_of(source: str, qualname: str) -> str | None:
-    """Return the source text of a function that `fingerprint` finds, decorators included; None when there is none.
-
-    Raises:
-        SourceUnreadable: this Python cannot parse the source.
-    """
-    lines = source.replace("\r\n", "\n").split("\n")
-    found = list(_definitions(_parsed(source), qualname.split(".")))
-    return "\n\n".join("\n".join(lines[_first_line(node, lines) - 1 : node.end_lineno]) for node in found) if found else None
-
-
-def functions_named(source: str, name: str) -> list[str]:
-    """Return the qualified names of the functions and methods of this last name, in the order of the source.
-
-    Raises:
-        SourceUnreadable: this Python cannot parse the source.
-    """
-
-    def within(scope: ast.AST, classes: tuple[str, ...]) -> Iterator[str]:
-        for node in _statements(scope):
-            if isinstance(node, ast.ClassDef):
-                yield from within(node, (*classes, node.name))
-            elif isinstance(node, _Function) and node.name == name:
-                yield ".".join((*classes, name))
-
-    return list(dict.fromkeys(within(_parsed(source), ())))
-
-
-@lru_cache(maxsize=1)  # callers read several functions of one module in a row, and a syntax tree is large
-def _parsed(source: str) -> ast.Module:
-    try:
-        with warnings.catch_warnings():
-            # Invalid escapes in a framework's strings are not ours to report, and as an error such a warning would make
-            # the source unreadable.
-            warnings.simplefilter("ignore")
-            return ast.parse(source)
-    except SyntaxError as error:
-        raise SourceUnreadable(f"this Python cannot parse line {error.lineno}: {error.msg}") from error
-    except (ValueError, RecursionError, MemoryError) as error:  # null bytes; expressions nested too deeply
-        raise SourceUnreadable(f"this Python cannot parse it: {error}") from error
-
-
-def _definitions(scope: ast.AST, path: list[str]) -> Iterator[_Function]:
-    """Yield the functions that ``path`` names in ``scope``, in the order of the source."""
-    name, *rest = path
-    for node in _statements(scope):
-        if rest and isinstance(node, ast.ClassDef) and node.name == name:
-            yield from _definitions(node, rest)
-        elif not rest and isinstance(node, _Function) and node.name == name:
-            yield node
-
-
-def _statements(scope: ast.AST) -> Iterator[ast.AST]:
-    """Yield the statements of a module or class, also those under ``if``, ``try``, ``with``, ``match`` and loops."""
-    for child in ast.iter_child_nodes(scope):
-        if isinstance(child, _DEFINITIONS):
-            yield child
-        elif isinstance(child, _BLOCKS):
-            yield from _statements(child)
-
-
-def _normalised(node: _Function, lines: list[str]) -> str:
+def _normalised(node: Function, lines: list[str]) -> str:
     """Return the function's tokens, decorators included, comments and docstrings left out."""
-    first = _first_line(node, lines)
+    first = first_line_of(node, lines)
     assert node.end_lineno is not None
     lines = lines[first - 1 : node.end_lineno]
     spans = list(_docstring_spans(node, lines, first))
@@ -184,18 +105,9 @@ def _normalised(node: _Function, lines: list[str]) -> str:
     return _SEPARATOR.join(kept)
 
 
-def _first_line(node: _Function, lines: list[str]) -> int:
-    if not node.decorator_list:
-        return node.lineno
-    line = node.decorator_list[0].lineno
-    while not lines[line - 1].lstrip().startswith("@"):  # "@(" may be on the line before the expression
-        line -= 1
-    return line
-
-
-def _docstring_spans(function: _Function, lines: list[str], first_line: int) -> Iterator[tuple[_Position, _Position]]:
+def _docstring_spans(function: Function, lines: list[str], first_line: int) -> Iterator[tuple[_Position, _Position]]:
     for node in ast.walk(function):
-        if not isinstance(node, _DEFINITIONS) or not isinstance(node.body[0], ast.Expr):
+        if not isinstance(node, DEFINITIONS) or not isinstance(node.body[0], ast.Expr):
             continue
         value = node.body[0].value
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
@@ -241,7 +153,7 @@ def _slice(lines: list[str], start: _Position, end: _Position) -> str:
     return "\n".join([lines[start[0] - 1][start[1] :], *middle, lines[end[0] - 1][: end[1]]])
 
 
-def _signature(node: _Function, lines: list[str]) -> str:
+def _signature(node: Function, lines: list[str]) -> str:
     arguments = node.args
     positional = [*arguments.posonlyargs, *arguments.args]
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))

@@ -13,7 +13,8 @@ from .._errors import SyncfreeError
 from .._frameworks import find_installed
 from .._target import parse
 from ..adapting import Adapter
-from ._fingerprint import FunctionRecord, SourceUnreadable, fingerprint
+from ._definitions import SourceUnreadable
+from ._fingerprint import FunctionRecord, fingerprint
 from ._releases import Releases, hash_of, load_releases
 from ._releases import folder_of as _folder_of
 from ._wheels import Sources, public

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from syncfree._decorators import decorators
-from syncfree.fingerprints._fingerprint import SourceUnreadable
+from syncfree.fingerprints._definitions import SourceUnreadable
 
 SOURCE = """
 import functools

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from syncfree.fingerprints._fingerprint import FunctionRecord, SourceUnreadable, fingerprint
+from syncfree.fingerprints._definitions import SourceUnreadable
+from syncfree.fingerprints._fingerprint import FunctionRecord, fingerprint
 
 SAMPLE = '''\
 @decorated("a", depth=2)
