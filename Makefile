@@ -7,7 +7,7 @@ in = python="$$($(ENVIRONMENTS) $(1))" && $(2) "$$python"
 # Where demos and benchmarks save their pictures; KEEP=1 replaces the documentation's pictures.
 PICTURES := $(if $(KEEP),docs/pictures,build/pictures)
 
-.PHONY: help check test audit audit-dry-run demo demo-vllm demo-sglang bench bench-ab bench-dp bench-exchange bench-schedulers bench-diffusers bench-preferences bench-vllm bench-vllm-hooks bench-gpu gpu-pack docs clean
+.PHONY: help check test audit audit-dry-run demo demo-vllm demo-sglang bench bench-ab bench-dp bench-exchange bench-schedulers bench-diffusers bench-preferences bench-vllm bench-vllm-hooks bench-sglang-logprobs bench-gpu gpu-pack docs clean
 
 help:
 	@echo "make check        lint, types and unit tests, without torch: under two minutes, environment included"
@@ -26,6 +26,7 @@ help:
 	@echo "make bench-preferences  whether the default implementation of each hook is the one that costs least"
 	@echo "make bench-vllm   tokens per second of a tiny Llama in vLLM with our hooks and without"
 	@echo "make bench-vllm-hooks  host time of vLLM's samplers and LoRA mapping, upstream's functions and ours"
+	@echo "make bench-sglang-logprobs  host time of what reads the logprobs of named tokens in SGLang, by number of requests"
 	@echo "make bench-diffusers  host time, launches and syncs of diffusers' most used schedulers, upstream's code and ours"
 	@echo "make bench-gpu    syncs and times on a CUDA device, with the torch of $(PYTHON)"
 	@echo "make gpu-pack     a folder and a zip file for bench-gpu on a machine without a network, for Python 3.12 or PACK=3.11"
@@ -83,6 +84,9 @@ bench-preferences:
 bench-vllm:
 	$(call in,release vllm 0.32.0,SYNCFREE_SAMPLER_LOGPROB_GATHER=sync_free SYNCFREE_BAD_WORDS_MASK=sync_free OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1) -W ignore -m tests.bench.vllm_tokens
 	$(call in,release vllm 0.20.2,OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1) -W ignore -m tests.bench.vllm_tokens
+
+bench-sglang-logprobs:
+	$(call in,develop) -m tests.bench.sglang_logprobs
 
 bench-vllm-hooks:
 	$(call in,release vllm 0.32.0) -m tests.bench.vllm_hooks

@@ -10,7 +10,7 @@ _SMALL = 1 << 16
 
 
 def gather_rows(gather: Callable[..., Any], torch: Any, logprobs: Any, token_ids: Sequence[Sequence[int] | None]) -> Any:
-    """Gather ``logprobs[row, ids]`` for each row that names token ids.
+    """Gather ``logprobs[row, ids]`` of each row, padded to the longest list, K.
 
     Args:
         gather: an implementation of ``sampler_logprob_gather``.
@@ -19,12 +19,14 @@ def gather_rows(gather: Callable[..., Any], torch: Any, logprobs: Any, token_ids
         token_ids: a list per row; None and empty lists name nothing, at least one names something.
 
     Returns:
-        ``[B, K+1]`` in the dtype and on the device of `logprobs`: a row's logprobs from column 1 on, in the order of its
-        ids. `NotImplemented` where the implementation declined, or where the lists differ so much in length that padding
-        them would take four times their memory.
+        ``[B, K]`` in the dtype and on the device of `logprobs`. `NotImplemented` where the implementation declined, where
+        there are more lists than rows, or where the lists differ so much in length that padding them would take four times
+        their memory.
     """
     named = {row: ids for row, ids in enumerate(token_ids) if ids}
     batch = logprobs.shape[0]
+    if len(token_ids) > batch:
+        return NotImplemented  # upstream raises, or gives more values than there are rows
     padded = batch * (1 + max(map(len, named.values())))
     if padded > max(_SMALL, 4 * sum(map(len, named.values()))):
         return NotImplemented
@@ -35,7 +37,7 @@ def gather_rows(gather: Callable[..., Any], torch: Any, logprobs: Any, token_ids
         return scores[torch.arange(batch, device=scores.device).unsqueeze(-1), ids]
 
     result = gather(logprobs, named, nothing_sampled, token_logprobs, _no_ranks)
-    return result if result is NotImplemented else result[1]
+    return result if result is NotImplemented else result[1][:, 1:]
 
 
 def _no_ranks(_: Any, sampled: Any) -> Any:

@@ -25,17 +25,18 @@ def _compose(gather: Callable[..., Any], upstream: Callable[..., Any], *, tensor
     torch = upstream.__globals__["torch"]
 
     def get_token_ids_logprobs(logprobs: Any, token_ids_logprobs: Any, no_copy_to_cpu: bool) -> Any:
-        if not any(token_ids_logprobs):
-            return NotImplemented  # nothing is named, and upstream's code does not wait
+        if sum(map(bool, token_ids_logprobs)) < (_FEW if no_copy_to_cpu else 1):
+            return NotImplemented  # upstream's code does not wait, and does less
         rows = gather_rows(gather, torch, logprobs, token_ids_logprobs)
         if rows is NotImplemented:
             return rows
-        if not no_copy_to_cpu:
-            rows = rows.tolist()  # one wait for the batch
+        width = rows.shape[1]
         values = []
-        for row, token_ids in enumerate(token_ids_logprobs):
+        # On the host with one wait for the batch. There may be more rows than lists.
+        of_row = rows.unbind() if no_copy_to_cpu else rows.tolist()
+        for row, token_ids in zip(of_row, token_ids_logprobs, strict=False):
             if token_ids:
-                values.append(rows[row][1 : 1 + len(token_ids)])
+                values.append(row if len(token_ids) == width else row[: len(token_ids)])
             elif no_copy_to_cpu and (tensors or token_ids is not None):
                 values.append(logprobs.new_empty(0))
             else:
@@ -50,6 +51,8 @@ def _compose_tensors(gather: Callable[..., Any], upstream: Callable[..., Any]) -
     return _compose(gather, upstream, tensors=True)
 
 
+_FEW = 8
+"""Requests that name tokens, below which a request's own upload and kernel are cheaper than one padded matrix."""
 _PAGEABLE = "an upload, staged by the driver, and a kernel for each request that names tokens, in each decode step"
 _PINNED = "an upload and a kernel for each request that names tokens, in each decode step and prefill-only batch"
 _READ_BACK = "2 host syncs per request that names tokens, in each decode step; 1 per step is left"

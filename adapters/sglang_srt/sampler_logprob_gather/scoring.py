@@ -19,9 +19,10 @@ def _compose(gather: Callable[..., Any], upstream: Callable[..., Any]) -> Callab
         rows = gather_rows(gather, torch, logprobs, token_ids_logprobs)
         if rows is NotImplemented:
             return rows
+        width = rows.shape[1]
         values = [
-            rows[row, 1 : 1 + len(token_ids)] if token_ids else logprobs.new_empty(0)
-            for row, token_ids in enumerate(token_ids_logprobs)
+            (row if len(token_ids) == width else row[: len(token_ids)]) if token_ids else logprobs.new_empty(0)
+            for row, token_ids in zip(rows.unbind(), token_ids_logprobs, strict=False)  # there may be more rows than lists
         ]
         return values, [token_ids or [] for token_ids in token_ids_logprobs]
 
