@@ -38,6 +38,7 @@ _SECONDS_BEFORE_A_CHILD_LISTENS = 0.2
 _LONGEST_TOGGLE_S = 600.0
 _AT_ONCE = 16
 _WAITING = 128
+_SPARE_DESCRIPTORS = 32
 
 _server: Server | None = None
 _at_fork_registered = False
@@ -108,6 +109,7 @@ class Server:
         # Under another name until it listens: a socket that refuses connections is taken for one that was left behind.
         unready = f"{name}.new"
         try:
+            _spare_descriptors(made)
             with address(directory, unready) as path:
                 made.bind(path)
             made.listen(_WAITING)
@@ -252,6 +254,17 @@ class Server:
 
 def _are_choices(choices: object) -> bool:
     return choices is None or (isinstance(choices, dict) and all(isinstance(name, str) for name in choices.values()))
+
+
+def _spare_descriptors(listening: socket.socket) -> None:
+    """Raise `OSError` where our descriptor would be one of the last that the program may open."""
+    spare: list[int] = []
+    try:
+        for _ in range(_SPARE_DESCRIPTORS):
+            spare.append(os.dup(listening.fileno()))
+    finally:
+        for descriptor in spare:
+            os.close(descriptor)
 
 
 def _number_of(listening: socket.socket) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -142,6 +143,19 @@ def test_where_no_thread_can_be_started_one_line_says_so(
     (record,) = caplog.records
     assert "can't start new thread" in record.getMessage()
     assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_program_that_may_open_few_more_files_keeps_them(job: Job) -> None:
+    server = _server.Server(None, {"SYNCFREE_CONTROL": str(job.run_directory)}, _server.log_of())  # type: ignore[arg-type]
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(int(name) for name in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 10, limits[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            server.open()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert list(job.run_directory.iterdir()) == []
 
 
 def test_another_user_is_sent_away(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
