@@ -86,6 +86,9 @@ EXPORT size_t cudnnGetCudartVersion() { return CUDA_MAJOR * 1000; }
 EXPORT const char* cudnnGetErrorString(int) { return "an error of the dry-run device"; }
 EXPORT void cudnnGetLastErrorString(char* text, size_t length) { if (length) text[0] = 0; }
 
+// PyTorch 2.9's frontend of cuDNN takes a null handle for one that nobody set.
+EXPORT int cudnnCreate(void** into) { static char library; *into = &library; return 0; }
+
 EXPORT int cudnnBackendCreateDescriptor(int kind, void** into) { *into = new Descriptor{kind}; return 0; }
 EXPORT int cudnnBackendDestroyDescriptor(void* descriptor) { delete (Descriptor*)descriptor; return 0; }
 // Engine configurations of a heuristic, and engines of a configuration: one. Numbers, as the shared memory and the work space of a
