@@ -60,7 +60,7 @@ def of_job(processes: list[Process], job: str | None, pid: int | None) -> list[P
 def who(process: Process) -> str:
     """Return a process for a table: its rank and pid."""
     rank = None if process.report is None else process.report["plan"]["rank"]
-    return f"{process.entry.pid}" if rank is None else f"{process.entry.pid}, rank {rank['index']} of {rank['size']}"
+    return f"pid {process.entry.pid}" if rank is None else f"pid {process.entry.pid}, rank {rank['index']} of {rank['size']}"
 
 
 def frameworks(report: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from ._output import print_json, print_line, print_table
 from ._processes import asked, by_job, frameworks, who
 from ._rates import HookRates, health, rates
 
-COLUMNS = ("process", "hook", "choice", "calls/s", "declines/s", "calls")
+COLUMNS = ("hook", "choice", "calls/s", "declines/s", "calls")
 
 
 def ps_command(
@@ -60,19 +60,20 @@ def title(job: str, processes: list[Process]) -> str:
 
 
 def rows(process: Process, of_hooks: list[HookRates]) -> list[tuple[str, ...]]:
-    """Return the rows of a process: one per hook, and one with what is wrong with it."""
-    shown: list[tuple[str, ...]] = [
-        (hook.hook, _choice(hook), f"{hook.calls:.0f}", f"{hook.declines:.0f}", str(hook.total)) for hook in of_hooks
-    ]
+    """Return the rows of a process: its name, one row per hook, and one with what is wrong with it."""
+    shown = [(who(process), "", "", "", ""), *map(_row, of_hooks)]
     state = health(process)
     if state != "ok":
         shown.append((state, "", "", "", ""))
-    shown = shown or [("(nothing bound)", "", "", "", "")]
-    return [("" if index else who(process), *row) for index, row in enumerate(shown)]
+    elif not of_hooks:
+        shown.append(("(nothing bound)", "", "", "", ""))
+    return shown
 
 
-def _choice(hook: HookRates) -> str:
-    return f"{hook.choice} (on import)" if hook.state == "waiting" else hook.choice
+def _row(hook: HookRates) -> tuple[str, ...]:
+    if hook.state == "waiting":
+        return hook.hook, hook.choice, "on import", "", ""
+    return hook.hook, hook.choice, f"{hook.calls:.0f}", f"{hook.declines:.0f}", str(hook.total)
 
 
 def _record(process: Process, of_hooks: list[HookRates]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from shutil import get_terminal_size
 from typing import Any
 
 import typer
@@ -20,8 +21,9 @@ from .ps import COLUMNS, rates_of, rows, title
 
 _NOTHING = "no process of yours with syncfree can be reached"
 _BARS = " ▁▂▃▄▅▆▇█"
-_WIDTH = 30
-"""Looks that a course shows."""
+_COLUMNS = (*COLUMNS[:-1], "course")
+_BESIDE = 72
+"""Columns that the widest names take beside the course."""
 
 Course = dict[tuple[Any, str], "deque[float]"]
 """Calls per second at the latest looks, by process and hook."""
@@ -41,7 +43,7 @@ def top_command(
             for _ in _looks(looks, lambda: _slept(seconds)):
                 _print(watch.look())
             return
-        with _keys() as pressed, screen((*COLUMNS, "course")) as show:
+        with _keys() as pressed, screen(_COLUMNS) as show:
             for _ in _looks(looks, lambda: pressed(seconds)):
                 show(watch.look() or [(_NOTHING, [])], "q quits")
     except KeyboardInterrupt:
@@ -90,13 +92,14 @@ class _Watch:
 
     def _rows(self, process: Process, passed: float) -> list[tuple[str, ...]]:
         of_hooks = rates_of(self._before.get(process.entry), process, passed)
-        courses = []
+        width, courses = min(30, max(8, get_terminal_size().columns - _BESIDE)), []
         for hook in of_hooks:
-            course = self._course.setdefault((process.entry, hook.hook), deque(maxlen=_WIDTH))
+            course = self._course.setdefault((process.entry, hook.hook), deque(maxlen=width))
             course.append(hook.calls)
             courses.append(sparkline(course))
         plain = rows(process, of_hooks)
-        return [(*row, course) for row, course in zip(plain, courses + [""] * len(plain), strict=False)]
+        drawn = ["", *courses, *[""] * len(plain)]  # the first row names the process
+        return [(*row[:-1], course) for row, course in zip(plain, drawn, strict=False)]
 
 
 def sparkline(values: deque[float]) -> str:
@@ -109,7 +112,7 @@ def sparkline(values: deque[float]) -> str:
 
 def _print(shown: Shown) -> None:
     for heading, of in shown:
-        print_table((*COLUMNS, "course"), of, heading)
+        print_table(_COLUMNS, of, heading)
     if not shown:
         print_line(_NOTHING)
 
