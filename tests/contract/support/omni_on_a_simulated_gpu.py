@@ -18,7 +18,8 @@ from typing import Any
 import torch
 
 import syncfree
-from syncfree.adapters.vllm_omni import ADAPTER, EULER, HELIOS, UNIPC, WAN_EULER
+from syncfree.adapters.vllm_omni import ADAPTER
+from syncfree.adapters.vllm_omni._names import EULER, HELIOS, UNIPC, WAN_EULER
 from syncfree.audit import audit, step
 from syncfree.fingerprints._recorder import differences, targets_of
 from syncfree.fingerprints._releases import load_releases

@@ -1,4 +1,4 @@
-"""``convert_model_output`` uploads one sigma per call: here the whole schedule is uploaded once, pinned."""
+"""Schedules uploaded from pinned memory; FlowUniPC's ``convert_model_output`` uploads one sigma per call besides."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from syncfree.adapters.host_timesteps import schedule_made_on_the_host
+from syncfree.adapting import Binding, Form
+
+from ._names import EULER, HELIOS, RELEASES, UNIPC, WAN_EULER
+
 
 def sigmas_on_the_device(upload: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-    """Compose the method: upstream's, while ``self.sigmas`` is a copy where the sample is."""
+    """Compose ``convert_model_output``: upstream's, while ``self.sigmas`` is a copy where the sample is, uploaded once."""
     from syncfree.adapters.host_copies import cache_for, stream_of
 
     @functools.wraps(upstream)
@@ -30,3 +35,27 @@ def sigmas_on_the_device(upload: Callable[..., Any], upstream: Callable[..., Any
             self.sigmas = sigmas
 
     return convert_model_output
+
+
+BINDINGS = (
+    Binding(
+        "schedule_upload",
+        (f"{UNIPC}.set_timesteps", f"{UNIPC}.convert_model_output"),
+        (
+            Form(
+                RELEASES[UNIPC],
+                "stalls",
+                "1 pageable upload per request and 1 per step",
+                (schedule_made_on_the_host, sigmas_on_the_device),
+            ),
+        ),
+    ),
+    *(
+        Binding(
+            "schedule_upload",
+            (f"{scheduler}.set_timesteps",),
+            (Form(RELEASES[scheduler], "stalls", "1 to 2 pageable uploads per request", (schedule_made_on_the_host,)),),
+        )
+        for scheduler in (HELIOS, EULER, WAN_EULER)
+    ),
+)
