@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from syncfree.adapters.diffusers.step_coefficients import BINDINGS as STEP_COEFFICIENTS
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -47,5 +49,14 @@ def test_making_a_schedule_does_not_wait_once_it_was_made_before(found: dict[str
     assert all(one["first"] < one["upstream"]["schedule"] for name, one in found.items() if name in computed)
 
 
-def test_nothing_was_declined(found: dict[str, dict[str, Any]]) -> None:
-    assert {name: one["declines"] for name, one in found.items() if one["declines"]} == {}
+def test_nothing_was_declined_but_the_first_scaling_of_a_request_which_finds_its_position(
+    found: dict[str, dict[str, Any]],
+) -> None:
+    scaled = {
+        binding.targets[0].partition(":")[2].partition(".")[0]
+        for binding in STEP_COEFFICIENTS
+        if any(target.endswith(".scale_model_input") for target in binding.targets)
+    }
+    requests = 2
+    expected = {name: requests for name in found if name in scaled}
+    assert {name: one["declines"] for name, one in found.items() if one["declines"]} == expected
