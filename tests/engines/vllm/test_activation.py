@@ -39,7 +39,8 @@ def test_an_explicit_choice_is_bound_when_the_target_is_imported_and_restored_by
     assert answer["replaced"] == [GATHER, "_run_ar"]
     assert answer["left"] == []
     assert answer["after restore"] == []
-    assert answer["copied by Ray"] == sorted(["ACME_KEY", *ours]), "vLLM's own function says what Ray's workers get"
+    set_by_us = "SYNCFREE_JOB"  # so that the workers are of one job
+    assert answer["copied by Ray"] == sorted(["ACME_KEY", set_by_us, *ours]), "vLLM's own function says what Ray's workers get"
 
 
 def test_vllm_plugins_that_leaves_us_out_leaves_vllm_untouched() -> None:
