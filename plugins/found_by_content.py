@@ -37,7 +37,8 @@ class FoundByContent(Generic[T]):
         if kept is None:
             return None
         known, address, memory, values, found = kept
-        if known() is tensor and not tensor.requires_grad and address == tensor.data_ptr() and memory.tobytes() == values:
+        is_that = known() is tensor
+        if is_that and not tensor.requires_grad and address == tensor.data_ptr() and memory.tobytes() == values:
             return found  # type: ignore[no-any-return]
         return None
 
