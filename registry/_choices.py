@@ -34,9 +34,7 @@ class Choices:
         if choice.explicit:
             return choice, self.found.plugins.implementations[hook][choice.name] if state.bindable else None
         if state.bound_by_default and state.bindable:
-            for candidate in self.found.plugins.candidates(hook):
-                if candidate.declaration.exact and not candidate.missing():
-                    return choice, candidate
+            return choice, self.found.plugins.default(hook)
         return choice, None
 
     def problems(self, states: Iterable[BindingState]) -> list[str]:

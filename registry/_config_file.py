@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import _toml
 from ._errors import nearest
 from ._name_list import NameList
 from ._text import clipped
@@ -60,7 +60,7 @@ def read_config_file(path: str, hooks: Iterable[str]) -> ConfigFile:
     path = _absolute(path)
     file = ConfigFile(f"file {path}")
     try:
-        data = _parse(_text(path))
+        data = _toml.loads(_text(path))
     except (_Refused, OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
         file.problems.append(f"SYNCFREE_CONFIG={clipped(path, 1000)} cannot be read: {reason}")
@@ -98,18 +98,6 @@ def _must_be_regular(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
         raise _Refused(f"it is {kind}, not a regular file")
-
-
-def _parse(text: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        data: dict[str, Any] = tomllib.loads(text)
-    except RecursionError as error:
-        raise _Refused("it is nested too deeply") from error
-    return data
 
 
 def _take(data: dict[str, Any], file: ConfigFile, hooks: set[str]) -> Iterator[str]:

@@ -6,6 +6,7 @@ Our own come from the package itself (`_own_entry_points`), so that they do not 
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
@@ -82,7 +83,7 @@ def find(group: str) -> Found:
     own: dict[tuple[str, str], str] = {}
     trouble: str | None = "its metadata is missing"
     for canonical, distribution, text in with_entry_points(found.damaged):
-        named, bad = ([], str(text)) if isinstance(text, Unreadable) else _parse(text)
+        named, bad = ([], str(text)) if isinstance(text, Unreadable) else parse(text, SHIPPED)
         if canonical == OURS:
             own, trouble = {(where, name): value for where, name, value in named}, bad
             continue
@@ -101,8 +102,8 @@ def find(group: str) -> Found:
     return found
 
 
-def _parse(text: str) -> tuple[list[tuple[str, str, str]], str | None]:
-    """Return the entry points of our groups as (group, name, value), and the first problem of the text, if any."""
+def parse(text: str, groups: Collection[str]) -> tuple[list[tuple[str, str, str]], str | None]:
+    """Return the entry points of these groups as (group, name, value), and the first problem of the text, if any."""
     named = []
     bad: list[str] = []
     group = ""
@@ -115,6 +116,6 @@ def _parse(text: str) -> tuple[list[tuple[str, str, str]], str | None]:
         name, equals, value = map(str.strip, line.partition("="))
         if not group or not equals:
             bad.append(f"line {number} of its {ENTRY_POINTS} is not 'name = module:object': {one_line(repr(line))}")
-        elif group in SHIPPED:
+        elif group in groups:
             named.append((group, name, value))
     return named, bad[0] if bad else None

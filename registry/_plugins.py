@@ -149,6 +149,10 @@ class Plugins:
 
         return [found[name] for name in sorted(found, key=rank)]
 
+    def default(self, hook: str) -> Implementation | None:
+        """Return the implementation that a hook is bound with by default: the first exact candidate whose needs are met."""
+        return next((one for one in self.candidates(hook) if one.declaration.exact and not one.missing()), None)
+
     def _take_in(self, point: Point) -> None:
         """Load and register the plugin of an entry point, or report why that failed."""
         who = f"plugin {describe(point.name, point.distribution)}"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import platform
 import re
 from collections.abc import Iterator
-from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 
 from .._distributions import Unreadable, described, distributions, name_and_version, with_entry_points
+from .._entry_points import parse
 from .._errors import or_default
 from .._runtime import RUNTIME
 
@@ -82,9 +81,5 @@ def _others() -> Iterator[str]:
     for canonical, distribution, text in with_entry_points([]):
         if canonical in own or isinstance(text, Unreadable):
             continue
-        parser = ConfigParser(delimiters=("=",), strict=False, interpolation=None)
-        parser.optionxform = str  # type: ignore[assignment, method-assign]
-        or_default(functools.partial(parser.read_string, text), None)
-        for group in GROUPS:
-            for name in parser[group] if parser.has_section(group) else ():
-                yield f"{name} of {described(distribution)}, run by {group}"
+        for group, name, _ in parse(text, GROUPS)[0]:
+            yield f"{name} of {described(distribution)}, run by {group}"

@@ -44,7 +44,7 @@ def _print(rows: Iterable[tuple[str, Sequence[Implementation]]], verbose: bool) 
     """Print a row per implementation, the first of a hook with the hook's name."""
     cells = []
     for hook, given in rows:
-        default = next((one for one in given if one.declaration.exact and not one.missing()), None)
+        default = RUNTIME.plugins().default(hook)
         for index, one in enumerate(given):
             cells.append(("" if index else hook, *_cells(one, one is default)[: 6 if verbose else 4]))
         if not given:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from .. import _toml
 from .._errors import SelectionError, nearest
 
 _KEYS = ("distributions", "releases", "reviewed", "targets")
@@ -40,12 +40,8 @@ def read_targets(path: Path) -> list[Watched]:
     Raises:
         SelectionError: it cannot be read, or something in it is wrong; one message lists everything.
     """
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = _toml.loads(path.read_text("utf-8"))
     except OSError as error:
         raise SelectionError(f"syncfree: {path} cannot be read: {error.strerror}") from error
     except ValueError as error:

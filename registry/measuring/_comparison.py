@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import platform
@@ -19,12 +18,13 @@ from typing import Any
 
 from .._errors import SyncfreeError
 from .._version import __version__
+from .._versioned_json import FileFormat
 from ._design import CONTROL, Design, Round, figures_of, ratios_of
 from ._statistics import Interval, Summary
 
 FORMAT = "syncfree-comparison"
 VERSION = 1
-_LARGEST = 256 << 20
+_FORMAT = FileFormat(FORMAT, VERSION, 256 << 20, "", "is not a comparison; syncfree ab --json FILE writes one")
 _NAMED = ("torch", "vllm", "sglang", "diffusers", "triton")
 FIGURES = {
     "host": "host time per call",
@@ -131,18 +131,7 @@ def read_comparison(path: Path) -> Comparison:
     Raises:
         ComparisonError: it cannot be read, is of a newer version, or is damaged.
     """
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise ComparisonError(f"{path} has more than {_LARGEST >> 20} MiB")
-        tree = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ComparisonError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ComparisonError(f"{path} is not JSON: {error}") from error
-    if not isinstance(tree, dict) or tree.get("format") != FORMAT:
-        raise ComparisonError(f"{path} is not a comparison; syncfree ab --json FILE writes one")
-    if tree.get("version") != VERSION:
-        raise ComparisonError(f"{path} has version {tree.get('version')!r} of the format, and this syncfree reads {VERSION}")
+    tree = _FORMAT.read(path, ComparisonError)
     try:
         parts = tuple(
             Part(str(part["name"]), _rounds(part["equal"]), _rounds(part["rounds"]), str(part["stopped"])) for part in tree["parts"]

@@ -28,6 +28,7 @@ from typing import Any
 from .._errors import nearest
 from .._hook import Hook
 from .._version import __version__
+from .._versioned_json import FileFormat
 from ..hooks import HOOKS
 from ._decoding import Decoder
 from ._encoding import Encoder
@@ -35,7 +36,7 @@ from ._tensors import RecordingError, read_tensors, write_tensors
 
 FORMAT = "syncfree-call"
 VERSION = 1
-_LARGEST = 64 << 20
+_FORMAT = FileFormat(FORMAT, VERSION, 64 << 20, ", too much for a recorded call", "is not a recorded call")
 _numbers = itertools.count(1)
 
 
@@ -128,18 +129,7 @@ def read_calls(folder: str, hook: str | None = None) -> list[Call]:
 
 
 def _read(path: Path) -> Call:
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise RecordingError(f"{path} has more than {_LARGEST >> 20} MiB, too much for a recorded call")
-        tree = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise RecordingError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise RecordingError(f"{path} is not JSON: {error}") from error
-    if not isinstance(tree, dict) or tree.get("format") != FORMAT:
-        raise RecordingError(f"{path} is not a recorded call")
-    if tree.get("version") != VERSION:
-        raise RecordingError(f"{path} has version {tree.get('version')!r} of the format, and this syncfree reads {VERSION}")
+    tree = _FORMAT.read(path, RecordingError)
     name, tensors, arguments = tree.get("hook"), tree.get("tensors"), tree.get("arguments")
     if name not in HOOKS:
         raise RecordingError(f"{path} is of the unknown hook {name!r}{nearest(str(name), HOOKS)}")
