@@ -115,7 +115,7 @@ class Uploads(PinnedUploads):
         return self._done(func, tuple(map(on_host, args)), {name: on_host(value) for name, value in kwargs.items()})
 
     def _unbind(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """What iterating over a tensor calls: its elements are known as it is."""
+        """Return what iterating over a tensor calls: its elements are known as it is."""
         elements, known = func(*args, **kwargs), self.followed.of(args[0])
         if known is not None and args[1:] in ((), (0,)) and not kwargs:
             for place, element in enumerate(elements):

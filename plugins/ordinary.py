@@ -19,19 +19,19 @@ _TRACING = (_Mode.FAKE, _Mode.PROXY, _Mode.FUNCTIONAL)
 
 
 def is_ordinary(value: Any) -> bool:
-    """Whether a value is a plain dense tensor on the host or on a CUDA device."""
+    """Return whether a value is a plain dense tensor on the host or on a CUDA device."""
     return type(value) is torch.Tensor and value.layout is torch.strided and (value.is_cpu or value.is_cuda)
 
 
 def is_traced() -> bool:
-    """Whether a functorch transform or tracing is under way, whose tensors have no values, and are void outside of it."""
+    """Return whether a functorch transform or tracing is under way, whose tensors have no values, and are void outside of it."""
     if _functorch_is_active() or torch.compiler.is_compiling():
         return True
     return bool(_modes()) and any(torch._C._get_dispatch_mode(mode) is not None for mode in _TRACING)
 
 
 def may_be_kept(tensor: torch.Tensor) -> bool:
-    """Whether what is computed now, where `tensor` is, may serve later calls.
+    """Return whether what is computed now, where `tensor` is, may serve later calls.
 
     Not what is traced; nor while this thread captures a CUDA graph: what it computes has no value before the graph is replayed.
     """
@@ -46,7 +46,7 @@ def content(tensor: torch.Tensor) -> bytes:
 
 
 def survives_flushing(values: torch.Tensor, *, products: bool = False) -> bool:
-    """Whether scalars computed from values on the host are the same with and without `torch.set_flush_denormal`.
+    """Return whether scalars computed from values on the host are the same with and without `torch.set_flush_denormal`.
 
     That is a setting of each thread, and torch does not say how it is set.
 

@@ -13,7 +13,7 @@ def _lengths_of_buffer(runner: Any, count: int) -> list[int]:
 
 
 def _lengths(runner: Any, count: int) -> list[int]:
-    """What the host knows; exact for pooling models, which do not speculate."""
+    """Return what the host knows; exact for pooling models, which do not speculate."""
     return runner.optimistic_seq_lens_cpu[:count].tolist()  # type: ignore[no-any-return]
 
 

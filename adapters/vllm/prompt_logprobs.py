@@ -109,12 +109,12 @@ def _composing(in_progress: Any, scores: Callable[[Any, Any], Any]) -> Compose:
 
 
 def _output_is_waited_for(runner: Any, vllm: dict[str, Any]) -> bool:
-    """Whether the step's output is read after its event. A runner of another platform may return another one."""
+    """Return whether the step's output is read after its event. A runner of another platform may return another one."""
     return runner.use_async_scheduling and type(runner).sample_tokens is vllm["GPUModelRunner"].sample_tokens
 
 
 def _host_tensors(vllm: dict[str, Any], positions: int, width: int, pinned: bool) -> Any:
-    """What `LogprobsTensors.empty_cpu` makes, in pinned memory, as it does itself from 0.29."""
+    """Return what `LogprobsTensors.empty_cpu` makes, in pinned memory, as it does itself from 0.29."""
     torch = vllm["torch"]
     shape = (positions, width)
     return vllm["LogprobsTensors"](

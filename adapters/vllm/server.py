@@ -61,7 +61,7 @@ def _by_rank(by_process: dict[tuple[str, int], dict[str, Any]]) -> list[dict[str
 
 
 def _ask(address: str, server: Address, question: str, deadline: Deadline) -> list[dict[str, Any]]:
-    """What each worker of the engine that answers knows of its ranks."""
+    """Return what each worker of the engine that answers knows of its ranks."""
     body = json.dumps({"method": "syncfree_plan", "args": [question], "timeout": SECONDS_TO_ANSWER}).encode()
     try:
         answer = post(server, "/collective_rpc", body, deadline)

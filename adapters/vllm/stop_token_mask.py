@@ -18,7 +18,7 @@ def _compose(mask: Callable[..., Any], upstream: Callable[..., Any]) -> Callable
 
 
 def _distinct_rows(processor: Any, restored: Any) -> int:
-    """How many rows are named: one for each request, or with drafts at most as many as the fewest stop tokens fit in."""
+    """Return how many rows are named: one for each request, or with drafts at most as many as the fewest stop tokens fit in."""
     sizes = [len(stop_tokens) for _, _, stop_tokens, structured in processor.min_toks.values() if structured and stop_tokens]
     if restored is processor.restore_logits_slice:
         return len(sizes)

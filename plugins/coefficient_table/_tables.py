@@ -143,7 +143,7 @@ def table_of_several(schedules: tuple[torch.Tensor, ...]) -> Table | None:
 
 
 def is_host_schedule(value: Any) -> bool:
-    """Whether it is one row of floats on the host that is compared by content."""
+    """Return whether it is one row of floats on the host that is compared by content."""
     if not is_ordinary(value) or not value.is_cpu or value.dtype not in _FLOATS:
         return False
     return value.dim() == 1 and value.numel() > 0 and not value.requires_grad

@@ -46,7 +46,7 @@ def scheduler_step(update: MultistepUpdate) -> torch.Tensor:
 
 
 def _are_plain(scalars: Coefficients) -> bool:
-    """Whether no mode of the caller's has made something else of them, which would live on in the table."""
+    """Return whether no mode of the caller's has made something else of them, which would live on in the table."""
     return all(type(scalar) is torch.Tensor for scalar in (scalars.sample, scalars.newest, scalars.change))
 
 

@@ -18,7 +18,7 @@ class _Timespec(ctypes.Structure):
 
 
 def is_supported() -> bool:
-    """Whether the system call's number is known here."""
+    """Return whether the system call's number is known here."""
     return platform.system() == "Linux" and platform.machine() in _NUMBERS
 
 

@@ -56,7 +56,7 @@ def payload_bytes(size: int) -> int:
 
 
 def integers(local: Sequence[int]) -> list[int]:
-    """What can be exchanged: 1 to `MOST` integers within int32, of whatever type that has ``__index__``, as Python's own.
+    """Return what can be exchanged: 1 to `MOST` integers within int32, of whatever type that has ``__index__``, as Python's own.
 
     Raises:
         TypeError: an item is not an integer.

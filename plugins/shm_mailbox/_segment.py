@@ -144,7 +144,7 @@ class Segment:
             raise
 
     def is_locked(self, rank: int) -> bool:
-        """Whether the process of another rank lives and has not left."""
+        """Return whether the process of another rank lives and has not left."""
         try:
             fcntl.lockf(self.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, rank)
         except OSError as error:

@@ -221,7 +221,7 @@ def _weighted_sum(weights: torch.Tensor, differences: list[torch.Tensor]) -> tor
 
 @lru_cache(maxsize=64)
 def _einsum_casts(kind: str, lower: torch.dtype) -> bool:
-    """Whether einsum is among the operators that autocast casts for; it is not in every release of torch."""
+    """Return whether einsum is among the operators that autocast casts for; it is not in every release of torch."""
     one = torch.ones(1, 1, dtype=torch.float32, device=kind)
     with torch.autocast(kind, lower):
         return torch.einsum("k,bk->b", one[0], one).dtype is lower

@@ -40,7 +40,7 @@ def bad_words_mask(logits: torch.Tensor, words: Mapping[int, Sequence[list[int]]
 
 
 def is_complete(word: list[int], past: list[int]) -> bool:
-    """Whether all but the last token of a word were just generated."""
+    """Return whether all but the last token of a word were just generated."""
     prefix = len(word) - 1
     return prefix == 0 or (prefix <= len(past) and past[-prefix:] == word[:prefix])
 

@@ -39,7 +39,7 @@ def host_timestep(timestep: torch.Tensor, schedule: torch.Tensor, host: torch.Te
 
 
 def position(timestep: torch.Tensor, schedule: torch.Tensor) -> int | None:
-    """Where in a schedule an element of it lies, by its place in memory; None for anything else. Reads no value.
+    """Return where in a schedule an element of it lies, by its place in memory; None for anything else. Reads no value.
 
     Both are plain dense tensors.
     """

@@ -25,7 +25,7 @@ def run(source: str, *, folder: Path | None = None, **variables: str) -> subproc
 
 
 def output(source: str, **variables: str) -> str:
-    """What a program prints, which must end well."""
+    """Return what a program prints, which must end well."""
     done = run(source, **variables)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -93,7 +93,7 @@ def set_timesteps(scheduler: Any) -> None:
 
 
 def _timesteps(scheduler: Any) -> torch.Tensor:
-    """What the pipeline iterates over; in two of them the last timestep is only the end of the one before."""
+    """Return what the pipeline iterates over; in two of them the last timestep is only the end of the one before."""
     timesteps: torch.Tensor = scheduler.timesteps
     has_end = type(scheduler).__name__ in ("DDPMWuerstchenScheduler", "SCMScheduler")
     return timesteps[:-1] if has_end else timesteps

@@ -24,7 +24,7 @@ ROWS, WIDTH = 6, 2
 
 
 def upload(data: Any, device: torch.device) -> torch.Tensor:
-    """What vLLM's own `async_tensor_h2d` does."""
+    """Return what vLLM's own `async_tensor_h2d` does."""
     tensor = torch.from_numpy(data)
     return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 

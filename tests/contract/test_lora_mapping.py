@@ -40,7 +40,7 @@ class Wrapper:
     update: dict[str, Any]
 
     def new(self, device: str, captured: list[int]) -> Any:
-        """What PunicaWrapperGPU keeps."""
+        """Return what PunicaWrapperGPU keeps."""
         indices = ("_token_lora_indices", "_sampler_indices", "_sampler_indices_padded")
         state = {name: torch.full((TOKENS,), 5, device=device) for name in indices}
         made = SimpleNamespace(**state, device=torch.device(device), indices_len=[None] * 5)

@@ -66,7 +66,7 @@ def ours(binding: Binding, release: str, bars: Bars, group: Any) -> Callable[...
 
 
 def shown(make: Callable[..., Callable[..., Any]], binding: Binding, release: str, group: Any, **options: Any) -> str:
-    """What a loop of three steps writes, driven by hand as the denoising loop does."""
+    """Return what a loop of three steps writes, driven by hand as the denoising loop does."""
     bars = Bars()
     with make(binding, release, bars, group)(SimpleNamespace(), total=3, **options) as bar:
         for _ in range(3):

@@ -54,7 +54,7 @@ def both(name: str, release: str) -> Both:
 
 
 def choices(name: str, release: str) -> list[tuple[bool, ...]]:
-    """What may follow the two arguments of both functions: from 0.5.10 whether values stay on the device."""
+    """Return what may follow the two arguments of both functions: from 0.5.10 whether values stay on the device."""
     return [()] if name == SCORING or release == "0.5.9" else [(False,), (True,)]
 
 

@@ -49,7 +49,7 @@ def operands() -> dict[str, Any]:
 
 
 def closed_form(of: dict[str, Any], begin: int, end: int, before: Any) -> tuple[Any, Any]:
-    """What a sequence's tokens give, and its last state: each state is a weighted sum over all tokens before it."""
+    """Return what a sequence's tokens give, and its last state: each state is a weighted sum over all tokens before it."""
     u, z = of["u"][:, begin:end], of["z"][:, begin:end]
     b, c = (of[name][..., begin:end].repeat_interleave(DIM // 2, 0) for name in ("b", "c"))
     step = torch.nn.functional.softplus(of["delta"][:, begin:end] + of["bias"][:, None])
@@ -63,7 +63,7 @@ def closed_form(of: dict[str, Any], begin: int, end: int, before: Any) -> tuple[
 
 
 def scanned(of: dict[str, Any], *rest: Any) -> tuple[Any, Any]:
-    """What vLLM's operator writes into z and into the states."""
+    """Return what vLLM's operator writes into z and into the states."""
     device = {name: value.float().cuda() for name, value in of.items()}
     starts = torch.tensor([0, *torch.tensor(LENGTHS).cumsum(0).tolist()], dtype=torch.int32, device="cuda")
     of_sequence = (device["a"], device["b"], device["c"], device["d"], device["z"], device["bias"])

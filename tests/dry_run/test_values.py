@@ -22,7 +22,7 @@ def values() -> Iterator[dry_run.Values]:
 
 
 def on_both(run: Callable[[str], Any]) -> tuple[list[Any], list[Any]]:
-    """What a function returns for each device, as lists of CPU tensors."""
+    """Return what a function returns for each device, as lists of CPU tensors."""
     torch.manual_seed(0)
     found = []
     for device in ("cpu", "cuda"):

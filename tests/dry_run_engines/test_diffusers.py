@@ -64,7 +64,7 @@ def schedulers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 def places(of: dict[str, Any]) -> tuple[str, ...]:
-    """Where diffusers' schedulers wait."""
+    """Return where diffusers' schedulers wait."""
     found = (records.place(site["at"]) for site in of["sites"])
     return tuple(sorted({place for place in found if place.startswith("diffusers/schedulers/")}))
 

@@ -61,7 +61,7 @@ CONCLUSION = "syncfree/adapters/vllm/dp_all_reduce/model_runner_v1.py _synchroni
 
 
 def agreed(kind: str, waits: int, *sites: str, left: int = 0) -> dict[str, tuple[Expected, Expected]]:
-    """What both ranks wait for, in each step, to agree on it."""
+    """Return what both ranks wait for, in each step, to agree on it."""
     expected = Expected("greedy", "dp_all_reduce", waits * STEPS[kind], (*sites, CONCLUSION), left * STEPS[kind])
     return {"greedy": (expected, expected)}
 

@@ -75,7 +75,7 @@ def finished(words: Sequence[str], folder: Path, environment: dict[str, str], cw
 
 
 def _asked_where(process: subprocess.Popen[bytes], stacks: Path) -> str:
-    """Where the threads of a process that hangs stand."""
+    """Return where the threads of a process that hangs stand."""
     process.send_signal(signal.SIGUSR2)
     with suppress(subprocess.TimeoutExpired):
         process.wait(1)  # it ends by the signal when it hangs before it can answer

@@ -34,7 +34,7 @@ class Tally:
         self._messages.append(message)
 
     def properties(self) -> list[tuple[str, object]]:
-        """What the test's report carries to the process that collects them."""
+        """Return what the test's report carries to the process that collects them."""
         return [(PROPERTY, {"family": self._family, "what": self._what, "message": message}) for message in self._messages]
 
 

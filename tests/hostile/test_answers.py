@@ -61,7 +61,7 @@ def test_every_answer_is_shown_or_one_sentence(options: list[str], shared: Insta
 
 
 def _judged(answer: Answer, found: list[object], tally: Tally) -> str | None:
-    """What is wrong with what became of an answer; None when nothing is."""
+    """Return what is wrong with what became of an answer; None when nothing is."""
     try:
         message = check(*found, answer.codes)  # type: ignore[arg-type]
     except AssertionError as error:

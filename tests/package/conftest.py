@@ -38,7 +38,7 @@ class Overlay:
         return finished
 
     def says(self, program: str, **environment: str) -> str:
-        """What a Python program prints; it must print nothing to standard error."""
+        """Return what a Python program prints; it must print nothing to standard error."""
         finished = self.run("python", "-c", program, **environment)
         assert finished.stderr == ""
         return finished.stdout.strip()

@@ -45,7 +45,7 @@ class FirstImport:
         )
 
     def says(self, program: str, **environment: str) -> str:
-        """What a program prints that ends well and says nothing on standard error."""
+        """Return what a program prints that ends well and says nothing on standard error."""
         done = self.run(program, **environment)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
         return done.stdout.strip()

@@ -58,7 +58,7 @@ def server() -> Iterator[Answering]:
 
 
 def told(index: int, size: int, manifest: str = "abc") -> dict[str, Any]:
-    """What a worker tells."""
+    """Return what a worker tells."""
     binding = {
         "hook": "dp_all_reduce",
         "verdict": "stalls",

@@ -118,7 +118,7 @@ def silent(connection: socket.socket) -> None:
 
 
 def refusal(listening: Listening, script: Callable[[socket.socket], None], scheme: str = "http") -> str:
-    """What is said of a server that plays this script, within the time limit and a little."""
+    """Return what is said of a server that plays this script, within the time limit and a little."""
     listening.script = script
     started = time.monotonic()
     with pytest.raises(asked.ServerError) as error:

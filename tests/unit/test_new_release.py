@@ -65,12 +65,12 @@ class Maintainer:
         assert done.exit_code == 0, done.output
 
     def loaded(self) -> Entry:
-        """What loading says of the binding, in a process that starts now."""
+        """Return what loading says of the binding, in a process that starts now."""
         syncfree.restore()
         return syncfree.load("made_up").entry("dp_all_reduce")
 
     def answer(self) -> str:
-        """Who answers a call."""
+        """Return who answers a call."""
         return str(self.made_up.work().reduce(*CALL)[0])
 
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:De
 
 
 def answer_of(method: str, target: Any, *arguments: Any) -> Any:
-    """What a child process sends back."""
+    """Return what a child process sends back."""
     context: Any = multiprocessing.get_context(method)
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=target, args=(sender, *arguments))

@@ -27,7 +27,7 @@ FIRST_USE = "import json, sys, syncfree; syncfree.plan(); syncfree.counters(); p
 
 
 def fresh(program: str) -> list[object]:
-    """What a new interpreter prints."""
+    """Return what a new interpreter prints."""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     found: list[object] = json.loads(done.stdout)
     return found

@@ -298,7 +298,7 @@ def test_a_binding_that_spans_modules_is_bound_when_the_last_of_them_is_there(
 
 
 def made_up_other_result() -> Any:
-    """What the second module's function returns."""
+    """Return what the second module's function returns."""
     return sys.modules["made_up.other"].reduce(*CALL)[0]
 
 

@@ -59,7 +59,7 @@ def cogvideox_dpm_step(host_timestep: Callable[..., Any], upstream: Callable[...
         )
 
     def are_alike(*tensors: Any) -> bool:
-        """Whether upstream raises nothing on the way to the sample that it drops."""
+        """Return whether upstream raises nothing on the way to the sample that it drops."""
         first = tensors[0]
         return all(is_ordinary(one) and one.shape == first.shape and one.device == first.device for one in tensors)
 

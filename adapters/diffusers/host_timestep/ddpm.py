@@ -55,7 +55,7 @@ def ddpm_step(output: str) -> Compose:
         on_upstreams_way = as_upstream(host_timestep, upstream)
 
         def timestep_before(scheduler: Any, timestep: int) -> int | None:
-            """What ``previous_timestep`` returns; None where the schedule is not known or does not have the timestep."""
+            """Return what ``previous_timestep`` returns; None where the schedule is not known or does not have the timestep."""
             custom, steps = scheduler.custom_timesteps, scheduler.num_inference_steps
             if type(custom) is not bool or type(steps) not in (int, type(None)):
                 return None

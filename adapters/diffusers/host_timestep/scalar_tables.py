@@ -166,7 +166,7 @@ def index_of(host_timestep: Callable[..., Any], timestep: Any, schedule: Any) ->
 
 
 def a_new_scalar_has_a_value() -> bool:
-    """Whether it has one where the default device makes it; at the end of a schedule upstream makes one, and reads it."""
+    """Return whether it has one where the default device makes it; at the end of a schedule upstream makes one, and reads it."""
     return torch.get_default_device().type in ("cpu", "cuda")
 
 

@@ -63,7 +63,7 @@ def euler_from_a_table(coefficients: Callable[..., Any], upstream: Callable[...,
 
 
 def _is_number(value: Any) -> bool:
-    """Whether upstream can compare it with a sigma."""
+    """Return whether upstream can compare it with a sigma."""
     return type(value) is float or (type(value) is int and -_LARGEST < value < _LARGEST)
 
 

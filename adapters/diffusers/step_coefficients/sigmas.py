@@ -41,12 +41,12 @@ def _divisor(schedules: tuple[torch.Tensor, ...], position: int, form: object) -
 
 
 def is_in(index: Any, sigmas: Any, ahead: int = 0) -> bool:
-    """Whether a step's index is a place in its sigmas, with so many behind it; upstream says what is wrong otherwise."""
+    """Return whether a step's index is a place in its sigmas, with so many behind it; upstream says what is wrong otherwise."""
     return type(index) is int and hasattr(sigmas, "numel") and 0 <= index < sigmas.numel() - ahead
 
 
 def is_of_floats(timestep: Any) -> bool:
-    """Whether upstream takes a timestep; it raises for an index, and asks for it before anything else."""
+    """Return whether upstream takes a timestep; it raises for an index, and asks for it before anything else."""
     return type(timestep) is float or getattr(getattr(timestep, "dtype", None), "is_floating_point", False)
 
 

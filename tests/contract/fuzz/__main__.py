@@ -79,7 +79,7 @@ OF_INFERENCE_MODE = "RuntimeError: Inference tensors cannot be saved for backwar
 
 
 def first_difference(theirs: World, ours: World) -> str:
-    """Where two worlds part ways, and what was done before; empty when they do not."""
+    """Return where two worlds part ways, and what was done before; empty when they do not."""
     for place, (one, other) in enumerate(zip(theirs.seen, ours.seen, strict=False)):
         if one[1] == "raised" and one[2].startswith(OF_INFERENCE_MODE) and other[1] == "returned":
             return ""

@@ -99,7 +99,7 @@ CUSTOM = {
 
 
 def configuration(random: Random, owner: Any) -> dict[str, Any]:
-    """What to make a scheduler with; most draw few arguments that are not the default."""
+    """Return what to make a scheduler with; most draw few arguments that are not the default."""
     found: dict[str, Any] = {}
     if owner.__name__ in PIPELINES and random.random() < 0.4:
         found |= random.choice(PIPELINES[owner.__name__])
@@ -115,7 +115,7 @@ def configuration(random: Random, owner: Any) -> dict[str, Any]:
 
 
 def schedule(random: Random, owner: Any) -> dict[str, Any]:
-    """What to ask for a schedule with, but for the device."""
+    """Return what to ask for a schedule with, but for the device."""
     parameters = inspect.signature(owner.set_timesteps).parameters
     found: dict[str, Any] = {"num_inference_steps": random.choice((1, 2, 3, 4, 5, 5, 6, 8))}
     if owner.__name__.startswith("Helios"):

@@ -15,7 +15,7 @@ _WIDTHS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def outcome(call: Callable[[], Any], *, inference: bool = True) -> tuple[str, Any]:
-    """What a call returns, or the error that it raises; `inference`: and which tensors were made in inference mode."""
+    """Return what a call returns, or the error that it raises; `inference`: and which tensors were made in inference mode."""
     try:
         return "returned", frozen(call(), inference=inference)
     except Exception as error:  # noqa: BLE001  (whichever upstream raises)

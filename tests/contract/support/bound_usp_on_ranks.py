@@ -100,7 +100,7 @@ def use_alone(choice: str) -> tuple[str, str]:
 
 
 def exchange() -> list[float]:
-    """What this rank receives when every rank sends its number to all."""
+    """Return what this rank receives when every rank sends its number to all."""
     usp = sys.modules[f"{RUNTIME}.layers.usp"]
     received: torch.Tensor = usp._usp_all_to_all_single(torch.full((dist.get_world_size(),), float(dist.get_rank())))
     return received.tolist()

@@ -237,7 +237,7 @@ def different_choices(ranks: list[int], release: str) -> Ended:
 
 
 def in_a_fork() -> str:
-    """What a forked child gets for its call, while its parent goes on."""
+    """Return what a forked child gets for its call, while its parent goes on."""
     exchange = exchange_of_a_new_group()
     exchange(1)
     reading, writing = os.pipe()

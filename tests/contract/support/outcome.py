@@ -16,7 +16,7 @@ def outcome(function: Callable[..., Any], call: Mapping[str, Any]) -> tuple[Any,
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are equal, tensors bit for bit and of one dtype and device."""
+    """Return whether two values are equal, tensors bit for bit and of one dtype and device."""
     if isinstance(one, torch.Tensor):
         return isinstance(other, torch.Tensor) and one.dtype == other.dtype and torch.equal(one, other)
     if isinstance(one, Mapping):

@@ -47,7 +47,7 @@ def steps(
 
 
 def message_of(call: Callable[[], Any]) -> torch.Tensor:
-    """What a call raises, as a tensor, so that it is compared like a sample."""
+    """Return what a call raises, as a tensor, so that it is compared like a sample."""
     try:
         call()
     except Exception as error:  # noqa: BLE001  (whichever upstream raises)

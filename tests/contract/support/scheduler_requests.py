@@ -20,7 +20,7 @@ def draw(seed: int, dtype: torch.dtype = torch.float32, shape: tuple[int, ...] =
 
 
 def options_of(name: str) -> dict[str, Any]:
-    """What pipelines make a scheduler with that is not the default."""
+    """Return what pipelines make a scheduler with that is not the default."""
     return {"skip_prk_steps": True} if name == "PNDMScheduler" else {}
 
 
@@ -83,7 +83,7 @@ def same(pair: tuple[Samples, Samples]) -> bool:
 
 
 def error_of(call: Callable[[], Any]) -> str:
-    """What a call raises, "" if nothing."""
+    """Return what a call raises, "" if nothing."""
     try:
         call()
     except Exception as error:  # noqa: BLE001  (whichever upstream raises)

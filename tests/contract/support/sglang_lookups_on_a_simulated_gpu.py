@@ -35,7 +35,7 @@ FLOW_MATCH: tuple[dict[str, Any], ...] = (
 
 
 def timesteps_of(scheduler: Any, kind: str) -> list[torch.Tensor]:
-    """What a loop steps with: elements of the schedule, or values that are none of it."""
+    """Return what a loop steps with: elements of the schedule, or values that are none of it."""
     timesteps = scheduler.timesteps.to("cuda")
     return list(
         {"elements": timesteps, "between": timesteps + 3.25, "double": timesteps.double() + 1 / 3, "int": timesteps.long()}[kind]

@@ -81,7 +81,7 @@ def launches_counted() -> Iterator[list[str]]:
 
 
 def solver_options(name: str) -> Iterator[dict[str, Any]]:
-    """What a scheduler is made with, without what none of its releases can do."""
+    """Yield what a scheduler is made with, without what none of its releases can do."""
     orders = (1, 2, 3)
     if name == "DPMSolverMultistepScheduler":
         for order, kind in itertools.product(orders, ("sde-free", "karras", "beta", "flow")):

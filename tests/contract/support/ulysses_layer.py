@@ -95,7 +95,7 @@ class Layer:
                 module[name] = slot.bound
 
     def took(self) -> dict[str, int]:
-        """How often each of our slots did the work, the declined calls left out; by name, those that did any."""
+        """Return how often each of our slots did the work, the declined calls left out; by name, those that did any."""
         counts = {name: slot.counts()[slot.choice] for name, slot in self.slots.items()}
         return {name: count.calls - count.declines for name, count in counts.items() if count.calls > count.declines}
 

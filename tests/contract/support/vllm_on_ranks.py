@@ -135,7 +135,7 @@ class Manager:
 
 
 def batches(plugin: str, release: str, steps: list[Batch], managed: bool) -> tuple[Any, Any]:
-    """What upstream and we make of ``steps[rank]`` on this rank: the batch, the agreement, what graphs were looked for."""
+    """Return what upstream and we make of ``steps[rank]`` on this rank: the batch, the agreement, what graphs were looked for."""
     functions = v2_functions(release)
     results = []
     upstream, bound = both_v2(release, plugin)

@@ -50,7 +50,7 @@ def form_of(binding: Binding, release: str) -> Form:
 
 
 def upload(data: list[int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """What vLLM's own `async_tensor_h2d` does, whose parameters change from release to release."""
+    """Return what vLLM's own `async_tensor_h2d` does, whose parameters change from release to release."""
     return torch.tensor(data, dtype=dtype, pin_memory=device.type == "cuda").to(device, non_blocking=True)
 
 

@@ -47,7 +47,7 @@ def run(make: Any) -> dict[str, Any]:
 
 
 def calls(name: str) -> dict[str, int]:
-    """How often each implementation was asked for an update of a scheduler."""
+    """Return how often each implementation was asked for an update of a scheduler."""
     entries = (e for e in syncfree.plan() if e.framework == "sglang" and e.hook == "scheduler_step")
     (entry,) = (e for e in entries if f":{name}Multistep" in e.targets[0])
     by_choice = [(choice, counts.calls) for of_target in entry.counts.values() for choice, counts in of_target.items()]

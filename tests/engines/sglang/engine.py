@@ -51,7 +51,7 @@ class Run:
         ]
 
     def calls(self, generation: int, choice: str, hook: str = EXCHANGE) -> list[int]:
-        """How often each worker had called a choice by the end of a generation, by rank, declined calls left out."""
+        """Return how often each worker had called a choice by the end of a generation, by rank, declined calls left out."""
         return [
             sum(
                 by_choice[choice]["calls"] - by_choice[choice]["declines"]
@@ -114,7 +114,7 @@ def variables_of(version: str, folder: Path, choices: list[str | None] | None = 
 
 
 def collected(folder: Path, generations: int, code: int, made: list[dict[str, Any]]) -> Run:
-    """What an engine that has ended left in `folder`; a server may have warmed up, which is a generation too."""
+    """Return what an engine that has ended left in `folder`; a server may have warmed up, which is a generation too."""
     found = [json.loads(file.read_text()) for file in folder.glob("denoised-*.json")]
     generations = max([generations, *(said["generation"] + 1 for said in found)])
     reports: list[dict[int, dict[str, Any]]] = [{} for _ in range(generations)]

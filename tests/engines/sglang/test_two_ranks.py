@@ -15,7 +15,7 @@ OURS, UPSTREAM, PACKED, RESTORED = range(4)
 
 
 def inputs_of(version: str) -> set[str]:
-    """What exchanges Q, K and V of this model, beside ``_usp_all_to_all_single``, which then moves the output alone."""
+    """Return what exchanges Q, K and V of this model, beside ``_usp_all_to_all_single``, which then moves the output alone."""
     if Version(version) < Version("0.5.16"):
         return {"USPAttention.forward"}
     return set() if Version(version) < Version("0.5.18") else {"_usp_input_all_to_all_qkv"}

@@ -95,7 +95,7 @@ def binding(report: dict[str, Any], hook: str, target: str | None = None) -> dic
 
 
 def greedy(answer: dict[str, Any]) -> list[Any]:
-    """What the greedy requests of `generate` gave, by choice.
+    """Return what the greedy requests of `generate` gave, by choice.
 
     The CPU worker of the hybrids ignores the seed of a request that shares its batch with one without.
     """

@@ -120,7 +120,7 @@ def _counts() -> Any:
 
 
 def _choices() -> dict[str, list[str]]:
-    """What each bound hook may be switched to without a change of any bit; lockstep hooks are switched elsewhere."""
+    """Return what each bound hook may be switched to without a change of any bit; lockstep hooks are switched elsewhere."""
     from syncfree._runtime import RUNTIME
 
     found: dict[str, list[str]] = {}
