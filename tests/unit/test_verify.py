@@ -257,7 +257,8 @@ def test_the_environment_verifies_from_the_first_call_on(work: MadeUp, monkeypat
 def test_where_upstream_cannot_be_repeated_the_reference_runs_on_copies_and_its_result_replaces_the_wrong_one(
     work: MadeUp,
 ) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     module = chosen(work, "wrong", "draft_reorder")
     syncfree.verify(draft_reorder=1)
     states = torch.arange(6.0).view(3, 2), torch.arange(3)
@@ -272,7 +273,8 @@ def test_where_upstream_cannot_be_repeated_the_reference_runs_on_copies_and_its_
 
 @pytest.mark.with_torch
 def test_the_arguments_of_the_first_mismatch_are_kept_only_when_asked_for(work: MadeUp, tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     folder = tmp_path / "kept"
     module = chosen(work, "wrong", "draft_reorder")
     syncfree.verify(draft_reorder=1, on_mismatch="log")
