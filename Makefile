@@ -14,7 +14,7 @@ help:
 	@echo "make test         every check, in the sessions of noxfile.py (the first run takes minutes to make the environments)"
 	@echo "make test SESSIONS='unit audit'  some of the sessions"
 	@echo "make audit        the auditor's own tests, and a check of docs/audit-counts.md"
-	@echo "make audit-dry-run  the dry run's own tests, and waits of real engines in it: downloads gigabytes"
+	@echo "make audit-dry-run  the dry run's own tests in five releases of torch, waits of real engines, and checks of tables: downloads gigabytes"
 	@echo "make demo         diffusers: the same video, and what each scheduler costs"
 	@echo "make demo-vllm    vLLM: the same tokens and logprobs, and which implementation computed them"
 	@echo "make demo-sglang  SGLang diffusion: the same video on two ranks"
@@ -49,7 +49,9 @@ audit:
 	$(PYTHON) -m tests.audit_counts --check
 
 audit-dry-run:
-	$(call in,develop) -m nox --session dry_run --session dry_run_engines
+	$(call in,develop) -m nox --session dry_run_torch --session dry_run_engines
+	$(PYTHON) -m tests.audit_counts --check
+	$(call in,develop) -m docs --check
 
 demo: | $(PICTURES)
 	$(call in,release diffusers 0.42.1) -m docs.demos.diffusers_unipc --picture $(PICTURES)/diffusers_unipc.png
