@@ -49,7 +49,7 @@ audit:
 	$(PYTHON) -m tests.audit_counts --check
 
 audit-dry-run:
-	$(call in,develop) -m nox --session dry_run_torch --session dry_run_engines
+	$(call in,develop) -m nox --session dry_run_torch dry_run_engines
 	$(PYTHON) -m tests.audit_counts --check
 	$(call in,develop) -m docs --check
 

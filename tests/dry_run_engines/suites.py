@@ -26,7 +26,7 @@ HOOKS = ("off", "on")
 NOT_ENDED = "not ended"
 OUTCOMES = ("passed", "skipped", "failed", NOT_ENDED)
 Tests = Mapping[str, Mapping[str, Any]]
-"""By test what `waits_by_test` writes."""
+"""By test what `waits_of_tests` writes."""
 
 
 def read(result: Path) -> dict[str, dict[str, Any]]:

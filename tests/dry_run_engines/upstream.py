@@ -104,7 +104,7 @@ def _run(python: Path, suite: Suite, tests: Path, files: list[str], seconds: int
     result = tests / f"hooks-{hooks}.jsonl"
     choices = {} if hooks == "on" else {"SYNCFREE": "off"}
     mine = {"PYTHONPATH": str(PROGRAMS), "WAITS_BY_TEST": str(result), "SECONDS_BY_TEST": str(seconds)}
-    pytest = [python, "-m", "pytest", "-q", "-p", "waits_by_test", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
+    pytest = [python, "-m", "pytest", "-q", "-p", "waits_of_tests", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
     command = [python, "-m", "syncfree.audit", "--backend", "dry-run", "--values", "--", *pytest, *files]
     known = -1
     while len(found := suites.read(result)) > known:

@@ -41,10 +41,28 @@ def test_every_session_with_tests_runs_by_default() -> None:
     assert {*(name for name in folders_of_sessions() if not name.endswith(LEFT_OUT)), "lint", "types"} <= default
 
 
-def test_make_runs_all_sessions_that_it_is_given() -> None:
-    make = ["make", "--no-print-directory", "--dry-run", "test", "SESSIONS=unit audit", f"PYTHON={sys.executable}"]
+def sessions_that_make_selects(*target: str) -> set[str]:
+    """The sessions that nox runs with the arguments of a target's recipe."""
+    make = ["make", "--no-print-directory", "--dry-run", *target, f"PYTHON={sys.executable}"]
     recipe = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    arguments = recipe.partition("-m nox ")[2].split()
+    arguments = recipe.partition("-m nox ")[2].partition("\n")[0].split()
     command = [sys.executable, "-m", "nox", *arguments, "--list"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert {line.split()[1] for line in listed if line.startswith("* ")} == {"unit", "audit"}
+    return {line.split()[1] for line in listed if line.startswith("* ")}
+
+
+def test_make_runs_all_sessions_that_it_is_given() -> None:
+    assert sessions_that_make_selects("test", "SESSIONS=unit audit") == {"unit", "audit"}
+
+
+def test_make_audit_dry_run_runs_every_release_of_torch_and_the_engines() -> None:
+    """A second --session would replace the first."""
+    nodes = ast.parse((ROOT / "noxfile.py").read_text()).body
+    (releases,) = (node.value for node in nodes if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TORCH_RELEASES")
+    of_torch = {f"dry_run_torch(release={release!r})" for release in ast.literal_eval(releases)}
+    assert sessions_that_make_selects("audit-dry-run") == {"dry_run_engines", *of_torch}
+
+
+def test_no_program_has_a_name_that_pytest_takes_for_tests() -> None:
+    """Importing a program fails there, which ends its session before the first test."""
+    assert list((ROOT / "tests").rglob("*_test.py")) == []
