@@ -37,5 +37,7 @@ PLUGIN = implementations(
         "prompt_logprobs",
         "pooled_rows",
         "draft_handover",
+        "sampling_parameters",
+        "min_tokens_penalty",
     ),
 ) | implementations(PACKAGE, exact=True, host_syncs=0, hooks=("progress_reporting", "sampler_staged_writes"))

@@ -39,6 +39,8 @@ _MODULES = (
     "prompt_logprobs",
     "pooled_rows",
     "draft_handover",
+    "sampling_parameters",
+    "min_tokens_penalty",
 )
 
 HOOKS: dict[str, Hook] = {name: import_module(f"{__name__}.{name}").HOOK for name in _MODULES}
