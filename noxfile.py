@@ -21,7 +21,7 @@ nox.needs_version = ">=2024.4"
 nox.options.default_venv_backend = "none"
 nox.options.sessions = [
     "lint", "types", "unit", "contract", "audit", "dry_run", "package", "hostile",
-    "control", "diffusers", "vllm", "sglang",
+    "control", "kit", "diffusers", "vllm", "sglang",
 ]
 
 TORCH_RELEASES = ("2.9.1", "2.11.0", "2.13.0", "2.14.1", "2.15.0")
@@ -166,6 +166,12 @@ def hostile(session: nox.Session) -> None:
 def hostile_all(session: nox.Session) -> None:
     """Test every hostile situation; `-- --sweep`: longer orders of calls, `-- --record`: keep the figures for the documentation."""
     _pytest(session, "tests/hostile", "--numprocesses", "2", "--dist", "worksteal")
+
+
+@nox.session
+def kit(session: nox.Session) -> None:
+    """Test the checks of `pytest --syncfree-check`: on plugins that are wrong in one way each, and on our own."""
+    _pytest(session, "tests/kit", "--numprocesses", "2", "--dist", "worksteal")
 
 
 @nox.session

@@ -1,0 +1,58 @@
+"""The pytest hooks of a run that checks a plugin: they add its tests, and print and write the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .._errors import SyncfreeError
+from ._checks import CHECKS
+from ._items import PROPERTY, Run
+from ._process import Settings
+from ._report import lines_of
+
+
+class Checking:
+    """Adds the tests of one plugin; where no tests were named on the command line, they are the only ones."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        limit, examples = config.getoption("syncfree_check_limit"), config.getoption("syncfree_check_examples")
+        if limit <= 0 or examples < 1:
+            raise pytest.UsageError("--syncfree-check-limit is a number of seconds above 0, --syncfree-check-examples from 1 on")
+        folder = config.invocation_params.dir
+        self._run = Run(Settings(config.getoption("syncfree_check"), limit, examples, folder))
+        self._records: list[dict[str, Any]] = []
+        if config.args_source is not pytest.Config.ArgsSource.ARGS:
+            config.args = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Add the tests, before options such as ``-k`` select some."""
+        items.extend(self._run.items(session))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep what was found; under xdist, the reports of the workers come here, too."""
+        if report.when == "call":
+            self._records += [dict(value) for name, value in report.user_properties if name == PROPERTY and isinstance(value, dict)]
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print one row per hook, and write the JSON file."""
+        terminalreporter.section(f"syncfree: checks of {self._config.getoption('syncfree_check')}")
+        for line in lines_of(self._records):
+            terminalreporter.write_line(line)
+        path = self._config.getoption("syncfree_check_json")
+        if path:
+            means = {name: check.means for name, check in CHECKS.items()}
+            found = {"plugin": self._config.getoption("syncfree_check"), "checks": means, "found": self._records}
+            try:
+                Path(path).write_text(json.dumps(found, indent=1) + "\n")
+            except OSError as error:
+                raise SyncfreeError(f"the report cannot be written: {error}") from error
+
+    def pytest_unconfigure(self) -> None:
+        """End the processes."""
+        self._run.close()

@@ -1,0 +1,1 @@
+"""The kit for plugin authors: the checks of a whole plugin."""
