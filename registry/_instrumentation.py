@@ -11,6 +11,7 @@ from .hooks import HOOKS
 from .verifying._settings import Settings as VerifySettings
 
 if TYPE_CHECKING:
+    from .measuring._call_timer import CallTimer
     from .measuring._conductor import Conductor
     from .measuring._order import Order
     from .recording._recorder import Recorder
@@ -23,18 +24,23 @@ class Instrumentation:
 
     Attributes:
         verified: how the program wants hooks to be verified (None: not at all), which overrides the selection.
+        timed: hooks whose calls are timed for somebody outside the program.
     """
 
     def __init__(self, roll_back: Callable[[Mismatch], None], switch: Callable[[str, str], None]) -> None:
         self.verified: Mapping[str, VerifySettings | None] = {}
+        self.timed: frozenset[str] = frozenset()
         self._roll_back = roll_back
         self._switch = switch
         self._verifiers: dict[str, Verifier] = {}
         self._recorders: dict[str, Recorder] = {}
         self._conductors: dict[str, Conductor] = {}
+        self._timers: dict[str, CallTimer] = {}
 
-    def of(self, hook: str, selection: Selection, verified: Mapping[str, VerifySettings | None]) -> list[Instrument]:
-        """Return the instruments of a hook, given what the program wants verified."""
+    def of(
+        self, hook: str, selection: Selection, verified: Mapping[str, VerifySettings | None], timed: frozenset[str]
+    ) -> list[Instrument]:
+        """Return the instruments of a hook, given what the program wants verified and which hooks are timed."""
         found: list[Instrument] = []
         settings = verified.get(hook, selection.verify.get(hook))
         if settings is not None:
@@ -43,11 +49,19 @@ class Instrumentation:
             found.append(self._recorder(hook, selection))
         if selection.measure is not None and hook == selection.measure.hook:
             found.append(self._conductor(selection.measure))
+        if hook in timed:
+            found.append(self.timer(hook))
         return found
 
     def results(self) -> dict[str, dict[str, Verified]]:
         """Return what verification found: hook, then target."""
         return {hook: verifier.results() for hook, verifier in list(self._verifiers.items())}
+
+    def timer(self, hook: str) -> CallTimer:
+        """Return the timer of a hook's calls, one for the life of the process: slots keep what they have composed with it."""
+        from .measuring._call_timer import CallTimer
+
+        return self._timers.setdefault(hook, CallTimer())
 
     # Imported only where they are used: every process of an environment imports this module.
 

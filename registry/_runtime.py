@@ -39,6 +39,7 @@ from .hooks import HOOKS
 from .verifying._settings import OnMismatch, Settings, policy_problems, share_problems
 
 if TYPE_CHECKING:
+    from .measuring._call_timer import CallTimer
     from .verifying._mismatch import Mismatch
     from .verifying._verifier import Verified
 
@@ -262,28 +263,30 @@ class Runtime:
         """
         self._switch(lambda layers: layers.without(layer), all_ranks, frozenset(layer.choices))
 
-    def toggle(self, choices: Mapping[str, str] | None, owner: object, agreement: Agreement) -> None:
+    def toggle(self, choices: Mapping[str, str] | None, owners: Sequence[object], agreement: Agreement) -> None:
         """Switch hooks for somebody outside the program, on top of what the same owner switched before.
 
         Args:
-            choices: hook = a plugin's name, ``upstream`` or ``default``; None takes back all that the owner switched.
-            owner: whom the choices belong to; kept alive by the caller.
+            choices: hook = a plugin's name, ``upstream`` or ``default``; None takes back all that the owners switched.
+            owners: whom the choices belong to; kept alive by the caller. New ones belong to the first.
             agreement: decides together with other processes; see `Agreement`.
 
         Raises:
             SelectionError: a choice that cannot be met, or no agreement. Nothing is switched then.
         """
-        before = self._layers.of(owner)
-        hooks = frozenset(choices) if choices is not None else frozenset(before.choices if before else ())
+        before = [layer for owner in owners if (layer := self._layers.of(owner)) is not None]
+        hooks = frozenset(choices if choices is not None else (hook for layer in before for hook in layer.choices))
         problems = self._wrong_names(choices or {})
         named = {} if problems else {hook: Choice(name, TOGGLE) for hook, name in (choices or {}).items()}
 
         def edit(layers: Layers) -> Layers:
-            earlier = layers.of(owner)
-            kept = layers if earlier is None else layers.without(earlier)
+            taken_back = owners if choices is None else owners[:1]
+            earlier = [layer for owner in taken_back if (layer := layers.of(owner)) is not None]
+            for layer in earlier:
+                layers = layers.without(layer)
             if choices is None:
-                return kept
-            return kept.with_layer(Layer({**(earlier.choices if earlier else {}), **named}, owner))
+                return layers
+            return layers.with_layer(Layer({**(earlier[0].choices if earlier else {}), **named}, owners[0]))
 
         self._switch(edit, False, hooks, problems, agreement)
 
@@ -302,6 +305,7 @@ class Runtime:
             self._loaded = {}
             self._layers = Layers()
             self._instrumentation.verified = {}
+            self._instrumentation.timed = frozenset()
             self._executed_modules.clear()
             self._locks.generation += 1
         for message in left:
@@ -364,7 +368,8 @@ class Runtime:
             nonlocal verified
             verified = {**self._instrumentation.verified, **new}
             states = [state for state in self._loaded_states() if state.binding.hook in shares]
-            return prepare(states, self.choice, lambda hook: self._instrumentation.of(hook, self.selection(), verified))
+            instruments = self._instrumentation
+            return prepare(states, self.choice, lambda hook: instruments.of(hook, self.selection(), verified, instruments.timed))
 
         def made() -> None:
             self._instrumentation.verified = verified
@@ -376,8 +381,39 @@ class Runtime:
         """Return what verification found in this process: hook, then target."""
         return self._instrumentation.results()
 
+    # Timing
+
+    def timer(self, hook: str) -> CallTimer:
+        """Return the timer of a hook's calls; it stands around them between `time_calls` and its end."""
+        return self._instrumentation.timer(hook)
+
+    def is_timed(self, hook: str) -> bool:
+        """Return whether a timer stands around the calls of a hook."""
+        return hook in self._instrumentation.timed
+
+    def time_calls(self, hook: str, wanted: bool) -> None:
+        """Put the timer of a hook around its calls, or take it away; where the hook is not bound yet, when it is.
+
+        Raises:
+            SelectionError: a function with the timer around it cannot be composed. Nothing is changed then.
+        """
+        timed = frozenset[str]()
+
+        def prepared() -> Change:
+            nonlocal timed
+            instruments = self._instrumentation
+            timed = instruments.timed | {hook} if wanted else instruments.timed - {hook}
+            states = [state for state in self._loaded_states() if state.binding.hook == hook]
+            return prepare(states, self.choice, lambda hook: instruments.of(hook, self.selection(), instruments.verified, timed))
+
+        def made() -> None:
+            self._instrumentation.timed = timed
+
+        self._change(prepared, made)
+
     def _instruments(self, hook: str) -> Sequence[Instrument]:
-        return self._instrumentation.of(hook, self.selection(), self._instrumentation.verified)
+        instruments = self._instrumentation
+        return instruments.of(hook, self.selection(), instruments.verified, instruments.timed)
 
     def _switch_for_good(self, hook: str, choice: str) -> None:
         """Switch a hook as the program would, until it switches it again."""

@@ -11,7 +11,9 @@ all of its processes or in none.
 * `_report`: what a process tells about itself.
 * `_decision`: one outcome for all processes of a toggle, whoever dies meanwhile.
 * `_toggled`: a toggle in one of the processes.
+* `_timed`: time a hook's calls in one of the processes, for a comparison.
 * `_gate`: hold the calls of a hook in lockstep at one call until all ranks stand there.
 * `_client`: ask the processes.
 * `_toggle`: make a toggle in all processes of a job.
+* `_timing`: time a hook's calls in all processes of a job.
 """

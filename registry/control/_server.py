@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 from .._errors import SyncfreeError, describe_error
 from .._log import Log, log_of
+from ..hooks import HOOKS
 from ._client import forget_ended
 from ._decision import forget_old_decisions, is_decision
 from ._directory import RunDirectoryError, address, new_name, usable
 from ._identity import job_of
 from ._link import LONGEST_REQUEST, Link, LinkError, user_of
 from ._report import report
+from ._timed import COMPARISON, ComparisonOwner, timed_calls
 from ._toggled import Toggled
 
 if TYPE_CHECKING:
@@ -93,6 +95,8 @@ class Server:
         self._pid = os.getpid()
         self._answering = threading.BoundedSemaphore(_AT_ONCE)
         self._toggling = threading.Lock()
+        self._timing = threading.Lock()
+        self._comparison = ComparisonOwner()
 
     def open(self) -> None:
         """Make the socket.
@@ -240,12 +244,26 @@ class Server:
                 link.send({"refused": ["another toggle is under way in this process"]}, _SECONDS_TO_ANSWER)
                 return
             try:
-                toggled = Toggled(self._runtime, self, self._directory, link)
+                toggled = Toggled(self._runtime, self._owners(choices, request.get("for")), self._directory, link)
                 toggled.run(choices, str(decision), min(float(seconds), _LONGEST_TOGGLE_S))
             finally:
                 self._toggling.release()
+        elif asked == "time" and request.get("hook") in HOOKS:
+            if not self._timing.acquire(blocking=False):
+                link.send({"error": "another comparison is under way in this process"}, _SECONDS_TO_ANSWER)
+                return
+            try:
+                timed_calls(self._runtime, self._comparison, str(request["hook"]), link)
+            finally:
+                self._timing.release()
         else:
             raise SyncfreeError("syncfree: an unknown request; the command and the process have different releases of syncfree")
+
+    def _owners(self, choices: object, purpose: object) -> list[object]:
+        """Return whose choices a toggle is about: a comparison has its own; a reset by a user takes back both."""
+        if purpose == COMPARISON:
+            return [self._comparison]
+        return [self, self._comparison] if choices is None else [self]
 
     def _say(self, link: Link, message: dict[str, Any]) -> None:
         with suppress(LinkError):

@@ -51,24 +51,28 @@ class _Failed(Exception):
         self.problems = tuple(problems)
 
 
-def toggle(entries: Sequence[Entry], choices: Mapping[str, str] | None, seconds: float) -> Outcome:
+def toggle(entries: Sequence[Entry], choices: Mapping[str, str] | None, seconds: float, purpose: str = "") -> Outcome:
     """Switch these processes, of one job, or none of them.
 
     Args:
         entries: the processes' sockets.
         choices: hook = a plugin's name, ``upstream`` or ``default``; None takes back what earlier toggles switched.
         seconds: how long it may take until the decision.
+        purpose: `_timed.COMPARISON` for the choices of a comparison, which are kept apart from those of users.
     """
     begun = time.monotonic()
-    return _Toggle(entries, choices, begun, seconds).run()
+    return _Toggle(entries, choices, begun, seconds, purpose).run()
 
 
 class _Toggle:
-    def __init__(self, entries: Sequence[Entry], choices: Mapping[str, str] | None, begun: float, seconds: float) -> None:
+    def __init__(
+        self, entries: Sequence[Entry], choices: Mapping[str, str] | None, begun: float, seconds: float, purpose: str
+    ) -> None:
         self._entries = entries
         self._choices = None if choices is None else dict(choices)
         self._begun = begun
         self._seconds = seconds
+        self._purpose = purpose
         self._decision = new_decision()
         self._links: dict[Entry, Link] = {}
         self._notes: list[str] = []
@@ -91,7 +95,7 @@ class _Toggle:
     def _prepared(self) -> dict[Entry, dict[str, Any]]:
         if len({entry.directory for entry in self._entries}) > 1:
             raise _Failed(["the processes of the job are in several run directories: start all of them with the same XDG_RUNTIME_DIR"])
-        request = {"ask": "toggle", "choices": self._choices, "decision": self._decision}
+        request = {"ask": "toggle", "choices": self._choices, "decision": self._decision, "for": self._purpose}
         silent = []
         for entry in self._entries:
             try:

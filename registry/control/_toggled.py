@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,14 +37,14 @@ class Toggled:
 
     Args:
         runtime: of this process.
-        owner: whom toggles belong to.
+        owners: whom toggles belong to: new choices to the first; choices of all of them are taken back.
         directory: the run directory, where the decision is made.
         link: to the command.
     """
 
-    def __init__(self, runtime: Runtime, owner: object, directory: Path, link: Link) -> None:
+    def __init__(self, runtime: Runtime, owners: Sequence[object], directory: Path, link: Link) -> None:
         self._runtime = runtime
-        self._owner = owner
+        self._owners = owners
         self._directory = directory
         self._link = link
         self._gate: Gate | None = None
@@ -60,7 +61,7 @@ class Toggled:
         """
         deadline = time.monotonic() + seconds
         try:
-            self._runtime.toggle(choices, self._owner, lambda switch, problems: self._agree(switch, problems, decision, deadline))
+            self._runtime.toggle(choices, self._owners, lambda switch, problems: self._agree(switch, problems, decision, deadline))
         except SyncfreeError as error:
             if not self._outcome and not self._refused:
                 self._refuse([str(error).removeprefix("syncfree: ")])

@@ -31,6 +31,7 @@ FIGURES = {
     "cpu": "CPU time per call",
     "device": "device time per call",
     "step": "time from call to call",
+    "process": "CPU time of the process from call to call",
     CONTROL: "control (fixed work)",
 }
 
@@ -81,7 +82,7 @@ class Comparison:
     """A comparison of two choices of a hook.
 
     Attributes:
-        source: what was measured: ``{"kind": "replay", ...}`` or ``{"kind": "command", ...}``.
+        source: what was measured: ``{"kind": "replay", ...}``, ``{"kind": "command", ...}`` or ``{"kind": "job", ...}``.
         differences: how results differed on recorded calls; empty where they are equal, or were not compared.
         when: when it began, in ISO 8601, UTC.
     """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 from ._comparison import FIGURES, Comparison, Part
 from ._design import CONTROL, ratios_of
@@ -39,8 +40,8 @@ def page(comparisons: Sequence[Comparison]) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style><h1>{escape(title)}</h1>"
         "<p class=note>A bar is the 95 % bootstrap interval of time(A) / time(B), its tick the median, the thin line the confidence "
-        "sequence that decides the verdict. Right of 1, B is faster. Each dot below is a round of four blocks. These are times of "
-        "calls on the machine named; they do not show the throughput of a server, other inputs or other hardware.</p>"
+        "sequence that decides the verdict. Right of 1, B is faster. Each dot below is a round of four blocks. These are times "
+        "on the machine named, with the inputs or the load named; they do not show others.</p>"
         f"{body}</html>\n"
     )
 
@@ -76,17 +77,25 @@ def _label(comparison: Comparison, part: Part, number: int) -> str:
 
 def _details(comparison: Comparison) -> str:
     source, machine = comparison.source, comparison.machine
-    replayed = source.get("kind") == "replay"
-    what = f"{source.get('calls')} recorded calls of {source.get('folder')}, on {source.get('device')}"
-    compared = "equal on all calls" if replayed else "not compared"
+    compared = "equal on all calls" if source.get("kind") == "replay" else "not compared"
     entries = {
-        "measured": f"{comparison.when}: {what if replayed else ' '.join(map(str, source.get('command', ())))}",
+        "measured": f"{comparison.when}: {_measured(source)}",
         "machine": f"{machine.get('cpu')}, {machine.get('cpus')} CPUs, load {machine.get('load')}, GPU: {machine.get('gpu') or 'none'}",
         "versions": ", ".join(f"{name} {version}" for name, version in comparison.versions.items()),
         "results": "; ".join(comparison.differences[:_SHOWN]) or compared,
     }
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in entries.items())
     return f"<dl>{listed}</dl>" + "".join(_part(part, comparison) for part in comparison.parts)
+
+
+def _measured(source: Mapping[str, Any]) -> str:
+    if source.get("kind") == "replay":
+        return f"{source.get('calls')} recorded calls of {source.get('folder')}, on {source.get('device')}"
+    if source.get("kind") == "command":
+        return " ".join(map(str, source.get("command", ())))
+    frameworks = ", ".join(f"{name} {release}" for name, release in source.get("frameworks", {}).items())
+    load = f"under the load of {source['load']}" if source.get("load") else "under the load that it had"
+    return f"the running job {source.get('job')} ({frameworks}; {len(source.get('processes', ()))} processes), {load}"
 
 
 def _part(part: Part, comparison: Comparison) -> str:

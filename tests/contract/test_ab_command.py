@@ -38,7 +38,7 @@ def test_a_program_is_switched_between_blocks_and_ended_when_all_rounds_are_made
     (part,) = found.parts
     assert part.name.endswith(", made_up.work:rows")
     assert (len(part.equal), len(part.rounds)) == (1, 8)
-    assert set(part.rounds[0].b[1]) == {"control", "host", "step"}
+    assert set(part.rounds[0].b[1]) == {"control", "host", "process", "step"}
     assert all(figure > 0 for each in part.rounds for block in (*each.a, *each.b) for figure in block.values())
     assert found.source["kind"] == "command"
     assert part.stopped == "all rounds are made"
@@ -59,7 +59,7 @@ def test_a_program_that_ends_too_early_and_one_that_cannot_switch_say_so(tmp_pat
         (("pooled_rows", "mine", "mine", "--", "true"), "'mine' is given twice"),
         (("dp_all_reduce", "upstream", "sync_free", "--", "true"), "dp_all_reduce must switch on all ranks at the same call"),
         (("pooled_rows", "upstream", "mine", "--", "no-such-program"), "no-such-program cannot be started"),
-        (("pooled_rows", "upstream", "mine", "--replay", "x", "--", "true"), "give either --replay DIR or -- COMMAND"),
+        (("pooled_rows", "upstream", "mine", "--replay", "x", "--", "true"), "give one of --replay DIR, --job JOB and -- COMMAND"),
     ],
 )
 def test_a_mistake_ends_it_with_2(arguments: tuple[str, ...], message: str) -> None:

@@ -145,6 +145,7 @@ def report(engine: Engine) -> dict[str, Any]:
         "pid": os.getpid(),
         "wrong": engine.wrong[:5],
         "done": engine.done,
+        "timed": [hook for hook in SOURCES.values() if RUNTIME.is_timed(hook)],
         "choices": {hook: entry.choice for hook, entry in entries.items()},
         "counts": {
             hook: {name: count.calls for counts in entry.counts.values() for name, count in counts.items()}
