@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, product
 
 from packaging.version import Version
 
 from syncfree._entry_points import ORIGIN, Point
 from syncfree._form_ranges import covering, form_ranges
 from syncfree._hook import PROJECT, Hook
+from syncfree._installed_torch import holds_with
 from syncfree._judge import judge_records
 from syncfree._own_entry_points import PLUGINS
 from syncfree._plugins import Plugins
 from syncfree.adapters import diffusers, sglang, sglang_srt, vllm, vllm_omni
 from syncfree.adapting import BOUND_BY_DEFAULT, Adapter, Binding
+from syncfree.audit.simulated._support import TESTED
 from syncfree.fingerprints._releases import Releases, load_releases
 from syncfree.hooks import HOOKS
 
@@ -40,7 +42,8 @@ Written by `python -m docs` (`make docs`); do not edit. Every verdict follows fr
   `SYNCFREE_ALLOW_UNKNOWN` names the hook and the parameters are known.
 
 A release that is not in the list is `unknown`, unless it lies in the range of a form and its code is the recorded one,
-or its code is that of a release that has the fix. `syncfree doctor` shows the verdicts for what is installed;
+or its code is that of a release that has the fix. Where a reason ends with releases of torch, the installed torch
+decides between that row and the next. `syncfree doctor` shows the verdicts for what is installed;
 [refusals](refusals.md) explains why nothing is guessed.
 
 | framework | recorded releases |
@@ -102,20 +105,27 @@ def plugins() -> Plugins:
 
 
 def stretches(adapter: Adapter, binding: Binding, recorded: Releases) -> list[Stretch]:
-    """Return the verdicts on a binding over the recorded releases, in order."""
-    judged = [(name, *verdict(adapter, binding, name, recorded)) for name in recorded.names]
-    found: list[Stretch] = []
-    for (of_group, why, replaceable), group in groupby(judged, key=lambda row: row[1:]):
-        names = [name for name, *_ in group]
-        found.append(Stretch(names[0], names[-1], of_group, why, replaceable))
-    return found
+    """Return the verdicts on a binding over the recorded releases, in order; with each torch that makes a difference."""
+    found: dict[Stretch, None] = {}
+    for torch in torches(binding):
+        judged = [(name, *verdict(adapter, binding, name, recorded, torch)) for name in recorded.names]
+        for (of_group, why, replaceable), group in groupby(judged, key=lambda row: row[1:]):
+            names = [name for name, *_ in group]
+            found[Stretch(names[0], names[-1], of_group, why, replaceable)] = None
+    return sorted(found, key=lambda stretch: recorded.names.index(stretch.first))
 
 
-def verdict(adapter: Adapter, binding: Binding, release: str, recorded: Releases) -> tuple[str, str, bool]:
+def torches(binding: Binding) -> list[Version]:
+    """Return a release of torch for each set of the binding's forms that hold together, oldest first."""
+    tested = map(Version, TESTED)
+    return list({tuple(holds_with(form.torch, torch) for form in binding.forms): torch for torch in tested}.values())
+
+
+def verdict(adapter: Adapter, binding: Binding, release: str, recorded: Releases, torch: Version) -> tuple[str, str, bool]:
     """Return the verdict on a recorded release, its reason, and whether a replacement is bound without an override."""
     version = Version(release)
     found = {target: recorded.record(target, release) for target in (*binding.targets, *binding.depends)}
-    judged = judge_records(adapter, binding, version, found, recorded)
+    judged = judge_records(adapter, binding, version, found, recorded, torch)
     # These reasons name the installed release in doctor; a row of the page covers several releases.
     if judged.verdict == "absent":
         return "absent", "", False
@@ -172,8 +182,8 @@ def _bound_somewhere(adapter: Adapter, hook: str) -> tuple[list[str], list[str]]
     recorded = load_releases(adapter.home)
     verdicts: dict[str, set[str]] = {name: set() for name in recorded.names}
     for binding in _bindings(adapter, hook):
-        for name in recorded.names:
-            judged, _, replaceable = verdict(adapter, binding, name, recorded)
+        for name, torch in product(recorded.names, torches(binding)):
+            judged, _, replaceable = verdict(adapter, binding, name, recorded, torch)
             if replaceable:
                 verdicts[name].add(judged)
     by_default = [name for name in recorded.names if verdicts[name] & set(BOUND_BY_DEFAULT)]

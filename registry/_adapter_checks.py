@@ -91,10 +91,11 @@ def _binding(binding: Binding, package: object) -> Iterator[str]:
     forms = _elements(binding.forms, Form)
     for form in forms:
         yield from (f"form {_shown(form.releases)}: {problem}" for problem in _form(form, binding.targets))
-    for first, second in combinations([form.releases for form in forms if _is_specifier(form.releases)], 2):
-        common = _common_release(first, second)
-        if common is not None:
-            yield f"forms {first!r} and {second!r} overlap, at {common} for example"
+    readable = [form for form in forms if _is_specifier(form.releases) and _is_range_of_torch(form.torch)]
+    for first, second in combinations(readable, 2):
+        common = _common_release(first.releases, second.releases)
+        if common is not None and _common_release(first.torch, second.torch) is not None:
+            yield f"forms {first.releases!r} and {second.releases!r} overlap, at {common} for example"
     if not isinstance(binding.note, str):
         yield f"note is {_shown(binding.note)}, not a string"
 
@@ -104,6 +105,8 @@ def _form(form: Form, targets: object) -> Iterator[str]:
         yield "releases is not a version specifier such as '>=1.2,<1.5'"
     if form.status not in get_args(Status):
         yield f"status is {_shown(form.status)}, not one of {', '.join(get_args(Status))}"
+    if not _is_range_of_torch(form.torch):
+        yield f"torch is {_shown(form.torch)}, not a version specifier such as '<2.15', or empty"
     if not isinstance(form.why, str):
         yield f"why is {_shown(form.why)}, not a string"
     if form.compose is not None:
@@ -173,6 +176,10 @@ def _is_specifier(value: object) -> bool:
         return isinstance(value, str) and bool(SpecifierSet(value))
     except InvalidSpecifier:
         return False
+
+
+def _is_range_of_torch(value: object) -> bool:
+    return value == "" or _is_specifier(value)
 
 
 @lru_cache

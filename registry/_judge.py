@@ -3,7 +3,7 @@
 These checks are made in order, and the first that fails decides:
 
 1. **version**: the installed release lies in the range of one of the binding's forms (`_form_ranges`: an open range ends at
-   the newest recorded release);
+   the newest recorded release), and the installed torch in the form's range of torch, where it has one;
 2. **presence**: every target exists in the source;
 3. **signature**: the target's parameters are the recorded ones;
 4. **fingerprint**: the target's code is the code that the form was written for, in some release of its range.
@@ -24,6 +24,7 @@ from packaging.version import Version
 
 from ._form_ranges import FormRange, covering, form_ranges
 from ._frameworks import Installed
+from ._installed_torch import holds_with, torch_version
 from ._target import parse
 from .adapting import BOUND_BY_DEFAULT, Adapter, Binding, Form, Status
 from .fingerprints._definitions import SourceUnreadable
@@ -51,11 +52,17 @@ def judge(binding: Binding, installed: Installed, releases: Releases) -> Judgeme
     except SourceUnreadable as error:
         # Without the source nothing is known about the code, whatever the version is.
         return Judgement("unknown", f"its source cannot be read: {error}")
-    return judge_records(installed.adapter, binding, installed.version, found, releases)
+    torch = torch_version() if any(form.torch for form in binding.forms) else None
+    return judge_records(installed.adapter, binding, installed.version, found, releases, torch)
 
 
 def judge_records(
-    adapter: Adapter, binding: Binding, version: Version | None, found: Records, releases: Releases
+    adapter: Adapter,
+    binding: Binding,
+    version: Version | None,
+    found: Records,
+    releases: Releases,
+    torch: Version | None,
 ) -> Judgement:
     """Judge one binding of an adapter against the records of its functions in a release. Reads no files.
 
@@ -65,9 +72,11 @@ def judge_records(
         version: the release's version; None when it is unknown.
         found: the records of the binding's ``targets`` and ``depends``.
         releases: the framework's recorded releases.
+        torch: the torch that it runs with; None when that is unknown.
     """
     release = f"{adapter.framework} {version or 'of unknown version'}"
-    ranges = form_ranges(adapter, binding, releases)
+    of_every_torch = form_ranges(adapter, binding, releases)
+    ranges = tuple(known for known in of_every_torch if holds_with(known.form.torch, torch))
     fits = covering(ranges, version)
     missing = [target for target in binding.targets if found[target] is None]
     if missing:
@@ -78,6 +87,8 @@ def judge_records(
         # Nothing to replace, and no reason to warn: recorded so, expected by no form, or upstream's fix stays in place.
         return Judgement("absent", f"{release} has no {missing[0]}")
     present = {target: record for target, record in found.items() if record is not None}
+    if fits is None and covering(of_every_torch, version) is not None:
+        return _of_no_torch(of_every_torch, release, version, torch)
     if fits is None:
         # Check 1 failed: no form covers this release, whatever its code is.
         return _outside(binding, ranges, release, present)
@@ -93,7 +104,7 @@ def judge_records(
             # With the recorded parameters the replacement can be called, so the user may override the refusal.
             return Judgement("unknown", problem, fits.form if _signatures_fit(fits, binding, present) else None)
     # All checks passed: this is the code that the form was written for.
-    return Judgement(fits.form.status, fits.form.why, fits.form)
+    return Judgement(fits.form.status, fits.form.reason, fits.form)
 
 
 def _records(binding: Binding, installed: Installed, releases: Releases) -> dict[str, FunctionRecord | None]:
@@ -155,6 +166,15 @@ def _with_code_of(ranges: Iterable[FormRange], status: str, target: str, found: 
     return next((form for form in forms if any(r.fingerprint == found.fingerprint for r in form.known(target))), None)
 
 
+def _of_no_torch(
+    ranges: tuple[FormRange, ...], release: str, version: Version | None, torch: Version | None
+) -> Judgement:
+    """Judge a release whose forms do not hold with this torch."""
+    seen = " or ".join(known.form.torch for known in ranges if version is not None and known.covers(version))
+    found = "no torch" if torch is None else f"torch {torch}"
+    return Judgement("unknown", f"what {release} costs here is known with torch {seen}, and {found} is installed")
+
+
 def _outside(
     binding: Binding, ranges: tuple[FormRange, ...], release: str, present: Mapping[str, FunctionRecord]
 ) -> Judgement:
@@ -164,7 +184,7 @@ def _outside(
         same = [_with_code_of(ranges, status, target, present[target]) for target in present]
         first = same[0] if all(same) else None
         if first is not None:
-            if status == "upstreamed":
+            if status == "upstreamed" and not first.form.torch:
                 # Replacing nothing is safe, even in a release that was never reviewed.
                 return Judgement("upstreamed", f"not seen before, but its code is that of {first.form.releases}")
             # It would be bound, but the code around these functions may have changed: the user decides.

@@ -30,12 +30,21 @@ class Form:
             the user names an implementation.
         why: what it costs, or which change fixed it.
         compose: one per target of the binding, or None where this form cannot be replaced.
+        torch: the releases of torch with which the same code has this status, as a version specifier: ``"<2.15"`` where
+            later ones no longer wait for what it does. A second form over the same releases says what holds with the others.
+            Empty: with any torch.
     """
 
     releases: str
     status: Status
     why: str
     compose: tuple[Compose, ...] | None
+    torch: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Return `why`, with the releases of torch where these are limited."""
+        return f"{self.why} (with torch {self.torch})" if self.torch else self.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,7 @@ class Binding:
     Attributes:
         hook: the hook's name.
         targets: ``"package.module:Class.function"``; several are bound all or none.
-        forms: the forms upstream's code took, by release, without overlap.
+        forms: the forms upstream's code took, by its release and by that of torch, without overlap.
         depends: further functions that the replacement relies on; their fingerprints must match the recorded ones, too.
         note: a hazard to show in the plan and in doctor.
         repeatable: in every release of the forms, upstream's functions at the targets change neither an argument nor ``self``

@@ -43,6 +43,14 @@ BINDING = Binding(
             status="stalls",
             why="one blocking host-to-device copy per matching word",
             compose=(_compose, _compose_with_drafts),
+            torch="<2.15",
+        ),
+        Form(
+            releases=">=0.18.1,<0.22",
+            status="upstreamed",
+            why="fixed by torch 2.15 (PyTorch #188267), whose store of a number is a fill; still one kernel per matching word",
+            compose=(_compose, _compose_with_drafts),
+            torch=">=2.15",
         ),
         Form(
             releases=">=0.22.0",

@@ -51,6 +51,14 @@ BINDING = Binding(
             status="stalls",
             why="two blocking host-to-device copies of a zero when a request with penalties arrives",
             compose=(_compose,),
+            torch="<2.15",
+        ),
+        Form(
+            releases=">=0.18.1,<0.22",
+            status="upstreamed",
+            why="fixed by torch 2.15 (PyTorch #188330), which makes the zeros on the device",
+            compose=(_compose,),
+            torch=">=2.15",
         ),
         Form(
             releases=">=0.22.0",

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from .._installed_torch import holds_with
 from ._record import Kind
 
 
@@ -40,7 +40,7 @@ class Rule:
 
     def holds(self, release: str) -> bool:
         """Return whether the row holds in a release of torch, such as ``2.15.0+cu132``; a nightly build counts as its release."""
-        return SpecifierSet(self.torch).contains(Version(release).base_version)
+        return holds_with(self.torch, Version(release))
 
 
 RULES: tuple[Rule, ...] = (

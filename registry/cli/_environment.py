@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._distributions import Unreadable, described, distributions, name_and_version, with_entry_points
+from .._distributions import Unreadable, described, with_entry_points
 from .._entry_points import parse
 from .._errors import or_default
+from .._installed_torch import torch_text
 from .._runtime import RUNTIME
 
 GROUPS = ("vllm.general_plugins", "vllm.platform_plugins", "sglang.srt.plugins", "sglang.multimodal_gen.plugins")
@@ -43,7 +44,7 @@ class Environment:
         return cls(
             platform.python_version(),
             platform.platform(terse=True),
-            next((name_and_version(found)[1] for found in distributions([], name="torch")), None),
+            torch_text(),
             tuple(_gpus()),
             tuple(sorted(set(or_default(lambda: tuple(_others()), none)))),
             tuple(f"{name}={value}" for name, value in sorted(os.environ.items()) if re.match("SYNCFREE(_|$)", name)),

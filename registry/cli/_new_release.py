@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from packaging.version import Version
 
+from .._installed_torch import torch_version
 from .._judge import judge_records
 from ..adapting import Adapter, Binding
 from ..fingerprints._drift import History, Kind, trace
@@ -77,5 +78,5 @@ def read(adapter: Adapter, recorded: Releases, known: Sources, new: Sources) -> 
 
 def _verdict(adapter: Adapter, binding: Binding, release: str, releases: Releases) -> tuple[str, str]:
     records = {target: releases.record(target, release) for target in (*binding.targets, *binding.depends)}
-    judged = judge_records(adapter, binding, Version(release), records, releases)
+    judged = judge_records(adapter, binding, Version(release), records, releases, torch_version())
     return judged.verdict, judged.reason

@@ -163,6 +163,8 @@ WRONG_FORM: dict[str, tuple[dict[str, Any], str]] = {
     "status none": ({"status": None}, "status is None, not one of"),
     "status list": ({"status": ["stalls"]}, "status is ['stalls'], not one of"),
     "why": ({"why": 7}, "why is 7, not a string"),
+    "torch": ({"torch": "2.15"}, "torch is '2.15', not a version specifier such as '<2.15', or empty"),
+    "torch none": ({"torch": None}, "torch is None, not a version specifier"),
     "compose function": ({"compose": compose}, "not a tuple of functions, or None"),
     "compose too many": ({"compose": (compose, compose)}, "compose has 2 functions for 1 targets"),
     "compose empty": ({"compose": ()}, "compose has 0 functions for 1 targets"),
@@ -218,6 +220,15 @@ def test_forms_that_overlap_are_refused(one: str, other: str) -> None:
 def test_forms_that_only_meet_are_taken_in(releases: tuple[str, ...]) -> None:
     forms = tuple(replace(FORM, releases=text) for text in releases)
     check_adapter(replace(ADAPTER, bindings=(replace(BINDING, forms=forms),)), "acme 1.0")
+
+
+@pytest.mark.parametrize(("one", "other", "meet"), [("<2.15", ">=2.15", False), ("<2.15", "", True), ("<2.15", ">=2.14", True)])
+def test_forms_over_the_same_releases_are_taken_in_for_different_releases_of_torch(one: str, other: str, meet: bool) -> None:
+    adapter = replace(ADAPTER, bindings=(replace(BINDING, forms=(replace(FORM, torch=one), replace(FORM, torch=other))),))
+    if meet:
+        refused(adapter, "overlap, at 1.2 for example")
+    else:
+        check_adapter(adapter, "acme 1.0")
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:

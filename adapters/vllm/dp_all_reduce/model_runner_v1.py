@@ -86,6 +86,14 @@ BINDING = Binding(
             status="stalls",
             why="four blocking host-to-device copies and up to five read-backs per step when async scheduling is off",
             compose=(_compose_exchange, _compose_conclusion),
+            torch="<2.15",
+        ),
+        Form(
+            releases=">=0.18.1,<0.22",
+            status="upstreamed",
+            why="fixed by torch 2.15 (PyTorch #188267), whose store of a number is a fill; the read-backs are left, as in 0.22",
+            compose=(_compose_exchange, _compose_conclusion),
+            torch=">=2.15",
         ),
         Form(
             releases=">=0.22.0",

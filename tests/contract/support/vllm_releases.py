@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 import torch
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
+from syncfree._installed_torch import holds_with
 from syncfree.adapting import Binding, Form
 from syncfree.fingerprints._releases import load_releases
 from syncfree.fingerprints._wheels import Index
@@ -44,8 +46,9 @@ def define(release: str, module: str, names: Iterable[str], namespace: dict[str,
 
 
 def form_of(binding: Binding, release: str) -> Form:
-    """The form of a binding that covers a release."""
-    (form,) = (form for form in binding.forms if release in SpecifierSet(form.releases))
+    """The form of a binding that covers a release with this torch."""
+    torches = (form for form in binding.forms if holds_with(form.torch, Version(torch.__version__)))
+    (form,) = (form for form in torches if release in SpecifierSet(form.releases))
     return form
 
 
