@@ -33,6 +33,16 @@ def rules() -> str:
     return rules_page.render()
 
 
+def lint_codes() -> str:
+    """Return the table of the codes of ``syncfree lint``."""
+    from syncfree.lint import CODES
+
+    lines = ["| code | what is found | looked for in | why | instead |", "|---|---|---|---|---|"]
+    for one in CODES.values():
+        lines.append(f"| {one.code} | {one.found} | {'hot functions' if one.hot else 'all'} | {one.reason} | {one.replacement} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "README.md": partial(with_table, "README.md", hooks_page.short_table),
     "docs/hooks.md": hooks_page.page,
@@ -42,6 +52,7 @@ PAGES: dict[str, Callable[[], str]] = {
     },
     "docs/hostile.md": hostile_page.page,
     "docs/dry-run.md": partial(with_table, "docs/dry-run.md", sweep_table.table),
+    "docs/lint.md": partial(with_table, "docs/lint.md", lint_codes),
     "docs/sync-rules.md": rules,
     "docs/upstream-tests.md": upstream_tests_page.page,
     "docs/waits.md": waits_page.page,

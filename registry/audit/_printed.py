@@ -63,9 +63,18 @@ def github_annotations(recording: Recording) -> str:
     for site in recording.sites():
         level = "error" if site.hard else "warning"
         text = f"{site.count} x {site.op}: the host waits for the GPU ({site.kind}). Instead: {site.replacement}"
-        known = f"file={_escaped(_relative(site.where.file), ',:')},line={site.where.line}," if site.where.line else ""
-        lines.append(f"::{level} {known}title=host sync::{_escaped(text)}\n")
+        lines.append(annotation(level, site.where.file, site.where.line, "host sync", text) + "\n")
     return "".join(lines)
+
+
+def annotation(level: str, file: str, line: int, title: str, text: str) -> str:
+    """Return one workflow command; without a line number it is of no file.
+
+    Args:
+        level: ``error`` or ``warning``.
+    """
+    known = f"file={_escaped(_relative(file), ',:')},line={line}," if line else ""
+    return f"::{level} {known}title={_escaped(title, ',:')}::{_escaped(text)}"
 
 
 def _relative(file: str) -> str:

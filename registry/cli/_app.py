@@ -14,7 +14,7 @@ from .._errors import SyncfreeError
 from .._text import printable
 from .._version import __version__
 from ..audit._cli import audit_command
-from . import ab, config, doctor, drift, explain, fingerprint, listing, ps, record, releases, report, toggle, top
+from . import ab, config, doctor, drift, explain, fingerprint, lint, listing, ps, record, releases, report, toggle, top
 from ._output import print_error, print_line, tolerate_every_character
 
 
@@ -63,6 +63,7 @@ _COMMANDS: dict[str, tuple[Any, str]] = {
     "top": (top.top_command, "The same, shown again every second."),
     "toggle": (toggle.toggle_command, "Switch hooks in every process of a running job."),
     "audit": (audit_command, "Run a command; count where its host waits for the GPU."),
+    "lint": (lint.lint_command, "Find waits for the GPU in source code."),
     "record": (record.record_command, "Run a command; keep real calls of a hook."),
     "ab": (ab.ab_command, "Measure one implementation against another."),
     "report": (report.report_command, "One HTML page of comparisons."),
