@@ -20,7 +20,7 @@ from tests import environments  # noqa: E402  (found through the line above)
 nox.needs_version = ">=2024.4"
 nox.options.default_venv_backend = "none"
 nox.options.sessions = [
-    "lint", "types", "unit", "contract", "audit", "dry_run", "package", "hostile",
+    "lint", "types", "unit", "contract", "audit", "dry_run", "package", "site", "hostile",
     "control", "kit", "diffusers", "vllm", "sglang",
 ]
 
@@ -161,6 +161,12 @@ def contract_torch(session: nox.Session, release: str) -> None:
 def package(session: nox.Session) -> None:
     """Test the wheel: its content, and that installing and removing it leaves nothing behind."""
     _pytest(session, "tests/package")
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Test the documentation's site: strict build, no broken link, nothing loaded from another host; `make site` builds it."""
+    _pytest(session, "tests/site")
 
 
 @nox.session

@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from . import framework_tables, hooks_page, hostile_page, sweep_table, upstream_tests_page, waits_page
+from . import (
+    architecture_page,
+    framework_tables,
+    hooks_page,
+    hostile_page,
+    sweep_table,
+    upstream_tests_page,
+    waits_page,
+    why_table,
+)
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- begin: written by python -m docs -->\n", "<!-- end -->\n"
@@ -50,12 +59,15 @@ PAGES: dict[str, Callable[[], str]] = {
         page: partial(with_table, page, partial(framework_tables.table, adapter))
         for page, adapter in framework_tables.PAGES.items()
     },
+    "docs/architecture.md": partial(with_table, "docs/architecture.md", architecture_page.table),
+    "docs/pictures/architecture.svg": architecture_page.picture,
     "docs/hostile.md": hostile_page.page,
     "docs/dry-run.md": partial(with_table, "docs/dry-run.md", sweep_table.table),
     "docs/lint.md": partial(with_table, "docs/lint.md", lint_codes),
     "docs/sync-rules.md": rules,
     "docs/upstream-tests.md": upstream_tests_page.page,
     "docs/waits.md": waits_page.page,
+    "docs/why.md": partial(with_table, "docs/why.md", why_table.table),
 }
 
 

@@ -23,10 +23,10 @@ from .made_up import REDUCE, SLOW, MadeUp, compose_reduce, reduce_binding
 ROOT = Path(__file__).parents[2]
 WRITTEN = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
-    *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md")),
+    *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")),
 )
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r'^```python(?: title="[^"]+")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 VARIABLE = re.compile(r"\bSYNCFREE_[A-Z_]*[A-Z]\b")
 
 
@@ -44,7 +44,8 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_generated_pages_are_current() -> None:
-    assert stale(["README.md", "docs/hooks.md", *framework_tables.PAGES]) == [], "run `make docs`"
+    pages = ["README.md", "docs/hooks.md", "docs/why.md", "docs/architecture.md", "docs/pictures/architecture.svg"]
+    assert stale([*pages, *framework_tables.PAGES]) == [], "run `make docs`"
 
 
 @pytest.mark.parametrize("page", framework_tables.PAGES)
@@ -105,6 +106,11 @@ def test_every_relative_link_leads_somewhere(page: str) -> None:
             target = (ROOT / page).parent / path if path else ROOT / page
             assert target.exists(), link
             assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", [page.removeprefix("docs/") for page in WRITTEN if page.startswith("docs/")])
+def test_every_page_is_in_the_navigation_of_the_site(page: str) -> None:
+    assert re.search(rf"^ +- .*: {re.escape(page)}$", text_of("docs/site/mkdocs.yml"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", WRITTEN)
