@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -12,11 +13,13 @@ CORE = "core"
 """The modules of registry/ that are in none of its packages."""
 
 
+@cache
 def parts() -> set[str]:
     """Return the parts of the package."""
     return {_part(module) for module, _ in _modules()}
 
 
+@cache
 def edges() -> set[tuple[str, str]]:
     """Return ``(part, part that it imports)``; imports inside functions count, too."""
     found = set()
