@@ -10,7 +10,7 @@ ROWS = (
     USERS,
     ("adapters", "control", "measuring", "verifying"),
     ("plugins", "core", "recording"),
-    ("hooks", "fingerprints", "audit"),
+    ("hooks", "fingerprints", "audit", "lint"),
 )
 """The boxes of the diagram, from top to bottom. Every part must be in one of them."""
 PURPOSES = {
@@ -27,6 +27,7 @@ PURPOSES = {
     "hooks": "the contracts",
     "fingerprints": "which code is known",
     "audit": "counts host syncs",
+    "lint": "finds them in source code",
 }
 WIDTH, HEIGHT, GAP, ACROSS = 190, 58, 62, 24
 STYLE = 'xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="13"'
@@ -67,7 +68,8 @@ def _placed() -> list[str]:
     """Return the parts in the order of the diagram. Raises `SystemExit` if one is not in `ROWS`, or is there and does not exist."""
     placed = [part for row in ROWS for part in row]
     if wrong := set(placed) ^ imports.parts():
-        raise SystemExit(f"docs/architecture_page.py: ROWS and the package differ in {', '.join(sorted(wrong))}")
+        names = ", ".join(sorted(wrong))
+        raise SystemExit(f"ROWS and PURPOSES of docs/architecture_page.py and the package differ in {names}: add or remove it there")
     return placed
 
 
