@@ -21,7 +21,7 @@ nox.needs_version = ">=2024.4"
 nox.options.default_venv_backend = "none"
 nox.options.sessions = [
     "lint", "types", "unit", "contract", "audit", "dry_run", "package", "site", "hostile",
-    "control", "kit", "diffusers", "vllm", "sglang",
+    "control", "machines", "kit", "diffusers", "vllm", "sglang",
 ]
 
 TORCH_RELEASES = ("2.9.1", "2.11.0", "2.13.0", "2.14.1", "2.15.0")
@@ -192,6 +192,12 @@ def kit(session: nox.Session) -> None:
 def control(session: nox.Session) -> None:
     """Test what reaches running processes: `syncfree ps`, `top` and `toggle`; `-- --sweep`: hundreds of toggles."""
     _pytest(session, "tests/control", *TWO_AT_A_TIME)
+
+
+@nox.session
+def machines(session: nox.Session) -> None:
+    """Test jobs on two made-up machines, which are namespaces of the kernel: an error where it allows none."""
+    _pytest(session, "tests/machines")
 
 
 @nox.session

@@ -17,7 +17,8 @@ import pluggy
 from ._errors import one_line
 
 PROJECT = "syncfree"
-NEEDS = ("torch", "cuda", "triton", "one_node")
+SHARED_MEMORY = "shared_memory"
+NEEDS = ("torch", "cuda", "triton", "one_node", SHARED_MEMORY)
 """The needs that an implementation may declare; checked before it is chosen."""
 
 _PATH = re.compile(r"\w+(\.\w+)*:\w+")

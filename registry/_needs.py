@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 from ._errors import or_default
+from ._hook import SHARED_MEMORY
 from ._modules import is_importing
 
 
@@ -37,5 +38,6 @@ NEED_CHECKS: dict[str, Callable[[], bool]] = {
     "triton": lambda: _importable("triton"),
     "cuda": _cuda,
     "one_node": _one_node,
+    SHARED_MEMORY: lambda: hasattr(os, "memfd_create"),
 }
 """Need, then whether it is met; the needs are `_hook.NEEDS`."""

@@ -9,5 +9,5 @@ from __future__ import annotations
 from syncfree import implementations
 
 PLUGIN = implementations(
-    "syncfree.plugins.shm_mailbox", host_syncs=0, lockstep=True, needs=("torch",), hooks=("dp_all_reduce",)
+    "syncfree.plugins.shm_mailbox", host_syncs=0, lockstep=True, needs=("torch", "shared_memory"), hooks=("dp_all_reduce",)
 )

@@ -39,6 +39,8 @@ def ps_command(
     else:
         for job, of in found.items():
             print_table(COLUMNS, [row for each in of for row in rows(*each)], title(job, jobs[job]))
+            for line in elsewhere(jobs[job]):
+                print_line(line)
         if not found:
             print_line("no process of yours with syncfree can be reached: none runs, or SYNCFREE_CONTROL=off")
         for problem in problems:
@@ -57,6 +59,13 @@ def title(job: str, processes: list[Process]) -> str:
     number = len(processes)
     named = dict.fromkeys(frameworks(process.report) for process in processes if process.report is not None)
     return f"job {job}: {number} process{'es' * (number > 1)}, {'; '.join(filter(None, named)) or 'no framework'}"
+
+
+def elsewhere(processes: list[Process]) -> list[str]:
+    """Return the ranks of a job on other machines that a toggle here reaches, a line for each."""
+    told = [rank for process in processes if process.report is not None for rank in process.report.get("elsewhere", ())]
+    lines = [f"rank {rank['rank']}: pid {rank['pid']} on {rank['host']}, reached through the job's store" for rank in told]
+    return list(dict.fromkeys(lines))
 
 
 def rows(process: Process, of_hooks: list[HookRates]) -> list[tuple[str, ...]]:

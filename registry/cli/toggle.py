@@ -8,10 +8,14 @@ import typer
 
 from .._errors import SelectionError, nearest
 from .._text import clipped
+from ..control._client import Process
 from ..control._toggle import Outcome, toggle
 from ..hooks import HOOKS
 from ._output import print_json, print_line
 from ._processes import asked, of_job
+
+_SECONDS = 1.0
+_SECONDS_OF_MACHINES = 10.0
 
 
 def toggle_command(
@@ -19,7 +23,12 @@ def toggle_command(
     job: str | None = typer.Option(None, help="The job, as `syncfree ps` names it; not needed where there is one."),
     pid: int | None = typer.Option(None, help="One process alone."),
     reset: bool = typer.Option(False, "--reset", help="Take back every toggle: the choices that the job was started with."),
-    timeout: float = typer.Option(1.0, min=0.05, max=600.0, help="Seconds until nothing is switched."),
+    timeout: float = typer.Option(
+        None,
+        min=0.05,
+        max=600.0,
+        help="Seconds until nothing is switched: 1, or 10 where ranks on other machines take part.",
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Switch hooks in every process of a job, or in none of them.
@@ -28,7 +37,8 @@ def toggle_command(
     """
     wanted = _parsed(choices or [], reset)
     processes = of_job(asked()[0], job, pid)
-    outcome = toggle([process.entry for process in processes], wanted, timeout)
+    seconds = timeout or (_SECONDS_OF_MACHINES if any(_reaches_others(process) for process in processes) else _SECONDS)
+    outcome = toggle([process.entry for process in processes], wanted, seconds, whole_job=pid is None)
     if as_json:
         named = {"job": processes[0].job, "pids": [process.entry.pid for process in processes], "choices": wanted}
         print_json({**named, **asdict(outcome)})
@@ -36,6 +46,10 @@ def toggle_command(
         _print(outcome, wanted, len(processes), processes[0].job)
     if not outcome.switched:
         raise typer.Exit(1)
+
+
+def _reaches_others(process: Process) -> bool:
+    return process.report is not None and bool(process.report.get("elsewhere"))
 
 
 def _parsed(choices: list[str], reset: bool) -> dict[str, str] | None:
@@ -58,8 +72,11 @@ def _parsed(choices: list[str], reset: bool) -> dict[str, str] | None:
 
 
 def _print(outcome: Outcome, wanted: dict[str, str] | None, number: int, job: str) -> None:
-    what = "the choices it was started with" if wanted is None else ", ".join(f"{hook}={name}" for hook, name in wanted.items())
-    where = f"job {job}, {number} process{'es' * (number > 1)}"
+    what = (
+        "the choices it was started with" if wanted is None else ", ".join(f"{hook}={name}" for hook, name in wanted.items())
+    )
+    others = f" and {len(outcome.elsewhere)} on other machines" if outcome.elsewhere else ""
+    where = f"job {job}, {number} process{'es' * (number > 1)}{others}"
     for problem in outcome.problems:
         print_line(problem, "red")
     if outcome.switched:

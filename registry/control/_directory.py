@@ -104,9 +104,14 @@ def entries(path: Path) -> list[Entry]:
     if not os.path.lexists(path):
         return []
     check(path)
-    matches = [match for name in os.listdir(path) if (match := _NAME.fullmatch(name))]
-    found = [Entry(path, match[0], match["job"], int(match["pid"])) for match in matches]
+    found = [entry for name in os.listdir(path) if (entry := entry_of(path, name))]
     return sorted(found, key=lambda entry: entry.pid)
+
+
+def entry_of(directory: Path, name: str) -> Entry | None:
+    """Return the socket of this name; None if it is no name of a process's socket."""
+    match = _NAME.fullmatch(name)
+    return None if match is None else Entry(directory, name, match["job"], int(match["pid"]))
 
 
 @contextmanager

@@ -20,15 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from .._errors import SyncfreeError, describe_error
 from .._log import Log, log_of
-from ..hooks import HOOKS
+from ._answers import Answers
 from ._client import forget_ended
-from ._decision import forget_old_decisions, is_decision
+from ._decision import forget_old_decisions
 from ._directory import RunDirectoryError, address, new_name, usable
 from ._identity import job_of
 from ._link import LONGEST_REQUEST, Link, LinkError, user_of
-from ._report import report
-from ._timed import COMPARISON, ComparisonOwner, timed_calls
-from ._toggled import Toggled
+from ._store import default_store, nothing, reference
 
 if TYPE_CHECKING:
     from .._runtime import Runtime
@@ -37,7 +35,8 @@ _SECONDS_TO_ASK = 5.0
 _SECONDS_TO_ANSWER = 5.0
 _SECONDS_BEFORE_A_CHILD_LISTENS = 0.2
 """A child that is forked to run another program is gone by then."""
-_LONGEST_TOGGLE_S = 600.0
+_SECONDS_BETWEEN_LOOKS = 1.0
+"""How soon a process group is noticed, whose ranks on other machines can be reached from then on."""
 _AT_ONCE = 16
 _WAITING = 128
 _SPARE_DESCRIPTORS = 32
@@ -62,7 +61,9 @@ def listen(runtime: Runtime, environ: MutableMapping[str, str] = os.environ, log
             os.register_at_fork(after_in_child=_in_child)
             atexit.register(stop)
     except Exception as error:  # noqa: BLE001 - the program matters more than being reached; the reason is logged
-        log.info("syncfree: this process cannot be reached by `syncfree ps` and `syncfree toggle`: %s", describe_error(error))
+        log.info(
+            "syncfree: this process cannot be reached by `syncfree ps` and `syncfree toggle`: %s", describe_error(error)
+        )
 
 
 def stop() -> None:
@@ -85,6 +86,7 @@ class Server:
 
     def __init__(self, runtime: Runtime, environ: MutableMapping[str, str], log: Log) -> None:
         self._runtime = runtime
+        self._parents_store = nothing
         self._environ = environ
         self._log = log
         self._job = ""
@@ -94,9 +96,7 @@ class Server:
         self._number: tuple[int, int] | None = None
         self._pid = os.getpid()
         self._answering = threading.BoundedSemaphore(_AT_ONCE)
-        self._toggling = threading.Lock()
-        self._timing = threading.Lock()
-        self._comparison = ComparisonOwner()
+        self._answers: Answers | None = None
 
     def open(self) -> None:
         """Make the socket.
@@ -123,7 +123,10 @@ class Server:
             with suppress(OSError):
                 os.unlink(os.path.join(directory, unready))
             raise
+        made.settimeout(_SECONDS_BETWEEN_LOOKS)
         self._directory, self._name, self._socket = directory, name, made
+        self._answers = Answers(self._runtime, self, self._job, directory, self._log)
+        self._answers.follower.ignore(self._parents_store)
         self._number = _number_of(made)
 
     def start(self) -> None:
@@ -155,6 +158,7 @@ class Server:
         with suppress(OSError):
             self._drop()
         server = Server(self._runtime, self._environ, self._log)
+        server._parents_store = reference(default_store())
         try:
             threading.Thread(target=server._serve_later, name="syncfree control", daemon=True).start()
         except RuntimeError as error:
@@ -194,8 +198,13 @@ class Server:
         # A program that becomes a daemon closes every descriptor, and the number may be another file's since.
         while (listening := self._socket) is not None and self._is_open(listening):
             try:
+                if self._answers is not None:
+                    self._answers.follower.watch()
                 connection, _ = listening.accept()
-            except OSError:
+                connection.settimeout(None)
+            except TimeoutError:
+                continue
+            except (OSError, RuntimeError):
                 time.sleep(0.1)  # no descriptor or no memory is left at this moment, or the socket is being closed
                 continue
             try:
@@ -220,8 +229,8 @@ class Server:
         link = Link(connection, LONGEST_REQUEST)
         try:
             request = link.receive(_SECONDS_TO_ASK)
-            if request is not None:
-                self._do(request, link)
+            if request is not None and self._answers is not None:
+                self._answers.answer(request, link)
         except LinkError:
             return  # nobody is there any more, or it is not one of our commands
         except SyncfreeError as error:
@@ -232,46 +241,9 @@ class Server:
             link.close()
             self._answering.release()
 
-    def _do(self, request: dict[str, Any], link: Link) -> None:
-        asked = request.get("ask")
-        if asked == "report":
-            link.send({"report": report(self._runtime, self._job)}, _SECONDS_TO_ANSWER)
-        elif asked == "toggle" and self._directory is not None:
-            choices, decision, seconds = request.get("choices"), request.get("decision"), request.get("seconds")
-            if not _are_choices(choices) or not is_decision(decision) or not isinstance(seconds, int | float):
-                raise SyncfreeError("syncfree: a toggle without valid choices, decision and seconds")
-            if not self._toggling.acquire(timeout=min(float(seconds), _LONGEST_TOGGLE_S) / 4):
-                link.send({"refused": ["another toggle is under way in this process"]}, _SECONDS_TO_ANSWER)
-                return
-            try:
-                toggled = Toggled(self._runtime, self._owners(choices, request.get("for")), self._directory, link)
-                toggled.run(choices, str(decision), min(float(seconds), _LONGEST_TOGGLE_S))
-            finally:
-                self._toggling.release()
-        elif asked == "time" and request.get("hook") in HOOKS:
-            if not self._timing.acquire(blocking=False):
-                link.send({"error": "another comparison is under way in this process"}, _SECONDS_TO_ANSWER)
-                return
-            try:
-                timed_calls(self._runtime, self._comparison, str(request["hook"]), link)
-            finally:
-                self._timing.release()
-        else:
-            raise SyncfreeError("syncfree: an unknown request; the command and the process have different releases of syncfree")
-
-    def _owners(self, choices: object, purpose: object) -> list[object]:
-        """Return whose choices a toggle is about: a comparison has its own; a reset by a user takes back both."""
-        if purpose == COMPARISON:
-            return [self._comparison]
-        return [self, self._comparison] if choices is None else [self]
-
     def _say(self, link: Link, message: dict[str, Any]) -> None:
         with suppress(LinkError):
             link.send(message, _SECONDS_TO_ANSWER)
-
-
-def _are_choices(choices: object) -> bool:
-    return choices is None or (isinstance(choices, dict) and all(isinstance(name, str) for name in choices.values()))
 
 
 def _spare_descriptors(listening: socket.socket) -> None:

@@ -3,7 +3,8 @@
 1. The change is prepared as for `syncfree.use`. Why it cannot be made is answered, and nothing more happens.
 2. Hooks in lockstep get a gate, in a job of more than one rank. The process answers that it is ready, and where its gate stands.
 3. It moves the gate as it is told, until the decision is made, its time is over, or the command is gone. In the last two cases
-   it proposes to abort; see `_decision`.
+   it proposes to abort; see `_decision`. It may be told that the decision is made in the job's store, because ranks of other
+   machines take part.
 4. It makes the change, which is assignments only, or leaves everything as it was. Then the gate is opened.
 """
 
@@ -17,13 +18,19 @@ from typing import TYPE_CHECKING, Any
 from .._binding_state import BindingState
 from .._choices import Switch
 from .._errors import SyncfreeError
+from .._hook import SHARED_MEMORY
+from .._log import log_of
 from .._process_group import current_rank, rank_count
 from .._select import UPSTREAM
-from ._decision import ABORT, COMMIT, decide
+from ._decision import ABORT, COMMIT, AtRanks, InStore, Place, Unknown
+from ._directory import entry_of
 from ._effects import notes, refusals
+from ._follower import Follower, machine
 from ._gate import Gate
 from ._link import Link, LinkError
+from ._over_store import FollowerLink
 from ._report import pid_namespace
+from ._store import StoreError
 
 if TYPE_CHECKING:
     from .._runtime import Runtime
@@ -38,15 +45,27 @@ class Toggled:
     Args:
         runtime: of this process.
         owners: whom toggles belong to: new choices to the first; choices of all of them are taken back.
-        directory: the run directory, where the decision is made.
-        link: to the command.
+        directory: the run directory.
+        follower: of this process.
+        link: to the command, or to the leader on another machine.
+        place: where the decision is made.
     """
 
-    def __init__(self, runtime: Runtime, owners: Sequence[object], directory: Path, link: Link) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        owners: Sequence[object],
+        directory: Path,
+        follower: Follower,
+        link: Link | FollowerLink,
+        place: Place,
+    ) -> None:
         self._runtime = runtime
         self._owners = owners
         self._directory = directory
+        self._follower = follower
         self._link = link
+        self._place = place
         self._gate: Gate | None = None
         self._outcome = ""
         self._refused = False
@@ -61,7 +80,9 @@ class Toggled:
         """
         deadline = time.monotonic() + seconds
         try:
-            self._runtime.toggle(choices, self._owners, lambda switch, problems: self._agree(switch, problems, decision, deadline))
+            self._runtime.toggle(
+                choices, self._owners, lambda switch, problems: self._agree(switch, problems, decision, deadline)
+            )
         except SyncfreeError as error:
             if not self._outcome and not self._refused:
                 self._refuse([str(error).removeprefix("syncfree: ")])
@@ -90,29 +111,67 @@ class Toggled:
 
     def _readiness(self, switch: Switch, in_lockstep: list[BindingState], gate: Gate) -> dict[str, Any]:
         rank = current_rank()
-        choices = {}
+        choices, sharing = {}, set()
         for state in in_lockstep:
             implementation = switch.then.at(state)[1]
             choices[state.binding.label] = implementation.plugin if implementation is not None else UPSTREAM
+            if implementation is not None and SHARED_MEMORY in implementation.declaration.needs:
+                sharing.add(f"{state.binding.hook}={implementation.plugin}")
+        group, why_not = self._group()
         return {
             "ready": gate.standing().as_dict(),
             "lockstep": choices,
+            "sharing": sorted(sharing),
             "rank": None if rank is None else [rank.index, rank.size],
-            "pid_namespace": pid_namespace(),
+            "group": group,
+            "no_group": why_not,
+            "machine": f"{machine()}/{pid_namespace()}",
             "notes": notes(switch.states),
             "hooks": sorted({state.binding.hook for state in switch.states if _has_a_place(state, switch)}),
         }
+
+    def _group(self) -> tuple[dict[str, Any] | None, str]:
+        try:
+            group = self._follower.group()
+        except StoreError as error:
+            return None, str(error)
+        return {"name": group.name, "ranks": {str(rank): told for rank, told in group.ranks.items()}}, ""
 
     def _await(self, gate: Gate, decision: str, deadline: float) -> str:
         while True:
             try:
                 message = self._link.receive(deadline - time.monotonic())
-                if message is None or not isinstance(message.get("hold"), int):
-                    return decide(self._directory, decision, ABORT)
-                gate.hold(message["hold"])
-                self._link.send({"standing": gate.standing().as_dict()}, _SECONDS_TO_SEND)
+                if message is None:
+                    return self._give_up()
+                if "through" in message:
+                    self._place = self._elsewhere(message["through"], decision)
+                    answer: dict[str, Any] = {"through": True}
+                elif isinstance(message.get("hold"), int):
+                    gate.hold(message["hold"])
+                    answer = {"standing": gate.standing().as_dict()}
+                else:
+                    return self._give_up()
+                self._link.send(answer, _SECONDS_TO_SEND)
             except LinkError:
-                return decide(self._directory, decision, ABORT)
+                return self._give_up()
+
+    def _elsewhere(self, ranks: list[str] | None, decision: str) -> Place:
+        """Return where it is decided among several machines: in the job's store, or by asking ranks, if this is none."""
+        if ranks is None:
+            return InStore(self._follower.group().store, decision)
+        return AtRanks([entry for name in ranks if (entry := entry_of(self._directory, name))], decision)
+
+    def _give_up(self) -> str:
+        """Propose to abort, and return the outcome. Where nobody can say it, this process keeps its choice."""
+        try:
+            return self._place.decide(ABORT)
+        except Unknown as error:
+            log_of().warning(
+                "syncfree: a toggle's outcome cannot be read, so this process keeps its choices, which other ranks may have "
+                "switched: %s. Compare them with `syncfree ps` on each machine",
+                error,
+            )
+            return ABORT
 
     def _refuse(self, problems: list[str]) -> None:
         self._refused = True

@@ -19,7 +19,7 @@ from syncfree.control._directory import Entry
 from syncfree.control._toggle import Outcome, toggle
 
 ROOT = Path(__file__).parents[2]
-SECONDS_TO_START = 60.0
+SECONDS_TO_START = 300.0
 
 
 class Member:

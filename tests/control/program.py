@@ -147,9 +147,12 @@ def report(engine: Engine) -> dict[str, Any]:
         "done": engine.done,
         "timed": [hook for hook in SOURCES.values() if RUNTIME.is_timed(hook)],
         "choices": {hook: entry.choice for hook, entry in entries.items()},
-        "counts": {
-            hook: {name: count.calls for counts in entry.counts.values() for name, count in counts.items()}
-            for hook, entry in entries.items()
+        **{
+            counted: {
+                hook: {name: getattr(count, of) for counts in entry.counts.values() for name, count in counts.items()}
+                for hook, entry in entries.items()
+            }
+            for counted, of in (("counts", "calls"), ("declines", "declines"))
         },
     }
 
@@ -169,7 +172,8 @@ def main() -> None:
 
         store, rank, size = options.ranks[0], int(options.ranks[1]), int(options.ranks[2])
         torch.set_num_threads(1)
-        dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=size)
+        method = store if "://" in store else f"file://{store}"
+        dist.init_process_group("gloo", init_method=method, rank=rank, world_size=size)
     print(json.dumps(report(engine)), flush=True)
     for line in sys.stdin:
         answer: Any = True

@@ -133,7 +133,7 @@ def test_a_thread_that_plans_while_another_imports_torch_sees_none_of_it(tmp_pat
     thread.join(60)
     print(syncfree.plan().rank)
     """
-    assert says(tmp_path, program).splitlines() == ["None ['one_node']", "Rank(index=1, size=2)"]
+    assert says(tmp_path, program).splitlines() == ["None ['one_node', 'shared_memory']", "Rank(index=1, size=2)"]
 
 
 def test_every_need_has_its_check() -> None:
