@@ -14,6 +14,7 @@ FACTORIES = frozenset(
     for name in (
         *("tensor", "zeros", "ones", "empty", "full", "arange", "linspace", "logspace", "rand", "randn", "randint", "randperm"),
         *("eye", "tril_indices", "triu_indices", "as_tensor", "asarray", "from_numpy", "frombuffer"),
+        *("Tensor", "FloatTensor", "LongTensor", "IntTensor", "BoolTensor"),
     )
 )
 _SAME_MEMORY = frozenset(
@@ -25,6 +26,7 @@ _SAME_MEMORY = frozenset(
 _NUMBERS = frozenset(("item", "tolist", "size", "dim", "numel", "nelement", "element_size", "stride", "data_ptr", "is_contiguous"))
 _TESTS = frozenset(("is_pinned", "is_floating_point", "is_complex", "is_shared", "get_device", "storage_offset"))
 _MASKS = frozenset(("eq", "ne", "lt", "le", "gt", "ge", "isin", "isnan", "isinf", "isfinite", "bool", "logical_not"))
+_OF_LISTS = frozenset(("cat", "concat", "concatenate", "stack", "hstack", "vstack"))
 _CASTS = frozenset(("long", "int", "float", "half", "double", "short", "bfloat16", "to", "type", "type_as"))
 
 
@@ -37,6 +39,8 @@ def result(scope: Scope, call: Call) -> Value:
         place = place_of(call.node.args[0], call.first()) if call.node.args else None
         return Value(What.DEVICE, place or Place.UNKNOWN)
     if call.name in ("len", "int", "float", "bool", "str", "range", "list", "sorted", "isinstance", "torch.equal", "torch.allclose"):
+        return PYTHON
+    if call.name.startswith("math."):
         return PYTHON
     if call.name.startswith("numpy."):
         return Value(What.ARRAY, Place.HOST)
@@ -66,6 +70,8 @@ def _function(call: Call) -> Value:
     tensors = [one for one in (*call.arguments, *call.keywords.values()) if one.what is What.TENSOR]
     if call.name.count(".") != 1 and not call.name.startswith(("torch.linalg.", "torch.nn.functional.")):
         return UNKNOWN
+    if call.method in _OF_LISTS and (place := call.first().place) is not Place.UNKNOWN:
+        return Value(What.TENSOR, place, False if place is Place.HOST else None)
     if any(one.place is Place.DEVICE for one in tensors):
         return replace(ON_DEVICE, mask=call.method in _MASKS)
     if tensors and all(one.on_host for one in call.arguments):

@@ -88,6 +88,8 @@ def _named(scope: Scope, node: ast.Name | ast.Attribute) -> Value:
     if not isinstance(node, ast.Attribute):
         return by_its_name(node.id)
     owner = base if base is not None else value(scope, node.value)
+    if path.startswith("math."):
+        return PYTHON
     if node.attr == "device":
         return Value(What.DEVICE, owner.place if owner.what is not What.UNKNOWN else Place.UNKNOWN)
     if owner.what in (What.TENSOR, What.ARRAY):
@@ -127,7 +129,7 @@ def check_index(scope: Scope, node: ast.Subscript, base: Value, index: Value, st
             scope.hot_finding("SF206", node)
     elif isinstance(node.slice, ast.List) or (index.what in (What.TENSOR, What.ARRAY) and index.on_host and base.what is What.TENSOR):
         scope.hot_finding("SF212", node)
-    elif number and index.waits and index.place is Place.DEVICE:
+    elif number and index.waits and base.what is What.TENSOR:
         scope.hot_finding("SF213", node)
 
 
@@ -154,7 +156,10 @@ def _compound(scope: Scope, node: ast.expr) -> Value:
     match node:
         case ast.List() | ast.Tuple() | ast.Set():
             found = [value(scope, element) for element in node.elts]
-            return PYTHON if all(one.what in (What.PYTHON, What.NONE) for one in found) else UNKNOWN
+            if all(one.what in (What.PYTHON, What.NONE) for one in found):
+                return PYTHON
+            places = {one.place for one in found}
+            return replace(UNKNOWN, place=places.pop()) if len(places) == 1 else UNKNOWN
         case ast.JoinedStr():
             for part in node.values:
                 if isinstance(part, ast.FormattedValue) and value(scope, part.value).waits:

@@ -46,7 +46,12 @@ HOT = {
         "return torch.as_tensor([1, 2], device='cuda')",
         "return x.new_tensor([1, 2])",
     ],
-    "SF204": ["return torch.zeros(4).to(x.device)", "return torch.zeros(4, pin_memory=True).cuda()", "return rows_cpu.to(device=device)"],
+    "SF204": [
+        "return torch.zeros(4).to(x.device)",
+        "return torch.zeros(4, pin_memory=True).cuda()",
+        "return rows_cpu.to(device=device)",
+        "return torch.cat([torch.zeros(2), torch.ones(2)]).to(x.device)",
+    ],
     "SF205": ["return x.nonzero()", "return torch.unique(x)", "return torch.where(x)", "return torch.masked_select(x, y)"],
     "SF206": ["return x[x > 0]", "mask = x > 0\nreturn y[mask]", "mask = (x > 0) & ~(y > 1)\ny[mask] = x"],
     "SF207": [
@@ -63,7 +68,7 @@ HOT = {
     "SF210": ["return torch.linalg.svd(x)"],
     "SF211": ["return torch.repeat_interleave(x, y)", "return x.repeat_interleave(y)"],
     "SF212": ["return x[[0, 2]]", "index = torch.tensor(rows)\nreturn x[index]"],
-    "SF213": ["index = torch.arange(4, device='cuda')\nx[index] = 1"],
+    "SF213": ["index = torch.arange(4, device='cuda')\nx[index] = 1", "x[y] = 0"],
     "SF214": ["return torch.equal(x, y)"],
     "SF215": ["return torch.allclose(x, y)"],
 }
