@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from ._context import audit
 from ._errors import AuditError, PinnedMemoryRace, SyncBudgetExceeded
-from ._record import Frame, Kind, Sync, allow, step
+from ._events import Frame, Kind, Sync
+from ._record import allow, step
 from ._report import Report, Site
 
 __all__ = [

@@ -18,8 +18,9 @@ from torch.cuda import _gpu_trace
 
 from . import _autograd
 from ._errors import AuditError
+from ._events import Kind
 from ._operators import OperatorWatch, running
-from ._record import Kind, is_active, record
+from ._record import is_active, record
 from ._transfers import is_dense, is_one_transfer, is_whole
 
 _UNREPORTED = {"aten::unique_dim": 3, "aten::unique_dim_consecutive": 2}

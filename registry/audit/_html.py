@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
 
-from ._record import Frame, Kind, Sync
+from ._events import Frame, Kind, Sync
 from ._recording import Process, Recording
 
 _WIDTH = 1200

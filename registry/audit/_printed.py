@@ -7,7 +7,7 @@ import shlex
 from collections import Counter
 
 from .._text import printable
-from ._record import Frame
+from ._events import Frame
 from ._recording import Recording
 
 _MOST = 20

@@ -19,8 +19,8 @@ from typing import Any
 
 from . import _backend, _notes, _record, dry_run
 from ._errors import AuditError
+from ._events import Activity, Frame, Sync
 from ._log import Log
-from ._record import Activity, Frame, Sync
 
 DIRECTORY = "SYNC_AUDIT_DIRECTORY"
 BACKEND = "SYNC_AUDIT_BACKEND"

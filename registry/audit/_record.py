@@ -6,106 +6,15 @@ command line's) covers every thread.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import Enum
 from time import perf_counter
-from types import FrameType
-from typing import Protocol
 
-_DEPTH = 64
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-
-
-class Kind(str, Enum):
-    """Why the host waited."""
-
-    ITEM = "item"
-    H2D = "h2d"
-    D2H = "d2h"
-    DATA_SHAPE = "data-shape"
-    WAIT = "wait"
-    STAGED = "staged"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One line of Python in the stack of a sync."""
-
-    file: str
-    line: int
-    function: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line} {self.function}"
-
-
-@dataclass(frozen=True, slots=True)
-class Sync:
-    """One time that the host waited for the device.
-
-    Attributes:
-        op: the operator or API function, ``aten::_local_scalar_dense`` or ``torch.cuda.synchronize``.
-        hard: the host waits until the queue has drained. False: it waits only for the driver's staging of pageable memory.
-        shape: of the tensor that was read or copied, if any.
-        stack: innermost first, without frames of torch and of the auditor.
-        seconds: ``time.perf_counter()`` before the wait.
-        step: number of `syncfree.audit.step` calls before it in this thread, -1 before the first.
-        phase: the name given to that call, or an empty string.
-        allowed: the reason of the innermost `syncfree.audit.allow` region, or None.
-    """
-
-    kind: Kind
-    op: str
-    hard: bool
-    shape: tuple[int, ...] | None
-    stack: tuple[Frame, ...]
-    thread: str
-    seconds: float
-    step: int
-    phase: str
-    allowed: str | None
-
-    @property
-    def where(self) -> Frame:
-        """The innermost line of user code; ``<unknown>`` when a thread without Python code waited."""
-        return self.stack[0] if self.stack else _UNKNOWN
-
-
-_UNKNOWN = Frame("<unknown>", 0, "")
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """A launch or a copy that one line of code gives to the device; the host does not wait for it.
-
-    Attributes:
-        what: ``kernel launch``, ``graph launch``, ``copy to the device``, ``copy to the host`` or ``copy on the device``.
-        op: the operator or API function.
-        phase: the name given to the last `syncfree.audit.step` of the thread, or an empty string; None before the first.
-    """
-
-    what: str
-    op: str
-    where: Frame
-    phase: str | None
-
-
-class Sink(Protocol):
-    """A receiver of syncs, and of activities where it asks a back end for them."""
-
-    def add(self, sync: Sync) -> None: ...
-
-    def note(self, activity: Activity, bytes_: int) -> None: ...
-
-    def begin_step(self, phase: str) -> None: ...
+from ._events import UNKNOWN, Activity, Frame, Kind, Sink, Sync
+from ._stacks import DEPTH, ignore_directory, user_frames
 
 
 @dataclass(slots=True)
@@ -128,7 +37,6 @@ _local = _Local()
 # One entry per open audit, instead of a counter with a lock, which a forked child or a signal handler could find held.
 _open_audits: list[None] = []
 _everywhere: list[Sink] = []
-_ignored_directories: tuple[str, ...] = (_HERE, "<frozen")
 # Set by a back end, so that an autograd thread has the state of the thread that waits for it.
 _publish: Callable[[ThreadState], None] | None = None
 _inherited: Callable[[], ThreadState | None] | None = None
@@ -136,10 +44,9 @@ _inherited: Callable[[], ThreadState | None] | None = None
 
 def connect(publish: Callable[[ThreadState], None], inherited: Callable[[], ThreadState | None], ignore: str) -> None:
     """Set the functions that pass thread states to autograd threads, and a directory that is not user code."""
-    global _publish, _inherited, _ignored_directories
+    global _publish, _inherited
     _publish, _inherited = publish, inherited
-    if ignore not in _ignored_directories:
-        _ignored_directories = (*_ignored_directories, ignore)
+    ignore_directory(ignore)
 
 
 def is_active() -> bool:
@@ -234,7 +141,7 @@ def note(what: str, op: str, bytes_: int = 0) -> None:
     state, sinks = _covering()
     if not sinks:
         return
-    where = (*_stack(state, depth=1), _UNKNOWN)[0]
+    where = (*_stack(state, depth=1), UNKNOWN)[0]
     activity = Activity(what, op, where, state.phase if state is not None and state.step >= 0 else None)
     for sink in sinks:
         sink.note(activity, bytes_)
@@ -248,31 +155,15 @@ def _covering() -> tuple[ThreadState | None, list[Sink]]:
     return state, _everywhere if state is None else [*state.sinks, *_everywhere]
 
 
-def user_location() -> Frame:
-    """Return the innermost line of user code of the calling thread."""
-    frames = _user_frames(sys._getframe(1), depth=1)
-    return frames[0] if frames else _UNKNOWN
-
-
 def _thread_name() -> str:
     """Return the calling thread's name; `threading.current_thread` would register a thread that Python did not start."""
     identifier = threading.get_ident()
     return next((thread.name for thread in threading.enumerate() if thread.ident == identifier), f"thread {identifier}")
 
 
-def _stack(state: ThreadState | None, depth: int = _DEPTH) -> tuple[Frame, ...]:
+def _stack(state: ThreadState | None, depth: int = DEPTH) -> tuple[Frame, ...]:
     """Return the user frames of the calling thread; for an autograd thread, of the thread that called ``backward()``."""
-    own = _user_frames(sys._getframe(2), depth)
+    own = user_frames(sys._getframe(2), depth)
     if own or state is None or state.owner == threading.get_ident():
         return own
-    return _user_frames(sys._current_frames().get(state.owner), depth)
-
-
-def _user_frames(frame: FrameType | None, depth: int = _DEPTH) -> tuple[Frame, ...]:
-    frames: list[Frame] = []
-    while frame is not None and len(frames) < depth:
-        code = frame.f_code
-        if not code.co_filename.startswith(_ignored_directories):
-            frames.append(Frame(code.co_filename, frame.f_lineno, code.co_name))
-        frame = frame.f_back
-    return tuple(frames)
+    return user_frames(sys._current_frames().get(state.owner), depth)

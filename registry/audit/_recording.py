@@ -11,7 +11,7 @@ from typing import Any
 
 from . import _log
 from ._accounting import Unaudited
-from ._record import Activity, Frame, Kind, Sync
+from ._events import Activity, Frame, Kind, Sync
 from ._report import Site, sites
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from . import _rules
 from ._errors import SyncBudgetExceeded
-from ._record import Activity, Frame, Kind, Sync
+from ._events import Activity, Frame, Kind, Sync
 
 
 @dataclass(frozen=True, slots=True)

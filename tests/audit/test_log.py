@@ -144,13 +144,13 @@ def test_the_first_file_of_a_log_may_be_refused_with_an_os_error(tmp_path: Path)
 def test_a_forked_child_that_can_make_no_log_is_flagged_in_its_parent_s(tmp_path: Path) -> None:
     program = """
     import os, sys
-    from syncfree.audit import _process, _record
+    from syncfree.audit import _events, _process, _record
     recorder = _process.Recorder(sys.argv[1], "image")
     recorder.begin("none", "0", "nothing")
     _record.open_everywhere(recorder)
     if os.fork() == 0:
         os.rename(sys.argv[1], sys.argv[1] + "2")
-        _record.record(_record.Kind.ITEM, "op")
+        _record.record(_events.Kind.ITEM, "op")
         os._exit(0)
     os.wait()
     """

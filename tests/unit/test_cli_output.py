@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 import syncfree
 import syncfree.cli
 from syncfree._text import printable
+from syncfree.audit._events import Frame, Kind, Sync
 from syncfree.audit._printed import text
-from syncfree.audit._record import Frame, Kind, Sync
 from syncfree.audit._recording import Process, Recording
 from syncfree.cli import _output
 

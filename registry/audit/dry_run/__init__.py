@@ -24,7 +24,8 @@ from ._load import is_loaded, load, refuse_real_driver
 if TYPE_CHECKING:
     from ._backend import count_activities
     from ._counting import counts
-    from ._values import Values, cpu_body
+    from ._cpu_body import cpu_body
+    from ._values import Values
 
 __all__ = ["Values", "count_activities", "counts", "cpu_body", "install", "is_installed", "prepare"]
 
@@ -40,10 +41,10 @@ def __getattr__(name: str) -> object:
         return count_activities
     if name not in ("Values", "cpu_body"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import _values, bodies  # these import torch, which must not be imported before `install`
+    from . import _cpu_body, _values, bodies  # these import torch, which must not be imported before `install`
 
     assert bodies
-    return getattr(_values, name)
+    return getattr(_values if name == "Values" else _cpu_body, name)
 
 
 def install(*, values: bool = False) -> None:

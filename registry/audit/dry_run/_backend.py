@@ -14,8 +14,9 @@ from contextlib import contextmanager
 import torch
 
 from .. import _autograd
+from .._events import Kind
 from .._operators import OperatorWatch, running
-from .._record import Kind, is_active, note, record
+from .._record import is_active, note, record
 from . import _counting
 from ._load import is_zeroed
 

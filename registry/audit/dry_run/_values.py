@@ -15,7 +15,6 @@ interpreter. Random numbers are those of a generator of the host with the same s
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import logging
 from collections import Counter
@@ -27,8 +26,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 from .._errors import AuditError
-from .._record import user_location
+from .._stacks import user_location
 from . import _python_bodies, _random, _triton
+from ._cpu_body import registered
+from ._host_tensors import host, is_on_device, on_host, tensors, with_values, written_operands
 from ._load import is_zeroed
 
 _AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU)
@@ -40,24 +41,6 @@ _UNDEFINED = (
 _COLLECTIVES = ("c10d::", "_c10d_functional::", "_c10d_functional_autograd::")
 """Operators whose values are real on the device: the stub of NCCL moves the bytes."""
 _log = logging.getLogger("syncfree")
-_bodies: dict[str, Callable[..., Any]] = {}
-
-
-def cpu_body(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a custom operator a body for the dry run: called with CPU tensors over the device's memory in the place of its tensors.
-
-    Args:
-        name: as in ``torch.ops``, such as ``"_C::silu_and_mul"``.
-
-    Returns:
-        A decorator. The function returns what the operator returns, or None for one that writes its results into operands.
-    """
-
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        _bodies[name] = function
-        return function
-
-    return register
 
 
 class Values(TorchDispatchMode):
@@ -81,7 +64,7 @@ class Values(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.computed: Counter[str] = Counter()
         self.missing: Counter[str] = Counter()
-        _triton.connect(Values, Values._compute_kernel, _on_host)
+        _triton.connect(Values, Values._compute_kernel, on_host)
         self._on_missing = on_missing or (lambda what: _log.warning("syncfree: dry run: values are not real after %s", what))
 
     def __torch_dispatch__(
@@ -96,16 +79,16 @@ class Values(TorchDispatchMode):
             with self:
                 return func.decompose(*args, **kwargs)
         name = func._schema.name
-        if not _is_on_device(args, kwargs) or func.is_view or _is_real_there(name):
+        if not is_on_device(args, kwargs) or func.is_view or _is_real_there(name):
             return func(*args, **kwargs)
-        body = _bodies.get(name, func if name.startswith("aten::") else None)
+        body = registered.get(name, func if name.startswith("aten::") else None)
         if body is None:
             result, computed = _python_bodies.run(self, func, args, kwargs)
             if not computed:
                 self._miss(f"{name}: no cpu_body")
             return result
         generators = _random.begin((args, kwargs))
-        written = [(tensor, tensor.clone()) for tensor in map(host, _written(func, args, kwargs))]
+        written = [(tensor, tensor.clone()) for tensor in map(host, written_operands(func, args, kwargs))]
         failure: Exception | None = None
         result = None
         try:
@@ -124,12 +107,12 @@ class Values(TorchDispatchMode):
             if failure is not None:
                 raise failure from None
             return result
-        if _tensors((args, kwargs, values), lambda tensor: tensor.layout is not torch.strided):
+        if tensors((args, kwargs, values), lambda tensor: tensor.layout is not torch.strided):
             self._miss(f"{name}: a sparse tensor")
             return result
         self.computed[name] += 1
         _random.end(generators)
-        return _given(values, result, (*args, *kwargs.values()))
+        return with_values(values, result, (*args, *kwargs.values()))
 
     def _compute_kernel(self, name: str, compute: Callable[[], None]) -> None:
         try:
@@ -150,79 +133,13 @@ def _is_composite(func: Any) -> bool:
     return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
 
 
-def host(tensor: torch.Tensor) -> torch.Tensor:
-    """Return a CPU tensor over the memory of a tensor of the dry-run device."""
-    if tensor.is_conj():
-        return host(tensor.conj()).conj()
-    if tensor.is_neg():
-        return host(tensor._neg_view())._neg_view()
-    storage = tensor.untyped_storage()
-    if storage.nbytes() == 0:
-        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype)
-    memory = (ctypes.c_char * storage.nbytes()).from_address(storage.data_ptr())
-    own = torch.frombuffer(memory, dtype=torch.uint8).untyped_storage()
-    return torch.empty(0, dtype=tensor.dtype).set_(own, tensor.storage_offset(), tensor.shape, tensor.stride())
-
-
 def _compute(func: Any, body: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if func in (torch.ops.aten.copy_.default, torch.ops.aten._to_copy.default):
         kwargs = {key: value for key, value in kwargs.items() if key != "non_blocking"}
-    host_args = tree_map(_on_host, args)
-    host_kwargs = {key: tree_map(_on_host, value) for key, value in kwargs.items() if key != "pin_memory"}
+    host_args = tree_map(on_host, args)
+    host_kwargs = {key: tree_map(on_host, value) for key, value in kwargs.items() if key != "pin_memory"}
     return body(*host_args, **host_kwargs)
-
-
-def _on_host(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return host(value) if value.is_cuda else value
-    if isinstance(value, torch.device):
-        return torch.device("cpu") if value.type == "cuda" else value
-    if isinstance(value, torch.Generator) and value.device.type == "cuda":
-        return _random.stand_in(value)
-    return value
-
-
-def _is_on_device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return bool(_tensors((args, kwargs), lambda tensor: tensor.is_cuda)) or torch.device(kwargs.get("device") or "cpu").type == "cuda"
 
 
 def _is_real_there(name: str) -> bool:
     return name.startswith(_COLLECTIVES) or name.removeprefix("aten::").startswith(_UNDEFINED)
-
-
-def _tensors(values: Any, wanted: Callable[[torch.Tensor], bool]) -> list[torch.Tensor]:
-    found: list[torch.Tensor] = []
-    tree_map(lambda value: found.append(value) if isinstance(value, torch.Tensor) and wanted(value) else None, values)
-    return found
-
-
-def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
-    """The operands on the device that an operator writes."""
-    found = []
-    for position, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            value = args[position] if position < len(args) else kwargs.get(argument.name)
-            found += _tensors(value, lambda tensor: tensor.is_cuda)
-    return found
-
-
-def _given(values: Any, result: Any, operands: tuple[Any, ...]) -> Any:
-    """Return the device's results with the host's values; operands that the host wrote are the caller's own."""
-    if isinstance(values, (list, tuple)):
-        results = result if isinstance(result, (list, tuple)) and len(result) == len(values) else [None] * len(values)
-        return type(values)(_given(*pair, operands) for pair in zip(values, results, strict=True))
-    if values is None:
-        return result
-    if not isinstance(values, torch.Tensor):
-        return values
-    for operand in _tensors(operands, lambda tensor: tensor.is_cuda):
-        if values.numel() and operand.data_ptr() == values.data_ptr() and operand.shape == values.shape:
-            return operand
-    if isinstance(result, torch.Tensor) and (result.shape, result.dtype) == (values.shape, values.dtype):
-        into = host(result) if result.is_cuda else result
-        if into.data_ptr() != values.data_ptr():
-            into.copy_(values)
-        return result
-    new = torch.empty_strided(values.shape, values.stride(), dtype=values.dtype, device="cuda")
-    host(new).copy_(values)
-    return new

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .._record import Kind
+from .._events import Kind
 from .._transfers import is_one_transfer, is_whole
 from . import _ordering, _state
 from ._forge import device, host, metadata_only

@@ -12,7 +12,7 @@ import torch
 from packaging.version import Version
 
 from .. import _rules
-from .._record import Kind
+from .._events import Kind
 from ._ordering import host_waits
 
 _READS: dict[str, tuple[Kind, int]] = {

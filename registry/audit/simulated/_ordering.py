@@ -16,7 +16,9 @@ from contextlib import contextmanager
 import torch
 
 from .._errors import PinnedMemoryRace
-from .._record import Kind, is_active, record, user_location
+from .._events import Kind
+from .._record import is_active, record
+from .._stacks import user_location
 
 _SENTINEL_BYTE = 0xA5
 _NAN_BYTE = 0xFF  # all bits set is NaN in every floating-point format of torch

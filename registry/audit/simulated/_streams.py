@@ -13,7 +13,7 @@ import torch
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-from .._record import Kind
+from .._events import Kind
 from . import _ordering
 
 _ids = itertools.count()

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 import syncfree
-from syncfree.audit import Report, _record, dry_run
+from syncfree.audit import Report, _events, _record, dry_run
 
 BEGUN = time.time()
 LAUNCHES = ("kernel launches", "driver launches", "graph launches")
@@ -84,7 +84,7 @@ class Measurement:
 class _Everywhere:
     """Delivers every thread's syncs to the measurement that is running."""
 
-    def add(self, sync: _record.Sync) -> None:
+    def add(self, sync: _events.Sync) -> None:
         for sink in _sinks:
             sink.add(sync)
 
@@ -106,7 +106,7 @@ def _calls(hook: str | None) -> int:
     return sum(counts.calls for by_choice in choices for choice, counts in by_choice.items() if choice != "upstream")
 
 
-def _relative(frame: _record.Frame) -> str:
+def _relative(frame: _events.Frame) -> str:
     """The line without the folder of the installation."""
     for folder in sorted(filter(None, sys.path), key=len, reverse=True):
         if frame.file.startswith(folder + os.sep):

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from syncfree.audit.dry_run._values import host
+from syncfree.audit.dry_run._host_tensors import host
 
 TOKEN = 67
 """What every request samples."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from .._values import cpu_body
+from .._cpu_body import cpu_body
 
 
 def _attention(query: Any, key: Any, value: Any, mask: Any = None, is_causal: bool = False, scale: float | None = None) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from .._values import cpu_body
+from .._cpu_body import cpu_body
 
 _aten = torch.ops.aten
 _LSTM = 2

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from .._values import cpu_body
+from .._cpu_body import cpu_body
 
 
 @cpu_body("_C::get_cuda_view_from_cpu_tensor")

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .._values import cpu_body
+from .._cpu_body import cpu_body
 
 
 @cpu_body("_C::selective_scan_fwd")
