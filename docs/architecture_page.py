@@ -111,7 +111,7 @@ def _arrow(source: tuple[int, int], target: tuple[int, int], both: bool) -> str:
         start, end = (x1 if left else x1 + WIDTH, y1 + HEIGHT // 2 + aside), (x2 + WIDTH if left else x2, y2 + HEIGHT // 2 + aside)
     else:
         up = y1 > y2
-        lean = (x2 - x1) // 5
+        lean = max(20 - WIDTH // 2, min(WIDTH // 2 - 20, (x2 - x1) // 5))
         start = (x1 + WIDTH // 2 + lean + aside, y1 if up else y1 + HEIGHT)
         end = (x2 + WIDTH // 2 - lean + aside, y2 + HEIGHT if up else y2)
     colour = "#607d8b" if not both else "#b26a00"

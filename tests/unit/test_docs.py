@@ -135,6 +135,11 @@ def test_every_python_example_compiles(page: str) -> None:
         compile(source, f"{page}, example {number}", "exec")
 
 
+def test_the_first_screen_of_the_readme_says_what_it_is_and_how_to_start() -> None:
+    screen = "\n".join(text_of("README.md").splitlines()[:40])
+    assert all(word in screen for word in ("![", "pip install .", "vllm serve", "sglang serve", "python video.py", "syncfree audit"))
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/plugins.md"])
 def test_the_plugin_example_is_taken_in(page: str, runtime: Runtime) -> None:
     (source,) = [example for example in examples(page) if example.startswith('"""kept_frames.py')]
