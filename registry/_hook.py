@@ -18,7 +18,7 @@ from ._errors import one_line
 
 PROJECT = "syncfree"
 SHARED_MEMORY = "shared_memory"
-NEEDS = ("torch", "cuda", "triton", "one_node", SHARED_MEMORY)
+NEEDS = ("torch", "cuda", "triton", "one_node", SHARED_MEMORY, "flashinfer")
 """The needs that an implementation may declare; checked before it is chosen."""
 
 _PATH = re.compile(r"\w+(\.\w+)*:\w+")

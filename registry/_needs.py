@@ -39,5 +39,6 @@ NEED_CHECKS: dict[str, Callable[[], bool]] = {
     "cuda": _cuda,
     "one_node": _one_node,
     SHARED_MEMORY: lambda: hasattr(os, "memfd_create"),
+    "flashinfer": lambda: _importable("flashinfer"),
 }
 """Need, then whether it is met; the needs are `_hook.NEEDS`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 PLUGINS = {
     name: f"syncfree.plugins.{name}.plugin:PLUGIN"
-    for name in ("auto", "coefficient_table", "packed_all_to_all", "shm_mailbox", "sync_free")
+    for name in ("auto", "coefficient_table", "flashinfer_ulysses", "packed_all_to_all", "shm_mailbox", "sync_free")
 }
 ADAPTERS = {
     name: f"syncfree.adapters.{name.replace('-', '_')}:ADAPTER"

@@ -71,7 +71,7 @@ def _cells(implementation: Implementation, is_default: bool) -> tuple[str, ...]:
     declared = implementation.declaration
     missing = implementation.missing()
     needs = ", ".join(f"{need} (missing)" if need in missing else need for need in declared.needs)
-    note = "default" if is_default else f"lacks {', '.join(missing)}" if missing else ""
+    note = "default" if is_default else "unmet needs" if missing else ""  # with --verbose the needs are beside it
     syncs = "?" if declared.host_syncs is None else str(declared.host_syncs)
     origin = implementation.distribution or "the program"
     return implementation.plugin, note, "yes" if declared.exact else "no", syncs, needs, origin
