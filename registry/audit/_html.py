@@ -154,7 +154,7 @@ def _activities(recording: Recording) -> str:
     rows = "".join(
         f'<tr><td class="n">{number}</td><td>{did.what}</td><td><code>{escape(did.op)}</code></td>'
         f"<td><code>{escape(str(did.where))}</code></td><td>{escape(did.phase or '')}</td></tr>"
-        for did, number in recording.activities().most_common()
+        for did, number in recording.activities.most_common()
     )
     return f'<h2>Launches and copies</h2><table><tr><th class="n">number<th>what<th>operator<th>at<th>phase</tr>{rows}</table>'
 

@@ -42,19 +42,24 @@ class Log:
         self._numbers = itertools.count()
         self._memory = self._segment(_SIZE)
 
-    def write(self, line: bytes) -> None:
-        """Append a line without zero bytes. Never raises, never waits: a line that cannot be written is flagged."""
+    def write(self, line: bytes) -> mmap.mmap | None:
+        """Append a line without zero bytes. Never raises, never waits: a line that cannot be written is flagged.
+
+        Returns:
+            The memory that the line is in; None where it could not be written.
+        """
         memory = self._memory
         try:
             memory.write(line)  # one call that holds the GIL: no thread or signal handler can interleave
         except ValueError:
-            self._write_elsewhere(line)
+            return self._write_elsewhere(line)
+        return memory
 
     def flag(self, number: int) -> None:
         """Flag that a line was lost, with the error number of the reason."""
         self._memory[0] = number
 
-    def _write_elsewhere(self, line: bytes) -> None:
+    def _write_elsewhere(self, line: bytes) -> mmap.mmap | None:
         """Continue in a new file. Several threads that do so at once each get their own, and the last one stays in use."""
         try:
             memory = self._segment(max(_SIZE, len(line) + 1))
@@ -65,6 +70,8 @@ class Log:
             self.flag(errno.EFBIG)
         else:
             self._memory = memory
+            return memory
+        return None
 
     def _segment(self, size: int) -> mmap.mmap:
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -75,6 +82,34 @@ class Log:
         memory = _map_new_file(f"{self._prefix}.{next(self._numbers)}.log", size)
         memory.seek(1)
         return memory
+
+
+class Tally:
+    """A number in a line of a log, which each count writes again in its place, so that a million of them is one line.
+
+    Args:
+        line: one that occurs once in the log, with ``COUNT`` where the number is to be.
+    """
+
+    COUNT = b"%20d" % 0
+
+    def __init__(self, log: Log, line: bytes) -> None:
+        self._numbers = itertools.count()
+        self._memory = log.write(line)
+        if self._memory is not None:
+            self._begin = self._memory.find(line, 0) + line.index(self.COUNT)
+
+    def count(self) -> None:
+        """Add one. Never waits and takes no lock: whoever writes last writes the last number."""
+        next(self._numbers)
+        while self._memory is not None:
+            number = self._last()
+            self._memory[self._begin : self._begin + len(self.COUNT)] = b"%20d" % number
+            if number == self._last():  # else a thread or a signal handler has counted in between, and may have written before
+                return
+
+    def _last(self) -> int:
+        return int(repr(self._numbers)[len("count(") : -1])  # the only look at it that takes none, and is one call
 
 
 def _map_new_file(file: str, size: int) -> mmap.mmap:

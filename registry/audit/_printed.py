@@ -46,7 +46,7 @@ def _activities(recording: Recording) -> list[str]:
     """Lines about launches and copies: their sums, and the lines of code with most of them."""
     of_lines: Counter[tuple[str, str, Frame]] = Counter()
     sums: Counter[str] = Counter()
-    for activity, number in recording.activities().items():
+    for activity, number in recording.activities.items():
         of_lines[activity.what, activity.op, activity.where] += number
         sums[activity.what] += number
     lines = [f"  {number} x {what}" for what, number in sums.most_common()] or ["  no launch and no copy"]

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,13 @@ class Phase:
         return self.hard / self.steps
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Recording:
-    """The result of one command under audit."""
+    """The result of one command under audit.
+
+    Attributes:
+        processes: complete; what is summed over them is summed once.
+    """
 
     command: list[str]
     exit_status: int
@@ -96,13 +101,17 @@ class Recording:
         soft = Counter(sync.phase for sync in self.syncs() if not sync.hard and sync.step >= 0)
         launches: Counter[str | None] = Counter()
         copies: Counter[str | None] = Counter()
-        for activity, number in self.activities().items():
+        for activity, number in self.activities.items():
             (launches if activity.what.endswith("launch") else copies)[activity.phase] += number
         return [Phase(name, number, hard[name], soft[name], launches[name], copies[name]) for name, number in steps.items()]
 
+    @cached_property
     def activities(self) -> Counter[Activity]:
-        """Return how often each line launched a kernel or copied, over all processes."""
-        return sum((process.activities for process in self.processes), Counter())
+        """How often each line launched a kernel or copied, over all processes."""
+        found: Counter[Activity] = Counter()
+        for process in self.processes:
+            found.update(process.activities)
+        return found
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for ``--json``."""
@@ -170,7 +179,6 @@ def read(directory: Path) -> list[Process]:
 def _process(image: str, lines: list[bytes], error: int) -> Process | None:
     process: Process | None = None
     stacks: dict[int, tuple[Frame, ...]] = {}
-    activities: dict[int, Activity] = {}
     for text in lines:
         line = json.loads(text)
         if "pid" in line:
@@ -184,13 +192,11 @@ def _process(image: str, lines: list[bytes], error: int) -> Process | None:
             kind, op, hard, shape, stack, *rest = line["sync"]
             frames = stacks.get(stack, ())  # the line with this stack may have been lost
             process.syncs.append(Sync(Kind(kind), op, hard, None if shape is None else tuple(shape), frames, *rest))
-        elif "activity" in line:
-            number, what, op, where, phase = line["activity"]
-            activities[number] = Activity(what, op, Frame(*where), phase)
-        elif process is not None and "n" in line:
-            if (activity := activities.get(line["n"])) is not None:  # the line that describes it may have been lost
-                process.activities[activity] += 1
-                process.copied[activity] += line["b"]
+        elif process is not None and "activity" in line:
+            _, what, op, where, phase, bytes_ = line["activity"]
+            activity = Activity(what, op, Frame(*where), phase)
+            process.activities[activity] += line["count"]
+            process.copied[activity] += line["count"] * bytes_
         elif process is not None and "unreal" in line:
             process.unreal.append(line["unreal"])
         elif process is not None:

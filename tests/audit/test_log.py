@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import resource
+import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from syncfree.audit import _log
-from syncfree.audit._log import Log, read
+from syncfree.audit._log import Log, Tally, read
 
 from .program import output
 
@@ -144,8 +147,8 @@ def test_the_first_file_of_a_log_may_be_refused_with_an_os_error(tmp_path: Path)
 def test_a_forked_child_that_can_make_no_log_is_flagged_in_its_parent_s(tmp_path: Path) -> None:
     program = """
     import os, sys
-    from syncfree.audit import _events, _process, _record
-    recorder = _process.Recorder(sys.argv[1], "image")
+    from syncfree.audit import _events, _record, _recorder
+    recorder = _recorder.Recorder(sys.argv[1], "image")
     recorder.begin("none", "0", "nothing")
     _record.open_everywhere(recorder)
     if os.fork() == 0:
@@ -158,3 +161,72 @@ def test_a_forked_child_that_can_make_no_log_is_flagged_in_its_parent_s(tmp_path
     folder.mkdir()
     output(program.replace("sys.argv[1]", repr(str(folder))))
     assert flags(tmp_path / "folder2") == [errno.ENOENT]
+
+
+def test_counts_are_one_line_and_threads_lose_none(tmp_path: Path) -> None:
+    log = Log(str(tmp_path), "a")
+    tally = Tally(log, b'{"count": %b}\n' % Tally.COUNT)
+
+    def work() -> None:
+        for _ in range(250):
+            tally.count()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    with switching_often():
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert [json.loads(line) for line in lines(tmp_path)] == [{"count": 1000}]
+
+
+def test_a_signal_handler_that_counts_loses_none(tmp_path: Path) -> None:
+    tally = Tally(Log(str(tmp_path), "a"), b'{"count": %b}\n' % Tally.COUNT)
+    seen = 0
+
+    def handler(*_: object) -> None:
+        nonlocal seen
+        seen += 1
+        tally.count()
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)
+    try:
+        counted = 0
+        while seen < 50:
+            tally.count()
+            counted += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    (line,) = lines(tmp_path)
+    assert json.loads(line) == {"count": counted + seen}
+
+
+def test_a_tally_that_cannot_be_written_is_flagged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log(str(tmp_path), "a")
+    fill_up(log, monkeypatch)
+    tally = Tally(log, b"x" * 1000 + Tally.COUNT + b"\n")
+    tally.count()
+    assert flags(tmp_path) == [errno.ENOSPC]
+
+
+@contextmanager
+def switching_often() -> Iterator[None]:
+    """Let threads interrupt each other after every few operations."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def fill_up(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave no room, and no disk for more."""
+
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(_log, "posix_fallocate", refuse)
+    fill(log)
