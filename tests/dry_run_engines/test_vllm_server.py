@@ -31,6 +31,10 @@ def asked(address: str, **body: Any) -> Any:
         return json.load(answer)
 
 
+def takes_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def is_ready(address: str) -> bool:
     try:
         with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
@@ -51,7 +55,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[list[int]], d
     variables = environment(VLLM_USE_FLASHINFER_SAMPLER="0", VLLM_LOGGING_LEVEL="WARNING", VLLM_USE_V2_MODEL_RUNNER="1")
     address = f"http://127.0.0.1:{port}"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, env=variables, stdout=output, stderr=subprocess.STDOUT)
+        # A shell's background job ignores SIGINT, and so would the server.
+        process = subprocess.Popen(command, env=variables, stdout=output, stderr=subprocess.STDOUT, preexec_fn=takes_interrupts)
     try:
         deadline = time.monotonic() + SECONDS
         while not is_ready(address):
