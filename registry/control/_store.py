@@ -1,8 +1,10 @@
 """The store of the job's default process group, as far as a toggle needs it.
 
-Every operation is one short exchange with the store's server. Nothing here waits at the server, because torch logs a warning
-with a stack trace for a wait that ends without its key, and because a wait would keep others from the same connection. So the
-connection is a copy of our own, and whoever expects a key looks for it again and again.
+Every operation is one short exchange with the store's server. Nothing here waits for a key at the server, because torch logs a
+warning with a stack trace for a wait that ends without its key. Whoever expects a key looks for it again and again. The
+connection is a copy of our own, so that no other user of the store waits for us while a server that was stopped does not answer;
+an operation ends when the server goes on, or with the connection. A rank that guessed the outcome of a toggle meanwhile could
+guess wrong.
 
 A copy of a store whose server has gone logs such a warning at its next use. A second connection, at which nothing is said, tells
 before: it ends with the server.
@@ -14,7 +16,6 @@ import json
 import socket
 import weakref
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from .._errors import one_line
@@ -25,8 +26,7 @@ from ._link import LinkError
 T = TypeVar("T")
 
 _PREFIX = "syncfree/control"
-_SECONDS = 5.0
-"""How long one operation may take."""
+_SECONDS_TO_CONNECT = 5.0
 
 
 class StoreError(LinkError):
@@ -78,13 +78,12 @@ class JobStore:
                 f"the job's store is a {kind}, and only a TCPStore of torch 2.9 or later connects processes for a toggle"
             )
         try:
-            self._watched = socket.create_connection((underlying.host, underlying.port), timeout=_SECONDS)
+            self._watched = socket.create_connection((underlying.host, underlying.port), timeout=_SECONDS_TO_CONNECT)
         except OSError as error:
             raise StoreError(f"the job's store does not answer: {error}") from error
         try:
             self._watched.setblocking(False)
             self._store = self._checked(origin.clone)
-            self._store.set_timeout(timedelta(seconds=_SECONDS))
         except BaseException:
             self._watched.close()
             raise

@@ -88,6 +88,12 @@ class Cluster:
         for member in self.members:
             member.told()
 
+    def started(self, size: int) -> None:
+        """Start ranks that serve, of which a toggle on one machine reaches all."""
+        self.start_ranks(size)
+        eventually(self.following, 120.0)
+        self.job.serve()
+
     @property
     def members(self) -> list[Member]:
         return self.job.members

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from itertools import cycle, islice
 
 import pytest
@@ -22,15 +21,9 @@ ROUND = (
 )
 
 
-def started(cluster: Cluster, size: int) -> None:
-    cluster.start_ranks(size)
-    eventually(cluster.following, 60.0)
-    cluster.job.serve()
-
-
 @pytest.mark.parametrize("size", [2, 4])
 def test_many_toggles_while_steps_run_neither_hang_nor_mix(cluster: Cluster, size: int, request: pytest.FixtureRequest) -> None:
-    started(cluster, size)
+    cluster.started(size)
     number = 100 if request.config.getoption("--many") else 24 // size
     for turn, choice in enumerate(islice(cycle(ROUND), number)):
         outcome = cluster.toggle(machine=turn % 2, **choice)
@@ -41,7 +34,7 @@ def test_many_toggles_while_steps_run_neither_hang_nor_mix(cluster: Cluster, siz
 
 
 def test_shared_memory_is_refused_and_auto_becomes_upstream_s_exchange(cluster: Cluster) -> None:
-    started(cluster, 2)
+    cluster.started(2)
     outcome = cluster.toggle(**{REDUCE: "shm_mailbox"})
     assert outcome.problems == ("dp_all_reduce=shm_mailbox needs all ranks on one machine, sharing memory, and these run on several",)
     assert cluster.choices(REDUCE) == [["sync_free"]] * 2
@@ -54,24 +47,8 @@ def test_shared_memory_is_refused_and_auto_becomes_upstream_s_exchange(cluster: 
     assert told[0]["declines"][REDUCE]["auto"] == told[0]["counts"][REDUCE]["auto"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_rank_that_is_lost_leaves_the_others_on_their_choice(cluster: Cluster, rank: int, number: signal.Signals) -> None:
-    started(cluster, 2)
-    cluster.signal(rank, number)
-    outcome = cluster.toggle(2.0, machine=1 - rank, **{REDUCE: "upstream", "postprocess": "second"})
-    assert not outcome.switched
-    assert outcome.problems
-    assert cluster.members[1 - rank].ask("report")["choices"][REDUCE] == "sync_free"
-    if number == signal.SIGSTOP:
-        cluster.signal(rank, signal.SIGCONT)
-        eventually(lambda: cluster.toggle(5.0, **{REDUCE: "upstream"}).switched, 60.0)
-        assert cluster.choices(REDUCE) == [["upstream"]] * 2
-        well_served(cluster.job.stop())
-
-
 def test_commands_say_who_took_part(cluster: Cluster) -> None:
-    started(cluster, 2)
+    cluster.started(2)
     ended = cluster.command(1, "toggle", f"{REDUCE}=upstream")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "1 process and 1 on other machines: dp_all_reduce=upstream" in ended.stdout

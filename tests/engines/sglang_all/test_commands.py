@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pytest
 from packaging.version import Version
 
 from tests.engines.sglang.engine import EXCHANGE, RANKS, TIMEOUT_S, Run, collected, free_port, started, variables_of
-from tests.environments import release, wheel
-from tests.models import tiny_model
+from tests.engines.sglang.server import POLL_S, REQUEST, ask, command_of, status, until
 
 RELEASES = ("0.5.11", "0.5.20", "0.5.21", "0.5.23")
 """The oldest and the newest that are entered through ``syncfree.pth``, and through SGLang's plugins."""
 NAMED = {"SYNCFREE_SEQUENCE_PARALLEL_ALL_TO_ALL": "packed_all_to_all"}
-REQUEST: dict[str, Any] = {
-    "prompt": "a raccoon",
-    "size": "64x64",
-    "num_frames": 5,
-    "num_inference_steps": 2,
-    "seed": 0,
-    "generator_device": "cpu",
-}
-POLL_S = 0.5
+
 
 
 @pytest.fixture(scope="module", params=RELEASES)
 def version(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-def command_of(version: str, name: str) -> list[object]:
-    sglang = release("sglang", version, wheel()).with_name("sglang")
-    degrees = ["--num-gpus", RANKS, "--sp-degree", RANKS, "--ulysses-degree", RANKS, "--tp-size", 1]
-    ports = ["--master-port", free_port(), "--scheduler-port", free_port()]
-    return [sglang, name, "--model-path", tiny_model("wan"), *degrees, *ports, "--attention-backend", "torch_sdpa"]
 
 
 def check(run: Run, version: str) -> None:
@@ -73,39 +53,7 @@ def test_serve(version: str, tmp_path: Path) -> None:
         until(lambda: ask(f"{base}/health") is not None, lambda: process.poll() is None, tmp_path)
         video = ask(f"{base}/v1/videos", REQUEST)
         assert video is not None
-        until(lambda: _status(base, video["id"]) == "completed", lambda: process.poll() is None, tmp_path)
+        until(lambda: status(base, video["id"]) == "completed", lambda: process.poll() is None, tmp_path)
         process.send_signal(signal.SIGINT)
         time.sleep(POLL_S)
     check(collected(tmp_path, 1, 0, []), version)
-
-
-def _status(base: str, video: str) -> str:
-    found = ask(f"{base}/v1/videos/{video}")
-    assert found is not None
-    assert found["status"] != "failed", found
-    return str(found["status"])
-
-
-def ask(url: str, request: dict[str, Any] | None = None) -> dict[str, Any] | None:
-    """The server's answer; None while it does not answer."""
-    data = None if request is None else json.dumps(request).encode()
-    try:
-        with urllib.request.urlopen(
-            urllib.request.Request(url, data, {"Content-Type": "application/json"}), timeout=30
-        ) as answer:
-            return dict(json.loads(answer.read() or b"{}"))
-    except urllib.error.HTTPError as error:
-        if error.code == 503:  # still starting
-            return None
-        raise
-    except (urllib.error.URLError, ConnectionError):
-        return None
-
-
-def until(done: Any, alive: Any, folder: Path) -> None:
-    """Wait until something holds, for as long as the server lives."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not done():
-        assert alive(), (folder / "log").read_text()[-3000:]
-        assert time.monotonic() < deadline, (folder / "log").read_text()[-3000:]
-        time.sleep(POLL_S)
