@@ -16,15 +16,16 @@ released wheels for CUDA, with their own CUDA code and PyTorch's, on a machine w
 and a fourth that joins later; waits are those of all threads, from the first step to the last. Of two tensor-parallel (TP), pipeline (PP)
 or data-parallel (DP) ranks each worker process is a row. In diffusers each scheduler steps through one request with random model
 outputs, its `set_timesteps` in the first step, and tiny pipelines generate once; all values are computed. In SGLang two Ulysses ranks
-generate a tiny Wan video, with SGLang's own PyTorch form of each fused kernel; the functions of its language engine that read the
-logprobs of named tokens are bound and called in their own modules, without the rest of the engine.
+generate a tiny Wan video, with SGLang's own PyTorch form of each fused kernel. Its language engine serves eight requests of a tiny
+Llama, counted in the process of its scheduler; of *language models*, the functions that read the logprobs of named tokens are bound
+and called in their own modules, without the rest of the engine.
 The dry run says nothing of how long a wait is.
 
 ## With our hooks and without
 
-*at its sites*: waits in the functions that the hook is about; a hook with 0 there saves the host's time, not waits. *all waits* and
-launches are those of an average step, the engine's own waits included. In every row the hook was called. Requests of vLLM are given
-their tokens, because the counts are not about these.
+*at its sites*: waits in the functions that the hook is about; a hook with 0 there saves the host's time, not waits, by fewer uploads
+for instance, which are not among the launches. *all waits* and launches are those of an average step, the engine's own waits included.
+In every row the hook was called. Requests of vLLM are given their tokens, because the counts are not about these.
 
 | release | engine | case | hook | steps | at its sites: off | on | all waits: off | on | launches: off | on |
 |---|---|---|---|---:|---:|---:|---:|---:|---:|---:|
@@ -48,6 +49,8 @@ DESIGNED = {
     "vllm/v1/worker/gpu_model_runner.py synchronize_input_prep": "by design: the previous step's inputs have been read",
     "vllm/v1/worker/gpu_model_runner.py get_output": "by design: the step's tokens",
     "vllm/v1/worker/gpu/async_utils.py get_output": "by design: the step's tokens",
+    "sglang/srt/managers/scheduler_components/batch_result_processor.py process_batch_result_decode": "by design: the step's tokens",
+    "sglang/srt/managers/scheduler_components/batch_result_processor.py process_batch_result_prefill": "by design: the step's tokens",
     "vllm/v1/worker/gpu_input_batch.py update_async_output_token_ids": "by design: the last step's tokens, for penalties",
 }
 """Waits that the engines make on purpose, by their ``file function``."""
