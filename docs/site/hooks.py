@@ -1,4 +1,4 @@
-"""MkDocs hooks: files above docs/ that pages link to are on the site, and GitHub's Markdown is read as GitHub reads it.
+"""MkDocs hooks: files above docs/ that pages link to are on the site; GitHub's Markdown is read as GitHub reads it; tables fit.
 
 The pages are written for GitHub, where they are read, too. Python-Markdown differs in two points: what belongs to an item of a
 list must be indented by four columns, and a list needs a blank line before it.
@@ -29,6 +29,11 @@ _PATHS = {name: source for source, name in ADDED.items()}
 _LINK = re.compile(r"(\]\()([^)\s#:]+)((?:#[^)\s]*)?\))")
 _ITEM = re.compile(r"(\d+\.|[*-]) +")
 _FENCE = re.compile(r"\s*```")
+_TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
+_CELL = re.compile(r"<td([^>]*)>(.*?)</td>", re.DOTALL)
+_TAG = re.compile(r"<[^>]+>")
+PROSE = 60
+"""Characters of a cell from which on a table is read by rows, as cards, on a narrow screen."""
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -48,6 +53,23 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return markdown
     linked = _LINK.sub(lambda link: link[1] + _target(link[2], path) + link[3], markdown)
     return "\n".join(_indented(linked.split("\n")))
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Let long names in tables wrap, and prepare tables with prose in many columns for narrow screens."""
+    return _TABLE.sub(lambda table: _fitted(table[0]), html)
+
+
+def _fitted(table: str) -> str:
+    """Return a table whose cells know their column's title if it has prose in four columns or more; ``extra.css`` uses them."""
+    titles = [_TAG.sub("", title) for title in re.findall(r"<th[^>]*>(.*?)</th>", table)]
+    longest = max((len(_TAG.sub("", cell)) for _, cell in _CELL.findall(table)), default=0)
+    table = re.sub(r"(?<=<code>)[^<]+", lambda name: re.sub(r"([._,/=])(?=\w)", r"\1<wbr>", name[0]), table)
+    if len(titles) < 4 or longest < PROSE:
+        return table
+    column = iter(titles * table.count("<tr>"))
+    labelled = _CELL.sub(lambda cell: f'<td{cell[1]} data-title="{next(column)}">{cell[2]}</td>', table)
+    return labelled.replace("<table>", "<table data-cards>", 1)
 
 
 def _target(link: str, page: str) -> str:

@@ -67,3 +67,11 @@ def test_the_build_fails_for_a_broken_link(tmp_path: Path) -> None:
     failed = mkdocs(tree, tmp_path / "site")
     assert failed.returncode != 0
     assert "no-such-page.md" in failed.stderr
+
+
+def test_a_table_with_prose_in_many_columns_can_be_read_by_rows(site: Path) -> None:
+    """On a narrow screen each cell is shown with its column's title."""
+    page = (site / "vllm.html").read_text("utf-8")
+    assert "<table data-cards>" in page
+    assert re.search(r'<td data-title="where"><code>\w', page)
+    assert "data-cards" not in (site / "why.html").read_text("utf-8"), "a table of figures stays a table"
