@@ -55,6 +55,8 @@ class Hook:
         writes: the arguments that a call changes; their contents afterwards are part of the result.
         on_host: the arguments whose tensors are on the host, whatever the device.
         pinned: those of `on_host` whose tensors are in pinned memory where the device is a GPU.
+        on_rank: for a lockstep hook, ``on_rank(arguments, rank, size)`` makes the arguments of one rank of torch.distributed's
+            default group from generated ones; what ranks must agree on is equal on all, and their contents differ.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Hook:
     writes: tuple[str, ...] = ()
     on_host: tuple[str, ...] = ()
     pinned: tuple[str, ...] = ()
+    on_rank: Callable[[dict[str, Any], int, int], dict[str, Any]] | None = None
 
     @property
     def variable(self) -> str:

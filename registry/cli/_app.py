@@ -14,7 +14,7 @@ from .._errors import SyncfreeError
 from .._text import printable
 from .._version import __version__
 from ..audit._cli import audit_command
-from . import ab, config, doctor, drift, explain, fingerprint, lint, listing, ps, record, releases, report, toggle, top
+from . import ab, config, doctor, drift, explain, fingerprint, lint, listing, new, ps, record, releases, report, toggle, top
 from ._output import print_error, print_line, tolerate_every_character
 
 
@@ -67,6 +67,8 @@ _COMMANDS: dict[str, tuple[Any, str]] = {
     "record": (record.record_command, "Run a command; keep real calls of a hook."),
     "ab": (ab.ab_command, "Measure one implementation against another."),
     "report": (report.report_command, "One HTML page of comparisons."),
+    "new-plugin": (new.new_plugin_command, "Write the package of a new plugin."),
+    "new-adapter": (new.new_adapter_command, "Write the package of a new adapter."),
     "drift": (drift.drift_command, "Follow patched functions over a package's releases."),
     "releases": (releases.releases_command, "For adapters: what new releases mean for them."),
     "fingerprint": (fingerprint.fingerprint_command, "For adapters: record a release's functions."),

@@ -76,6 +76,14 @@ def inputs() -> Any:
     )
 
 
+def on_rank(arguments: dict[str, Any], rank: int, size: int) -> dict[str, Any]:
+    """Return the call of one rank, with integers of its own, in as many rows."""
+    import torch.distributed as dist
+
+    local = [value ^ rank for value in arguments["local"]]
+    return {**arguments, "local": local, "rank": rank, "size": size, "group": dist.group.WORLD}
+
+
 HOOK = Hook(
     name="dp_all_reduce",
     spec=dp_all_reduce,
@@ -84,4 +92,5 @@ HOOK = Hook(
     tolerance=Tolerance(0.0, 0.0, "integers are moved, not computed"),
     summary="the integers that data-parallel ranks agree on before a step, from one upload",
     lockstep=True,
+    on_rank=on_rank,
 )

@@ -80,6 +80,13 @@ def inputs() -> SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({"tensors": st.lists(tensor(), min_size=1, max_size=4).map(tuple), "group": st.none()})
 
 
+def on_rank(arguments: dict[str, Any], rank: int, size: int) -> dict[str, Any]:
+    """Return the call of one rank, with values of its own in the same layout."""
+    for tensor in arguments["tensors"]:
+        tensor.add_(rank)
+    return arguments
+
+
 HOOK = Hook(
     name="sequence_parallel_all_to_all",
     spec=sequence_parallel_all_to_all,
@@ -88,4 +95,5 @@ HOOK = Hook(
     tolerance=Tolerance(rtol=0.0, atol=0.0, reason="bytes are moved, nothing is computed"),
     summary="exchange of sequence shards for head shards between the ranks of a diffusion job",
     lockstep=True,
+    on_rank=on_rank,
 )

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .._adapters import Adapters
 from .._entry_points import find
 from .._errors import PluginError, SelectionError, attributed_to, nearest
 from .._hook import PROJECT, declaration_of
@@ -56,12 +57,22 @@ def _inapplicable(found: Implementation, protects: bool, exact: bool, host_syncs
         yield "unchanged", "the contract lets a call change its arguments"
     if host_syncs is None:
         yield "waits", "it declares no number of host syncs"
+    if found.hook.name not in _compiled_hooks():
+        yield "compiled", "no adapter binds the hook in code that a framework compiles"
     if found.lockstep:
+        yield "threads", "the calls of a group are one after the other"
         yield "device", "its exchange is tested on the host"
         yield "poison", "its exchange is tested on the host"
+    if found.hook.on_rank is None:
+        yield from ((name, "it exchanges nothing between ranks") for name in ("ranks_2", "ranks_4"))
     if found.missing():
         reason = f"it needs {', '.join(found.missing())}, which this machine lacks"
         yield from ((name, reason) for name, check in CHECKS.items() if check.where == "host" and name != "signature")
+
+
+def _compiled_hooks() -> set[str]:
+    """Return the hooks that an installed adapter binds in code that its framework compiles."""
+    return {binding.hook for adapter in Adapters().discover() for binding in adapter.bindings if binding.in_compiled_code}
 
 
 def _imported(path: str) -> tuple[object, str, str | None]:

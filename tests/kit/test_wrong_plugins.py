@@ -21,6 +21,9 @@ WRONG = {
     "raises_on_empty_input": ("pooled_rows", "raises", r"raised IndexError: list index out of range, where the reference does not"),
     "returns_a_view": ("pooled_rows", "aliasing", r"the result shares memory with pooled"),
     "declines_after_mutating": ("postprocess", "declines", r"declined the call after it changed an argument"),
+    "leaks": ("postprocess", "memory", r"it keeps \d+ bytes per call, over \d+ calls; objects that are kept are made at .*leaks\.py"),
+    "not_thread_safe": ("pooled_rows", "threads", r"called by 4 threads at once, "),
+    "breaks_a_compiled_caller": ("rotary_embedding", "compiled", r"\d graph breaks, not 0 as around the reference"),
     "reads_pinned_memory_early": ("pooled_rows", "poison", r"only where copies take their time"),
 }
 

@@ -1,0 +1,1 @@
+"""Complete packages for authors: ``syncfree new-plugin`` and ``syncfree new-adapter`` write them from ``templates``."""
