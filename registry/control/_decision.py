@@ -56,8 +56,21 @@ class InDirectory:
         self._name = name
 
     def decide(self, outcome: str) -> str:
-        """See `Place`; where nothing can be written, nobody can commit."""
-        return decide(self._directory, self._name, outcome)
+        """See `Place`; where nothing can be written, nobody can commit.
+
+        Raises:
+            Unknown: to commit is proposed, and cannot be written.
+        """
+        path = os.path.join(self._directory, self._name)
+        try:
+            os.symlink(outcome, path)
+        except OSError as error:
+            if os.path.lexists(path):
+                return os.readlink(path)
+            if outcome == COMMIT:
+                raise Unknown(f"{self._directory}: {error.strerror}") from error
+            return ABORT
+        return outcome
 
 
 class InStore:
@@ -113,19 +126,6 @@ def new_decision() -> str:
 def is_decision(name: object) -> bool:
     """Return whether this is the name of a decision."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
-
-
-def decide(directory: Path, name: str, outcome: str) -> str:
-    """Propose an outcome; return the one that counts. Where nothing can be written, nobody can commit: that aborts."""
-    path = os.path.join(directory, name)
-    try:
-        os.symlink(outcome, path)
-    except OSError:
-        try:
-            return os.readlink(path)
-        except OSError:
-            return ABORT
-    return outcome
 
 
 def forget_old_decisions(directory: Path) -> None:

@@ -12,6 +12,7 @@ from ._client import connect
 from ._decision import AtRanks, InDirectory, Place
 from ._directory import Entry
 from ._link import Link, LinkError
+from ._report import PROTOCOL
 
 _SECONDS_OF_NOTICE = 1.0
 """A process gives up so much later than the command, which then says why."""
@@ -165,9 +166,8 @@ class Parties:
                 continue
             if answer is None:
                 problems.append(f"{name} has ended or closed the connection")
-            elif expected not in answer:
-                problems += _refusal(name, answer)
             else:
+                problems += _problems(name, answer, expected)
                 found[name] = answer
         if problems:
             raise Failed(problems)
@@ -188,8 +188,8 @@ class Parties:
             answer = answers.get(str(rank))
             if answer is None:
                 problems.append(f"{name}: no answer in time")
-            elif expected not in answer:
-                problems += _refusal(name, answer)
+            else:
+                problems += _problems(name, answer, expected)
         if problems:
             raise Failed(problems)
         return {name: answers[str(rank)] for rank, name in self.remote.items()}
@@ -200,5 +200,8 @@ def who(entry: Entry) -> str:
     return f"pid {entry.pid}"
 
 
-def _refusal(name: str, answer: Mapping[str, Any]) -> list[str]:
+def _problems(name: str, answer: Mapping[str, Any], expected: str) -> list[str]:
+    if expected in answer:
+        strange = expected == "ready" and answer.get("protocol") != PROTOCOL
+        return [f"{name} has another release of syncfree, whose answers are not understood"] if strange else []
     return [f"{name}: {reason}" for reason in answer.get("refused") or [answer.get("error") or "it gave up"]]

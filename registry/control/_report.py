@@ -13,7 +13,8 @@ from .._version import __version__
 if TYPE_CHECKING:
     from .._runtime import Runtime
 
-PROTOCOL = 1
+PROTOCOL = 2
+"""Of the messages between commands and processes; another release may have another."""
 
 
 def report(runtime: Runtime, job: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from ._follower import Follower, machine
 from ._gate import Gate
 from ._link import Link, LinkError
 from ._over_store import FollowerLink
-from ._report import pid_namespace
+from ._report import PROTOCOL, pid_namespace
 from ._store import StoreError
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ class Toggled:
         group, why_not = self._group()
         return {
             "ready": gate.standing().as_dict(),
+            "protocol": PROTOCOL,
             "lockstep": choices,
             "sharing": sorted(sharing),
             "rank": None if rank is None else [rank.index, rank.size],

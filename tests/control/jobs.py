@@ -110,11 +110,13 @@ class Job:
         for member in self.members:
             member.end()
 
-    def command(self, *arguments: str, timeout: float = 60, **variables: str) -> subprocess.CompletedProcess[str]:
+    def command(
+        self, *arguments: str, timeout: float = 60, prefix: tuple[str, ...] = (), **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command of ours, as a user does in a shell."""
         program = "import sys; from syncfree.cli import main; sys.argv[0] = 'syncfree'; main()"
         return subprocess.run(
-            [sys.executable, "-c", program, *arguments],
+            [*prefix, sys.executable, "-c", program, *arguments],
             cwd=ROOT,
             env={**self.environment, "COLUMNS": "160", **variables},
             capture_output=True,

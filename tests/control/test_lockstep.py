@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from syncfree.control._client import connect
-from syncfree.control._decision import ABORT, COMMIT, decide, new_decision
+from syncfree.control._decision import ABORT, COMMIT, InDirectory, new_decision
 from syncfree.control._directory import Entry
 from syncfree.control._link import Link
 from syncfree.control._toggle import toggle
@@ -167,7 +167,7 @@ def test_a_rank_that_is_stopped_at_the_decision_finds_it_when_it_goes_on(job: Jo
     if phase == "held":
         held(links)
     job.members[1].process.send_signal(signal.SIGSTOP)
-    assert decide(job.run_directory, decision, outcome) == outcome
+    assert InDirectory(job.run_directory, decision).decide(outcome) == outcome
     closed(links)
     eventually(lambda: job.members[0].ask("report")["choices"][REDUCE] == ("upstream" if outcome == COMMIT else "sync_free"))
     job.members[1].process.send_signal(signal.SIGCONT)

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from syncfree.control import _server
 from syncfree.control._client import ask_all, find
+from syncfree.control._directory import new_name
 
 from .jobs import ROOT, Job, Member, eventually
 
@@ -217,3 +219,43 @@ print(signal.sigwait([signal.SIGUSR1]))
     variables = {**job.environment, "SYNCFREE_JOB": job.name}
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, f"{int(signal.SIGUSR1)}\n"), done.stderr
+
+
+def test_a_run_directory_that_is_opened_to_others_later_is_not_looked_into(job: Job) -> None:
+    job.start().told()
+    job.run_directory.chmod(0o755)
+    shown = job.command("ps")
+    assert f"chmod 700 {job.run_directory}" in shown.stdout.replace("\n", "")
+    assert job.command("toggle", "postprocess=second").returncode == 2
+    job.run_directory.chmod(0o700)
+    assert job.command("toggle", "postprocess=second", "--timeout", "20").returncode == 0
+
+
+STRANGE = (b"nonsense\n", b"[]\n", b'{"report": 3}\n', b'{"ready": {}}\n', b'{"ready": {}, "notes": []}\n', b"{" * 100_000 + b"\n", b"")
+
+
+@pytest.mark.parametrize("answer", STRANGE)
+def test_a_socket_that_answers_anything_switches_nothing_and_breaks_no_command(job: Job, answer: bytes) -> None:
+    """Such as that of another release of syncfree."""
+    member = job.start()
+    member.told()
+    strange = job.run_directory / new_name(job.name)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(strange))
+        listening.listen(8)
+        threading.Thread(target=answering, args=(listening, answer), daemon=True).start()
+        shown = job.command("ps", "--seconds", "0.05")
+        outcome = job.toggle(3.0, postprocess="second")
+    assert (shown.returncode, "Traceback" in shown.stderr) == (1, False)
+    assert not outcome.switched
+    assert outcome.problems
+    assert member.ask("report")["choices"]["postprocess"] == "first"
+
+
+def answering(listening: socket.socket, answer: bytes) -> None:
+    with suppress(OSError):
+        while True:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(answer)

@@ -11,7 +11,7 @@ import pytest
 
 from syncfree.control import _decision, _directory
 from syncfree.control._client import connect, find
-from syncfree.control._decision import ABORT, COMMIT, decide, forget_old_decisions, is_decision, new_decision
+from syncfree.control._decision import ABORT, COMMIT, InDirectory, Unknown, forget_old_decisions, is_decision, new_decision
 from syncfree.control._directory import LONGEST_ADDRESS, RunDirectoryError, address, candidates, entries, new_name, usable
 from syncfree.control._identity import job_of
 
@@ -98,17 +98,20 @@ def test_a_socket_that_nobody_listens_at_is_removed(tmp_path: Path) -> None:
 def test_the_first_to_decide_decides_for_all(tmp_path: Path) -> None:
     name = new_decision()
     assert is_decision(name)
-    assert decide(tmp_path, name, ABORT) == ABORT
-    assert decide(tmp_path, name, COMMIT) == ABORT
-    assert decide(tmp_path / "missing", new_decision(), COMMIT) == ABORT
+    assert InDirectory(tmp_path, name).decide(ABORT) == ABORT
+    assert InDirectory(tmp_path, name).decide(COMMIT) == ABORT
+    missing = InDirectory(tmp_path / "missing", new_decision())
+    assert missing.decide(ABORT) == ABORT
+    with pytest.raises(Unknown, match="missing: No such file or directory"):
+        missing.decide(COMMIT)
 
 
 def test_a_decision_is_kept_for_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = new_decision()
-    decide(tmp_path, name, COMMIT)
+    InDirectory(tmp_path, name).decide(COMMIT)
     (tmp_path / "other").touch()
     forget_old_decisions(tmp_path)
-    assert decide(tmp_path, name, ABORT) == COMMIT
+    assert InDirectory(tmp_path, name).decide(ABORT) == COMMIT
     now = time.time()
     monkeypatch.setattr(_decision.time, "time", lambda: now + 2 * 24 * 3600)
     forget_old_decisions(tmp_path)

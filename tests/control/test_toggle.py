@@ -10,7 +10,7 @@ from itertools import cycle, islice
 import pytest
 
 from syncfree.control._client import connect
-from syncfree.control._decision import ABORT, COMMIT, decide, new_decision
+from syncfree.control._decision import ABORT, COMMIT, InDirectory, new_decision
 from syncfree.control._directory import Entry
 from syncfree.control._link import Link
 from syncfree.control._toggle import toggle
@@ -121,7 +121,7 @@ def test_a_command_that_is_killed_before_it_decided_switches_nothing(job: Job) -
         link.close()
     made = job.run_directory / decision
     assert str(eventually(lambda: made.is_symlink() and made.readlink())) == ABORT
-    assert decide(job.run_directory, decision, COMMIT) == ABORT
+    assert InDirectory(job.run_directory, decision).decide(COMMIT) == ABORT
     assert choices(job) == {"first"}
 
 
@@ -129,7 +129,7 @@ def test_a_command_that_is_killed_after_it_decided_has_switched_all(job: Job) ->
     started(job, 2)
     decision = new_decision()
     links = [asked(entry, decision) for entry in job.entries()]
-    assert decide(job.run_directory, decision, COMMIT) == COMMIT
+    assert InDirectory(job.run_directory, decision).decide(COMMIT) == COMMIT
     for link in links:
         link.close()
     eventually(lambda: choices(job) == {"second"})
@@ -140,7 +140,7 @@ def test_a_process_that_was_stopped_when_it_was_decided_switches_when_it_goes_on
     decision = new_decision()
     links = [asked(entry, decision, seconds=0.5) for entry in job.entries()]
     job.members[0].process.send_signal(signal.SIGSTOP)
-    assert decide(job.run_directory, decision, COMMIT) == COMMIT
+    assert InDirectory(job.run_directory, decision).decide(COMMIT) == COMMIT
     answer = links[1].receive(20.0)
     assert answer == {"outcome": COMMIT}
     job.members[0].process.send_signal(signal.SIGCONT)

@@ -7,13 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from .machines import Cluster
+from .machines import Cluster, Machine
 
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """Two machines without processes yet; all end with the test."""
     made = Cluster(tmp_path)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    """One machine without processes yet; all end with the test."""
+    made = Machine("lonely-machine")
     yield made
     made.end()
 
