@@ -31,6 +31,8 @@ def _gone(logits: torch.Tensor) -> torch.Tensor:
 
 def _gone_of_few(logits: torch.Tensor, rows: torch.Tensor, distinct_rows: int) -> torch.Tensor:
     """Return the same of ``rows``, of which runs of equal ones are numbered on the device, so that each is looked at once."""
+    if len(rows) <= distinct_rows:
+        return _gone(logits.index_select(0, rows))  # none is named twice
     number = pad((rows[1:] != rows[:-1]).cumsum(0), (1, 0))[: len(rows)]
     distinct = rows.new_zeros(distinct_rows).scatter_(0, number, rows)
     return _gone(logits.index_select(0, distinct))[number]

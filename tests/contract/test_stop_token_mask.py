@@ -116,6 +116,27 @@ def test_no_more_of_the_vocabulary_is_moved_than_by_upstream(structured: int, ba
     assert moved[1] < moved[0]
 
 
+class Operators(TorchDispatchMode):
+    """Counts the operators that are called."""
+
+    number = 0
+
+    def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.number += 1
+        return operator(*args, **(kwargs or {}))
+
+
+def test_few_rows_with_one_stop_token_each_take_no_more_operators_than_all_rows() -> None:
+    """There is nothing to number then."""
+    numbers = []
+    for batch in (1, 9):
+        own, logits = processor([Request({1}, 1, row == 0) for row in range(batch)], "cpu", bound=True), torch.zeros(batch, COLUMNS)
+        with Operators() as counted:
+            own.apply(logits)
+        numbers.append(counted.number)
+    assert numbers[0] == numbers[1] > 0
+
+
 def on_cuda(batch: int, bound: bool) -> tuple[Any, torch.Tensor]:
     """Two requests whose second tokens stop, of which the second has no other token left, and others without."""
     structured = [Request({1}, 1, True) for _ in range(2)]
