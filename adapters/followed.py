@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import torch
 
 from syncfree.adapters.host_copies import close_values_of, host_copy_of, known_recipe_of, remember, remember_close
-from syncfree.adapters.recipes import Recipe, recipe_of_call, recipe_of_values
-from syncfree.plugins.ordinary import is_ordinary
+from syncfree.adapters.recipes import Recipe, recall, recipe_of_call, recipe_of_values
+from syncfree.plugins.ordinary import is_ordinary, may_be_kept
 
 _COPIES = frozenset(
     {"__getitem__", "cat", "flatten", "flip", "float", "full", "mul", "ones", "repeat_interleave", "reshape", "roll", "stack"}
@@ -69,6 +69,14 @@ class Followed:
             remember(schedule, known.host)
         elif known is not None and known.close is not None:
             remember_close(schedule, known.close, known.recipe)
+
+    def keep_read(self, schedule: Any) -> None:
+        """Remember the values of a schedule that was computed on the device: read once for each way to compute it, `recall`."""
+        known = self.of(schedule)
+        if known is not None and known.host is None and known.recipe is not None and may_be_kept(schedule):
+            remember(schedule, recall(known.recipe, schedule.cpu))
+        else:
+            self.keep(schedule)
 
     def adopt(self, schedule: Any) -> None:
         """Follow a schedule that was kept."""

@@ -14,52 +14,83 @@ from typing import Any
 from syncfree.adapting import Compose
 
 
-def schedule_made_on_the_host(upload: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-    """Compose ``set_timesteps``: upstream's, with its uploads watched and ``timesteps`` and ``sigmas`` given twins."""
-    from syncfree.adapters.host_copies import with_versions
-    from syncfree.adapters.uploads import Uploads
+def schedule_with_twins(*attributes: str, read: tuple[str, ...] = ()) -> Compose:
+    """Compose ``set_timesteps``: upstream's, with its uploads watched and its schedules given twins.
 
-    parameters = list(inspect.signature(upstream).parameters)
-    place = parameters.index("device") - 1 if "device" in parameters else None
+    Args:
+        attributes: the scheduler's schedules; one that it lacks is left out.
+        read: those of them whose values are read from the device, once for each way to compute them, where the host does not
+            know them: one wait, which the requests with the same schedule after it do not have.
+    """
 
-    @functools.wraps(upstream)
-    def set_timesteps(self: Any, *arguments: Any, **more: Any) -> Any:
-        device = arguments[place] if place is not None else None
-        if device == "cpu" or getattr(device, "type", None) == "cpu":
-            return upstream(self, *arguments, **more)  # nothing is uploaded
-        with with_versions(), Uploads(upload) as uploads:
-            result = upstream(self, *arguments, **more)
-        for schedule in (self.timesteps, getattr(self, "sigmas", None)):
-            uploads.followed.keep(schedule)
-        return result
+    def compose(upload: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
+        from syncfree.adapters.host_copies import with_versions
+        from syncfree.adapters.uploads import Uploads
 
-    return set_timesteps
+        parameters = list(inspect.signature(upstream).parameters)
+        place = parameters.index("device") - 1 if "device" in parameters else None
+
+        @functools.wraps(upstream)
+        def set_timesteps(self: Any, *arguments: Any, **more: Any) -> Any:
+            device = arguments[place] if place is not None else None
+            if device == "cpu" or getattr(device, "type", None) == "cpu":
+                return upstream(self, *arguments, **more)  # nothing is uploaded
+            with with_versions(), Uploads(upload) as uploads:
+                result = upstream(self, *arguments, **more)
+            for name in attributes:
+                keep = uploads.followed.keep_read if name in read else uploads.followed.keep
+                keep(getattr(self, name, None))
+            return result
+
+        return set_timesteps
+
+    return compose
 
 
-def index_on_the_host(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
-    """Compose ``index_for_timestep(timestep, schedule_timesteps=None)``: upstream's search, over the twin."""
-    import torch
+schedule_made_on_the_host = schedule_with_twins("timesteps", "sigmas")
+"""Compose ``set_timesteps`` of a scheduler that computes its schedule on the host."""
 
-    from syncfree.adapters.host_copies import host_copy_of
-    from syncfree.plugins.ordinary import is_ordinary
 
-    @functools.wraps(upstream)
-    def index_for_timestep(self: Any, timestep: Any, schedule_timesteps: Any = None) -> Any:
-        schedule = self.timesteps if schedule_timesteps is None else schedule_timesteps
-        if isinstance(schedule, torch.Tensor) and schedule.is_cpu:
-            return upstream(self, timestep, schedule_timesteps)  # nothing to translate
-        host = host_copy_of(schedule)
-        if host is None:
-            return NotImplemented
-        if isinstance(timestep, torch.Tensor):
-            if not is_ordinary(timestep):
+def index_on_the_host_in(searched: str) -> Compose:
+    """Compose ``index_for_timestep(timestep, schedule_timesteps=None)``: upstream's search, over the twin.
+
+    Args:
+        searched: the attribute that it searches where it is given no schedule. The timestep is one of ``timesteps`` then.
+    """
+
+    def compose(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
+        import torch
+
+        from syncfree.adapters.host_copies import host_copy_of
+        from syncfree.plugins.ordinary import is_ordinary
+
+        @functools.wraps(upstream)
+        def index_for_timestep(self: Any, timestep: Any, schedule_timesteps: Any = None) -> Any:
+            schedule = getattr(self, searched) if schedule_timesteps is None else schedule_timesteps
+            if isinstance(schedule, torch.Tensor) and schedule.is_cpu:
+                return upstream(self, timestep, schedule_timesteps)  # nothing to translate
+            host = host_copy_of(schedule)
+            if host is None:
                 return NotImplemented
-            timestep = host_timestep(timestep, schedule, host)
-            if timestep is NotImplemented:
-                return NotImplemented
-        return upstream(self, timestep, host)
+            if isinstance(timestep, torch.Tensor):
+                if not is_ordinary(timestep):
+                    return NotImplemented
+                origin = self.timesteps if schedule_timesteps is None else schedule_timesteps
+                values = host_copy_of(origin)
+                if values is None:
+                    return NotImplemented
+                timestep = host_timestep(timestep, origin, values)
+                if timestep is NotImplemented:
+                    return NotImplemented
+            return upstream(self, timestep, host)
 
-    return index_for_timestep
+        return index_for_timestep
+
+    return compose
+
+
+index_on_the_host = index_on_the_host_in("timesteps")
+"""Compose ``index_for_timestep`` of a scheduler that searches its ``timesteps``."""
 
 
 def index_by_place(timestep_index: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:

@@ -16,8 +16,8 @@ from syncfree.plugins.ordinary import content, is_ordinary
 Recipe = Hashable
 
 _REPEATABLE = frozenset(
-    {"__getitem__", "__rpow__", "__setitem__", "add", "cat", "div", "exp", "float", "lerp", "linspace", "log", "mul", "pow"}
-    | {"repeat_interleave", "reshape", "roll", "rsub", "sqrt", "stack", "sub"}
+    {"__getitem__", "__rdiv__", "__rpow__", "__setitem__", "add", "cat", "div", "exp", "float", "lerp", "linspace", "log", "mul"}
+    | {"pow", "repeat_interleave", "reshape", "roll", "rsub", "sqrt", "stack", "sub"}
 )
 """Operations that depend on their operands alone: no random numbers, no reductions, whose order may change."""
 _READABLE = (torch.float64, torch.float32, torch.float16, torch.int64, torch.int32)

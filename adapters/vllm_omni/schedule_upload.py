@@ -6,10 +6,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from syncfree.adapters.host_timesteps import schedule_made_on_the_host
-from syncfree.adapting import Binding, Form
+from syncfree.adapters.host_timesteps import schedule_made_on_the_host, schedule_with_twins
+from syncfree.adapting import Binding, Compose, Form
 
-from ._names import EULER, HELIOS, RELEASES, UNIPC, WAN_EULER
+from ._names import BOOGU, EULER, HELIOS, MAMMOTH, OMNIGEN, RELEASES, UNIPC, WAN_EULER
 
 
 def sigmas_on_the_device(upload: Callable[..., Any], upstream: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,6 +37,16 @@ def sigmas_on_the_device(upload: Callable[..., Any], upstream: Callable[..., Any
     return convert_model_output
 
 
+_UPLOADS = "1 to 2 pageable uploads per request"
+_READ = f"{_UPLOADS}; a schedule that is computed on the device is read once"
+_WITH_THE_END = schedule_with_twins("timesteps", "_timesteps")
+_MADE: dict[str, tuple[str, Compose]] = {
+    # Dynamic shifting computes the sigmas on the device.
+    HELIOS: (_READ, schedule_with_twins("timesteps", "sigmas", read=("timesteps", "sigmas"))),
+    EULER: (_UPLOADS, schedule_made_on_the_host),
+    WAN_EULER: (_READ, schedule_with_twins("timesteps", "sigmas", read=("timesteps",))),
+    **dict.fromkeys((MAMMOTH, BOOGU, OMNIGEN), (_UPLOADS, _WITH_THE_END)),
+}
 BINDINGS = (
     Binding(
         "schedule_upload",
@@ -51,11 +61,7 @@ BINDINGS = (
         ),
     ),
     *(
-        Binding(
-            "schedule_upload",
-            (f"{scheduler}.set_timesteps",),
-            (Form(RELEASES[scheduler], "stalls", "1 to 2 pageable uploads per request", (schedule_made_on_the_host,)),),
-        )
-        for scheduler in (HELIOS, EULER, WAN_EULER)
+        Binding("schedule_upload", (f"{scheduler}.set_timesteps",), (Form(RELEASES[scheduler], "stalls", why, (made,)),))
+        for scheduler, (why, made) in _MADE.items()
     ),
 )

@@ -11,16 +11,15 @@ from typing import Any
 
 import pytest
 
+from syncfree.adapters.vllm_omni._names import BOOGU, EULER, HELIOS, MAMMOTH, OMNIGEN, UNIPC, WAN_EULER
+
 ROOT = Path(__file__).parents[2]
 ADAPTER = ROOT / "adapters" / "vllm_omni"
-SCHEDULERS = {
-    "0.14.0": {"FlowUniPCMultistepScheduler"},
-    "0.24.0": {"FlowUniPCMultistepScheduler", "HeliosScheduler", "WanEulerScheduler"},
-    "0.30.0": {"FlowUniPCMultistepScheduler", "HeliosScheduler", "WanEulerScheduler", "FlowMatchEulerDiscreteScheduler"},
-}
+OLD = {UNIPC, HELIOS, WAN_EULER, MAMMOTH, OMNIGEN}
+SCHEDULERS = {"0.14.0": {UNIPC}, "0.24.0": OLD, "0.30.0": {*OLD, EULER, BOOGU}}
 """What each release has a copy of."""
-LEFT = {"WanEulerScheduler": 2, "use_dynamic_shifting": 60}
-"""Where the schedule is computed on the device: the index, and whether a system is singular, are asked for as upstream does."""
+READ = {"WanEulerScheduler": 1, "use_dynamic_shifting": 2}
+"""How many schedules are computed on the device, and read in the first request that has them."""
 
 
 @pytest.fixture(scope="module", params=SCHEDULERS)
@@ -34,20 +33,28 @@ def found(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 def test_every_scheduler_of_the_release_stalls_and_is_bound(found: dict[str, Any]) -> None:
     assert found["stale"] == []
-    bound = {name.partition(":")[2].partition(".")[0] for name, state in found["plan"].items() if state == ["stalls", "bound"]}
+    bound = {name.split()[1].rpartition(".")[0] for name, state in found["plan"].items() if state == ["stalls", "bound"]}
     assert bound == SCHEDULERS[found["release"]]
     assert {tuple(state) for state in found["plan"].values()} <= {("stalls", "bound"), ("absent", "not bound")}
 
 
 def test_samples_equal_upstreams(found: dict[str, Any]) -> None:
     assert {name.split()[0] for name in found["equal"]} == SCHEDULERS[found["release"]]
+    assert found["declines"] == 0
     assert [name for name, equal in found["equal"].items() if not equal] == []
 
 
-def test_nothing_waits_where_the_host_knows_the_schedule(found: dict[str, Any]) -> None:
-    for name, (before, after) in found["syncs"].items():
-        assert after == next((waits for word, waits in LEFT.items() if word in name), 0)
-        assert before > (100 if "UniPC" in name or "Helios" in name else after)
+def test_nothing_waits_and_upstream_does(found: dict[str, Any]) -> None:
+    assert {name: after for name, (_, after) in found["syncs"].items() if after} == {}
+    for name, (before, _) in found["syncs"].items():
+        assert before > 100 if "UniPC" in name or "Helios" in name else before == 3
+
+
+def test_the_first_request_reads_a_schedule_that_is_computed_on_the_device(found: dict[str, Any]) -> None:
+    """The samples of the second are of another dtype, and its schedule is the same."""
+    for name, waits in found["first"].items():
+        expected = next((reads for word, reads in READ.items() if word in name), 0)
+        assert waits == (expected if name.endswith("float32") else 0)
 
 
 @pytest.mark.parametrize("name", ["__init__", "scheduler_step", "host_timestep"])

@@ -2,11 +2,14 @@
 
 ``python -m tests.contract.support.omni_on_a_simulated_gpu RELEASE`` prints a JSON object. vLLM-Omni's wheel is read, not
 installed: its ``__init__`` needs all of vLLM, so the packages above the schedulers' modules are entered without running theirs.
+OmniGen2's scheduler stands in the module of its pipeline, where empty classes stand in for what that imports of vLLM.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
+import inspect
 import json
 import sys
 import warnings
@@ -19,7 +22,7 @@ import torch
 
 import syncfree
 from syncfree.adapters.vllm_omni import ADAPTER
-from syncfree.adapters.vllm_omni._names import EULER, HELIOS, UNIPC, WAN_EULER
+from syncfree.adapters.vllm_omni._names import BOOGU, EULER, HELIOS, MAMMOTH, OMNIGEN, UNIPC, WAN_EULER
 from syncfree.audit import audit, step
 from syncfree.fingerprints._recorder import differences, targets_of
 from syncfree.fingerprints._releases import load_releases
@@ -32,9 +35,13 @@ CONFIGURATIONS: dict[str, tuple[dict[str, Any], ...]] = {
     UNIPC: ({"shift": 5.0}, {"shift": 5.0, "solver_order": 3}, {"shift": 3.0, "solver_type": "bh1"}),
     HELIOS: ({"stages": 1}, {"stages": 1, "solver_order": 3}, {"stages": 1, "use_dynamic_shifting": True}),
     EULER: ({}, {"use_karras_sigmas": True}, {"stochastic_sampling": True}),
-    WAN_EULER: ({"shift": 5.0},),
+    WAN_EULER: ({"shift": 5.0}, {"shift": 0.7}),
+    MAMMOTH: ({}, {"dynamic_time_shift": False}),
+    BOOGU: ({}, {"do_shift": False}, {"dynamic_time_shift": False, "time_shift_version": "v1", "seq_len": 512}),
+    OMNIGEN: ({}, {"dynamic_time_shift": False}),
 }
-PACKAGES = ("", ".diffusion", ".diffusion.utils", *(f".diffusion.models{name}" for name in ("", ".schedulers", ".helios", ".wan2_2")))
+MODELS = ("", ".schedulers", ".helios", ".wan2_2", ".mammoth_moda2", ".boogu_image", ".omnigen2")
+PACKAGES = ("", ".diffusion", ".diffusion.utils", *(f".diffusion.models{name}" for name in MODELS))
 
 
 def enter(wheel: Path) -> None:
@@ -43,6 +50,22 @@ def enter(wheel: Path) -> None:
         package = ModuleType(f"vllm_omni{name}")
         package.__path__ = [str(wheel.joinpath("vllm_omni", *name.split(".")[1:]))]
         sys.modules[package.__name__] = package
+    pipeline = wheel / "vllm_omni/diffusion/models/omnigen2/pipeline_omnigen2.py"
+    if pipeline.exists():
+        import_around(pipeline)
+
+
+def import_around(file: Path) -> None:
+    """Import what a file imports; of vLLM, vLLM-Omni and transformers, make modules of empty classes."""
+    imports = [node for node in ast.parse(file.read_text("utf-8")).body if isinstance(node, ast.ImportFrom) and node.module]
+    for node in sorted(imports, key=lambda node: not str(node.module).startswith("diffusers")):
+        module = str(node.module)
+        if module.split(".")[0] not in ("vllm", "vllm_omni", "transformers"):
+            importlib.import_module(module)
+            continue
+        made = sys.modules.setdefault(module, ModuleType(module))
+        for alias in node.names:
+            setattr(made, alias.name, type(alias.name, (), {}))
 
 
 def request(owner: Any, dtype: torch.dtype, configuration: dict[str, Any]) -> tuple[list[torch.Tensor], list[int]]:
@@ -51,8 +74,11 @@ def request(owner: Any, dtype: torch.dtype, configuration: dict[str, Any]) -> tu
     generator = torch.Generator().manual_seed(0)
     outputs = [torch.randn(SHAPE, generator=generator).to(dtype).to("cuda") for _ in range(STEPS)]
     scheduler, samples = owner(**configuration), [outputs[0]]
+    more: dict[str, Any] = {"mu": 0.7} if configuration.get("use_dynamic_shifting") else {}
+    if "num_tokens" in inspect.signature(owner.set_timesteps).parameters:
+        more = {"num_tokens": 4096}
     with audit() as making:
-        scheduler.set_timesteps(STEPS, device="cuda", **({"mu": 0.7} if configuration.get("use_dynamic_shifting") else {}))
+        scheduler.set_timesteps(STEPS, device="cuda", **more)
     with audit() as report:
         for timestep, output in zip(scheduler.timesteps, outputs, strict=True):
             step()
@@ -84,6 +110,7 @@ def main(release: str) -> dict[str, Any]:
         "plan": {f"{entry.hook} {entry.targets[0]}": [entry.verdict, entry.state] for entry in syncfree.plan()},
         "equal": {},
         "syncs": {},
+        "first": {},
     }
     hooks = sorted({binding.hook for binding in ADAPTER.bindings})
     for target, owner in classes.items():
@@ -91,10 +118,12 @@ def main(release: str) -> dict[str, Any]:
             for dtype in (torch.float32, torch.bfloat16):
                 with syncfree.use(**dict.fromkeys(hooks, "upstream")):
                     expected, before = request(owner, dtype, configuration)
+                name = f"{target} {configuration} {dtype}"
+                found["first"][name] = sum(request(owner, dtype, configuration)[1])
                 for choice in ("sync_free", "coefficient_table"):
                     with syncfree.use(scheduler_step=choice):
                         samples, after = request(owner, dtype, configuration)
-                    name = f"{owner.__name__} {configuration} {dtype} {choice}"
+                    name = f"{target} {configuration} {dtype} {choice}"
                     found["equal"][name] = all(map(same, expected, samples))
                     found["syncs"][name] = [sum(before), sum(after)]
     found["declines"] = sum(c.declines for by in syncfree.counters().values() for t in by.values() for c in t.values())
