@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from ._text import printable
 
@@ -20,7 +20,18 @@ LONGEST = 1000
 
 
 class SyncfreeError(Exception):
-    """Base of every error that syncfree raises on purpose. Its message is one printable line, whatever text it quotes."""
+    """Base of every error that syncfree raises on purpose. Its message is one printable line, whatever text it quotes.
+
+    Attributes:
+        page: the page of the documentation about what the error is about; a note of the error, so that a traceback shows it
+            (from Python 3.11 on) and the message stays as it is where another one quotes it.
+    """
+
+    page: ClassVar[str] = "docs/index.md"
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.__notes__ = [f"See {self.page}"]
 
     def __str__(self) -> str:
         return printable(super().__str__())
@@ -29,13 +40,19 @@ class SyncfreeError(Exception):
 class SelectionError(SyncfreeError, ValueError):
     """A choice cannot be met: a wrong name, or an implementation that does not fit what is installed."""
 
+    page = "docs/choosing.md"
+
 
 class PluginError(SyncfreeError):
     """A plugin is broken; the message names its distribution, the place, and what to do about it."""
 
+    page = "docs/plugins.md"
+
 
 class BindingError(SyncfreeError, RuntimeError):
     """A binding must not be made: its target is not the code that the adapter was written for, or is already patched."""
+
+    page = "docs/refusals.md"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -34,6 +34,7 @@ from ._plan import Plan
 from ._plugins import Implementation, Plugins, entry_points
 from ._process_group import current_rank, rank_count
 from ._select import UPSTREAM, Choice, Selection, choice_problem, is_off, raise_all
+from ._waiting import Waiting
 from .adapting import Adapter, Attachment
 from .hooks import HOOKS
 from .verifying._settings import OnMismatch, Settings, policy_problems, share_problems
@@ -76,6 +77,7 @@ class Runtime:
         self._registered: tuple[tuple[object, str], ...] = ()
         self._discovered: Discovered | None = None
         self._instrumentation = Instrumentation(self._roll_back, self._switch_for_good)
+        self._waiting = Waiting(self._loaded_states)
 
     # Adapters, plugins and the user's selection
 
@@ -210,6 +212,7 @@ class Runtime:
             report_at_exit(self.plan)
         self._watch(attachment.module for attachment in adapter.attachments)
         self._attach_executed()
+        self._waiting.follow()
         return True
 
     def survey(self) -> list[BindingState]:
@@ -307,6 +310,7 @@ class Runtime:
             self._instrumentation.verified = {}
             self._instrumentation.timed = frozenset()
             self._executed_modules.clear()
+            self._waiting.forget()
             self._locks.generation += 1
         for message in left:
             log_of().warning("syncfree: %s", message)
@@ -516,6 +520,7 @@ class Runtime:
             raise
         if change is not None:
             change.log()
+            self._waiting.log_the_last()
         self._attach_executed()
 
     def _loaded_states(self) -> list[BindingState]:
@@ -539,6 +544,7 @@ class Runtime:
 
         if (change := self._change(prepared)) is not None:
             change.log()
+            self._waiting.log_the_last()
 
     def _attach_executed(self) -> None:
         """Make the attachments to modules that have been executed; a failure is logged as a warning."""

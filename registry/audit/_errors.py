@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 class AuditError(SyncfreeError, RuntimeError):
     """The audit cannot run as requested; the message names the request, the available options and the next step."""
 
+    page = "docs/audit.md"
+
 
 class SyncBudgetExceeded(AssertionError):
     """The audited code made the host wait more often than its budget allows.

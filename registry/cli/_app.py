@@ -87,10 +87,10 @@ def _options(version: bool = typer.Option(False, "--version", help="Print the ve
 
 
 def run() -> None:
-    """Run the command; an error that the user can fix ends it with status 2 and one sentence, any other is raised."""
+    """Run the command; an error that the user can fix ends it with status 2, one sentence and its page; any other is raised."""
     tolerate_every_character()
     try:
         app()
     except SyncfreeError as error:
-        print_error(str(error))
+        print_error(f"{error} (see {error.page})")
         sys.exit(2)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 class OutputError(SyncfreeError):
     """Standard output cannot be written to."""
 
+    page = "docs/command-line.md"
+
 
 Style = str
 """One of rich's styles."""

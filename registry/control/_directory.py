@@ -28,6 +28,8 @@ _UNFIT = re.compile(r"[^\w.-]", re.ASCII)
 class RunDirectoryError(SyncfreeError):
     """A run directory cannot be used: it is missing, or others could write into it."""
 
+    page = "docs/control.md"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -18,6 +18,8 @@ _CREDENTIALS = struct.Struct("3i")
 class LinkError(SyncfreeError):
     """The other side did not answer in time, or sent something that is not a message."""
 
+    page = "docs/control.md"
+
 
 class Link:
     """A connection.

@@ -22,6 +22,8 @@ _SECONDS_TO_ANSWER = 20.0
 class TimingError(SyncfreeError):
     """The calls of a job cannot be timed, or no longer."""
 
+    page = "docs/ab.md"
+
 
 class Timing:
     """Connections to the processes of a job, in which a hook's calls are timed as long as the ``with`` block lasts.

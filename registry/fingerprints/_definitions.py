@@ -17,6 +17,8 @@ _BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)
 class SourceUnreadable(SyncfreeError):
     """This Python cannot read or parse a source file."""
 
+    page = "docs/fingerprints.md"
+
 
 def first_line(source: str, qualname: str) -> int | None:
     """Return the line of ``def`` of the first definition that `fingerprint` finds; None when there is none.

@@ -25,6 +25,8 @@ WATCHED = "watched.txt"
 class WatchListError(SyncfreeError):
     """A line of ``watched.txt`` does not name a function."""
 
+    page = "docs/fingerprints.md"
+
 
 def folder_of(adapter: Adapter) -> Path:
     """Return the folder of an adapter's package, which contains its data files."""

@@ -33,6 +33,8 @@ Files = Mapping[str, Mapping[str, str]]
 class ReleaseDataError(SyncfreeError):
     """A release data file is missing, was edited by hand, or has another format."""
 
+    page = "docs/fingerprints.md"
+
 
 @dataclass(frozen=True, slots=True)
 class Releases:

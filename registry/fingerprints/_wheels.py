@@ -30,6 +30,8 @@ _DAMAGE = (OSError, zipfile.BadZipFile, zlib.error, UnicodeDecodeError, EOFError
 class FetchError(SyncfreeError):
     """A release could not be fetched from the package index."""
 
+    page = "docs/fingerprints.md"
+
 
 @dataclass(frozen=True, slots=True)
 class Sources:

@@ -16,6 +16,8 @@ DECORATORS = ("syncfree.hookimpl", "hookimpl")
 class LintError(SelectionError):
     """A setting is wrong, or a file cannot be checked."""
 
+    page = "docs/lint.md"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

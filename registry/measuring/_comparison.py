@@ -39,6 +39,8 @@ FIGURES = {
 class ComparisonError(SyncfreeError):
     """A comparison cannot be made or read."""
 
+    page = "docs/ab.md"
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

@@ -40,6 +40,8 @@ _NAMES = {
 class RecordingError(SyncfreeError):
     """A recording cannot be made, read or replayed."""
 
+    page = "docs/ab.md"
+
 
 @dataclass(frozen=True, slots=True)
 class Blob:

@@ -18,6 +18,8 @@ _SHOWN = 40
 class VerificationError(SyncfreeError):
     """A verified call gave another result than upstream, and the policy is ``raise``."""
 
+    page = "docs/verify.md"
+
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:

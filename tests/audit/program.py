@@ -32,7 +32,7 @@ def output(source: str, **variables: str) -> str:
 
 
 def refusal(source: str, **variables: str) -> str:
-    """The last line of the error that a program ends with."""
+    """The last line of the error that a program ends with; below it a traceback has the error's page."""
     done = run(source, **variables)
     assert done.returncode != 0, done.stdout
-    return done.stderr.strip().splitlines()[-1]
+    return [line for line in done.stderr.strip().splitlines() if not line.startswith("See docs/")][-1]

@@ -60,7 +60,7 @@ def test_a_machine_with_a_driver_is_sent_to_the_back_end_for_a_gpu(tmp_path: Pat
     driver = tmp_path / "version"
     driver.touch()
     monkeypatch.setattr(_load, "_DRIVER", (str(driver),))
-    with pytest.raises(AuditError, match=rf"a driver of NVIDIA's \({driver}\); .* use --backend cuda$"):
+    with pytest.raises(AuditError, match=rf"a driver of NVIDIA's \({driver}\); .* use --backend cuda\n"):
         dry_run.prepare()
 
 

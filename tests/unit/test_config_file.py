@@ -122,7 +122,8 @@ def test_what_is_no_regular_file_is_refused_without_waiting_for_it(tmp_path: Pat
                 [sys.executable, "-c", LIST], env=environment, capture_output=True, text=True, timeout=60, check=False
             )
             assert (done.returncode, done.stdout) == (2, "")
-            assert done.stderr == f"syncfree: SYNCFREE_CONFIG={path} cannot be read: it is {kind}, not a regular file\n"
+            reason = f"it is {kind}, not a regular file (see docs/choosing.md)"
+            assert done.stderr == f"syncfree: SYNCFREE_CONFIG={path} cannot be read: {reason}\n"
 
 
 def test_a_path_that_cannot_be_one_is_refused(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_a_downloaded_release_is_kept_and_only_its_sources_are(wheels: Path) -> 
 
 
 def test_an_unknown_release_suggests_the_nearest(wheels: Path) -> None:
-    with pytest.raises(SelectionError, match=r"made-up: no release '0\.9\.1'; the nearest are 0\.9, 0\.10$"):
+    with pytest.raises(SelectionError, match=r"made-up: no release '0\.9\.1'; the nearest are 0\.9, 0\.10\n"):
         Index(["made-up"]).sources("0.9.1")
 
 
