@@ -184,8 +184,8 @@ def hostile_all(session: nox.Session) -> None:
 
 @nox.session
 def kit(session: nox.Session) -> None:
-    """Test the checks of `pytest --syncfree-check`: on plugins that are wrong in one way each, and on our own."""
-    _pytest(session, "tests/kit", "--numprocesses", "2", "--dist", "worksteal")
+    """Test `pytest --syncfree-check` on plugins that are wrong in one way each, and on ours; `-- --sweep`: every hook of sync_free."""
+    _pytest(session, "tests/kit", *TWO_AT_A_TIME)
 
 
 @nox.session

@@ -59,6 +59,8 @@ class Binding:
         note: a hazard to show in the plan and in doctor.
         repeatable: in every release of the forms, upstream's functions at the targets change neither an argument nor ``self``
             nor the state of a random generator, so that verification may call them once more beside the replacement.
+        same_call: upstream's function at the first target takes the arguments of the hook's contract, by position, and does what
+            the contract says: `pytest --syncfree-check` compares implementations with it where the framework is installed.
         in_compiled_code: the framework may call the targets from code that it compiles, or captures in a CUDA graph.
     """
 
@@ -68,6 +70,7 @@ class Binding:
     depends: tuple[str, ...] = ()
     note: str = ""
     repeatable: bool = False
+    same_call: bool = False
     in_compiled_code: bool = False
 
     @property

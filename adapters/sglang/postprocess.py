@@ -24,4 +24,5 @@ BINDING = Binding(
     hook="postprocess",
     targets=(f"{_STAGES}.model_specific_stages.cosmos3:Cosmos3DecodingStage._postprocess_tensor",),
     forms=(Form(">=0.5.13", "upstreamed", "SGLang #27041", (_compose,)),),
+    same_call=True,
 )

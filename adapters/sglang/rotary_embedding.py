@@ -27,6 +27,7 @@ BINDING = Binding(
     targets=("sglang.multimodal_gen.runtime.layers.rotary_embedding.mrope:qwen3_apply_rotary_pos_emb",),
     forms=(Form(">=0.5.13", "upstreamed", "SGLang #27041; the tables are sliced twice", (_compose,)),),
     repeatable=True,
+    same_call=True,
     note=COMPILED_CALLERS,
     in_compiled_code=True,
 )

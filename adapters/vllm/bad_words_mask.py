@@ -59,5 +59,6 @@ BINDING = Binding(
             compose=(_compose, _compose_with_drafts),
         ),
     ),
+    same_call=True,
     note="Model Runner V1 only",
 )

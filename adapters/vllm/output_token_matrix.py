@@ -29,5 +29,6 @@ BINDING = Binding(
         ),
     ),
     repeatable=True,
+    same_call=True,
     note="Model Runner V1 only; saves host time, nothing stalls here. The matrix stays on the device between steps",
 )

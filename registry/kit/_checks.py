@@ -35,6 +35,7 @@ _ALL = (
     Check("types", "types, dtypes and shapes of results are the reference's", "_values"),
     Check("reference", "values agree with the reference", "_values", _TYPED),
     Check("exact", "declared exact: values agree bit for bit", "_values", _TYPED),
+    Check("upstream", "results are those of the real function of an installed framework", "_upstream", _TYPED),
     Check("unchanged", "answered calls change no argument that the contract protects", "_values"),
     Check("declines", "declined calls change nothing, and not all are declined", "_values"),
     Check("aliasing", "results share memory with arguments only as the reference's do", "_values"),

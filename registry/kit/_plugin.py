@@ -14,6 +14,7 @@ from .._marked_functions import marked_by
 from .._plugins import Implementation
 from ..hooks import HOOKS
 from ._checks import CHECKS
+from ._upstream import targets_of
 
 
 def implementations_of(wanted: str) -> dict[str, Implementation]:
@@ -57,6 +58,8 @@ def _inapplicable(found: Implementation, protects: bool, exact: bool, host_syncs
         yield "unchanged", "the contract lets a call change its arguments"
     if host_syncs is None:
         yield "waits", "it declares no number of host syncs"
+    if not targets_of(found.hook.name):
+        yield "upstream", "no installed framework has a function that takes the contract's call"
     if found.hook.name not in _compiled_hooks():
         yield "compiled", "no adapter binds the hook in code that a framework compiles"
     if found.lockstep:

@@ -89,6 +89,7 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=self._output,
+            env=os.environ | {"SYNCFREE": "off"},  # nothing is bound: a framework's functions are its own
             start_new_session=True,
         )
         os.close(orders)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -28,10 +29,11 @@ class Checked:
 def checked(plugin: str, folder: Path, *options: str, timeout: float = 480) -> Checked:
     """Check a plugin; the report is written to a file in ``folder``."""
     report = folder / "report.json"
-    where = ["-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", str(folder)]
+    where = ["-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(folder)]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *where, "--syncfree-check", plugin, "--syncfree-check-json", str(report), *options],
-        cwd=ROOT,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=timeout,
