@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from . import imports
 
-USERS = ("cli", "testing", "kit")
-"""The row at the top: each imports half of the others, so its box lists them instead of drawing arrows."""
+USERS = ("cli", "testing", "kit", "scaffold")
+"""The row at the top: their boxes list what they import instead of drawing arrows, because most import half of the others."""
 ROWS = (
     USERS,
     ("adapters", "control", "measuring", "verifying"),
@@ -17,6 +17,7 @@ PURPOSES = {
     "cli": "the command `syncfree`",
     "testing": "checks one implementation",
     "kit": "checks a whole plugin",
+    "scaffold": "writes new packages",
     "adapters": "where a framework does the work",
     "control": "reaches running processes",
     "measuring": "A against B",
