@@ -7,7 +7,7 @@ in = python="$$($(ENVIRONMENTS) $(1))" && $(2) "$$python"
 # Where demos and benchmarks save their pictures; KEEP=1 replaces the documentation's pictures.
 PICTURES := $(if $(KEEP),docs/pictures,build/pictures)
 
-.PHONY: help check test audit audit-dry-run demo demo-vllm demo-sglang bench bench-ab bench-dp bench-exchange bench-schedulers bench-diffusers bench-preferences bench-vllm bench-vllm-hooks bench-sglang-logprobs bench-gpu gpu-pack docs site clean
+.PHONY: help check test audit audit-dry-run demo demo-vllm demo-sglang bench bench-ab bench-dp bench-exchange bench-schedulers bench-diffusers bench-preferences bench-vllm bench-vllm-hooks bench-sglang-logprobs bench-gpu gpu-pack docs captures site clean
 
 help:
 	@echo "make check        lint, types and unit tests, without torch: under two minutes, environment included"
@@ -32,6 +32,7 @@ help:
 	@echo "make gpu-pack     a folder and a zip file for bench-gpu on a machine without a network, for Python 3.12 or PACK=3.11"
 	@echo "make bench-diffusers KEEP=1  replace the documentation's picture instead of writing to build/pictures; any bench or demo"
 	@echo "make docs         regenerate the generated pages"
+	@echo "make captures     run every command again, for docs/captures.md"
 	@echo "make site         build the documentation's site in build/site; a broken link is an error"
 	@echo "make clean        remove build outputs; the cached environments stay"
 
@@ -102,6 +103,9 @@ gpu-pack:
 
 docs:
 	$(call in,develop) -m docs
+
+captures:
+	$(call in,develop) -m docs.captures
 
 site:
 	$(call in,python site,NO_MKDOCS_2_WARNING=1) -m mkdocs build --quiet --config-file docs/site/mkdocs.yml

@@ -12,7 +12,7 @@ ROWS = (
     ("plugins", "core", "recording"),
     ("hooks", "fingerprints", "audit", "lint"),
 )
-"""The boxes of the diagram, from top to bottom. Every part must be in one of them."""
+"""The boxes of the diagram, from top to bottom; parts that are in none of them are in a row of their own below."""
 PURPOSES = {
     "cli": "the command `syncfree`",
     "testing": "checks one implementation",
@@ -37,9 +37,10 @@ STYLE = 'xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="
 def table() -> str:
     """Return a row for each part: what it is for, and what it imports."""
     rows = ["| part | what it is for | imports |\n|---|---|---|\n"]
-    for part in _placed():
+    for part in (part for row in _rows() for part in row):
         folder = {"core": "registry/*.py", "adapters": "adapters/", "plugins": "plugins/"}.get(part, f"registry/{part}/")
-        rows.append(f"| **{part}**, `{folder}` | {PURPOSES[part]} | {', '.join(_targets(part)) or 'nothing of ours'} |\n")
+        targets = ", ".join(_targets(part)) or "nothing of ours"
+        rows.append(f"| **{part}**, `{folder}` | {PURPOSES.get(part, '')} | {targets} |\n")
     return "".join(rows)
 
 
@@ -65,33 +66,32 @@ def _targets(part: str) -> list[str]:
     return sorted(target for source, target in imports.edges() if source == part)
 
 
-def _placed() -> list[str]:
-    """Return the parts in the order of the diagram. Raises `SystemExit` if one is not in `ROWS`, or is there and does not exist."""
-    placed = [part for row in ROWS for part in row]
-    if wrong := set(placed) ^ imports.parts():
-        names = ", ".join(sorted(wrong))
-        raise SystemExit(f"ROWS and PURPOSES of docs/architecture_page.py and the package differ in {names}: add or remove it there")
-    return placed
+def _rows() -> tuple[tuple[str, ...], ...]:
+    """Return the parts of the package in the rows of the diagram."""
+    parts = imports.parts()
+    others = tuple(sorted(parts.difference(*ROWS)))
+    rows = (*ROWS, others) if others else ROWS
+    return tuple(tuple(part for part in row if part in parts) for row in rows)
 
 
 def _corners() -> dict[str, tuple[int, int]]:
     """Return the upper left corner of each part's box."""
-    widest = max(map(len, ROWS))
+    rows = _rows()
+    widest = max(map(len, rows))
     return {
         part: (ACROSS + (widest - len(row)) * (WIDTH + ACROSS) // 2 + column * (WIDTH + ACROSS), 16 + line * (HEIGHT + GAP))
-        for line, row in enumerate(ROWS)
+        for line, row in enumerate(rows)
         for column, part in enumerate(row)
-        if part in _placed()
     }
 
 
 def _box(part: str, x: int, y: int) -> str:
     middle = x + WIDTH // 2
-    texts = [PURPOSES[part].replace("`", "")]
+    texts = [PURPOSES.get(part, "").replace("`", "")]
     if part in USERS:
         targets = _targets(part)
         half = (len(targets) + 1) // 2
-        texts = [f"{texts[0]}; imports", ", ".join(targets[:half]), ", ".join(targets[half:])]
+        texts = [f"{texts[0]}; imports", ", ".join(targets[:half]), ", ".join(targets[half:])][: 1 + min(len(targets), 2)]
     height = HEIGHT + 15 * (len(texts) - 1)
     lines = "".join(
         f'<text x="{middle}" y="{y + 42 + 15 * line}" text-anchor="middle" font-size="11" fill="#444">{text}</text>'

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 import syncfree
-from docs import framework_tables, hooks_page
+from docs import captures, framework_tables, hooks_page
 from docs.__main__ import stale, with_table
 from syncfree import _select
 from syncfree._runtime import Runtime
 from syncfree.adapting import Adapter, Form
+from syncfree.cli._app import app
 from syncfree.fingerprints._releases import load_releases
 from syncfree.hooks import HOOKS
 
@@ -133,6 +134,12 @@ def test_choosing_names_every_general_variable_and_states_the_precedence_of_the_
 def test_every_python_example_compiles(page: str) -> None:
     for number, source in enumerate(examples(page)):
         compile(source, f"{page}, example {number}", "exec")
+
+
+def test_every_command_is_shown_on_the_page_of_captures() -> None:
+    shown = {word for command in captures.recorded() for word in re.findall(r"syncfree ([a-z-]+)", command)}
+    assert {command.name for command in app.registered_commands} <= shown, "add it to docs/captures.py, and run `make captures`"
+    assert set(captures.recorded()) == set(captures.COMMANDS), "run `make captures`"
 
 
 def test_the_first_screen_of_the_readme_says_what_it_is_and_how_to_start() -> None:
