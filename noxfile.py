@@ -234,7 +234,7 @@ def sglang(session: nox.Session) -> None:
 def sweep(session: nox.Session) -> None:
     """Run the full versions of tests that `make test` only samples; takes half an hour."""
     data_parallel = ["tests/contract/test_dp_all_reduce.py", "tests/engines/vllm/test_data_parallel.py"]
-    contract = [f"tests/contract/test_{name}.py" for name in ("sglang_schedulers", "scheduler_fuzz", "prompt_logprobs")]
+    contract = [f"tests/contract/test_{name}.py" for name in ("sglang_schedulers", "scheduler_fuzz", "prompt_logprobs", "repeatable")]
     files = session.posargs or [*contract, *data_parallel]
     session.run(environments.develop(), "-m", "pytest", "--sweep", *files, env=VARIABLES)
 

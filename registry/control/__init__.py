@@ -17,6 +17,7 @@ all of its processes or in none.
 * `_client`: ask the processes.
 * `_parties`, `_group`: whom a toggle concerns, here and on other machines.
 * `_toggle`: make a toggle in all processes of a job.
+* `http`: see and switch the job of a server over HTTP, behind its API key.
 * `_store`: the store of the job's process group, and `_over_store`: messages in it.
 * `_follower`: a rank's part in toggles that are made on another machine, and `_relay`: its leader's.
 * `_timing`: time a hook's calls in all processes of a job.

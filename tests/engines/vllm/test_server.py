@@ -25,6 +25,8 @@ from . import run
 HOOK = "sampler_logprob_gather"
 TARGET = "vllm.v1.sample.sampler:Sampler.gather_specific_token_logprobs"
 SECONDS_TO_START = 600
+KEY = {"Authorization": "Bearer the-key-of-this-test"}
+OVER_HTTP = "/v1/syncfree"
 
 
 def free_port() -> int:
@@ -40,7 +42,12 @@ class Server:
 
     def post(self, path: str, **body: Any) -> Any:
         data = json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.address}{path}", data, {"Content-Type": "application/json"})
+        return self._answer(urllib.request.Request(f"{self.address}{path}", data, {"Content-Type": "application/json", **KEY}))
+
+    def get(self, path: str, headers: dict[str, str] = KEY) -> Any:
+        return self._answer(urllib.request.Request(f"{self.address}{path}", headers=headers))
+
+    def _answer(self, request: urllib.request.Request) -> Any:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
@@ -66,12 +73,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     python, port, log, run_directory = run.python(), free_port(), folder / "log", folder / "run"
     limits = ["--max-model-len", "256", "--kv-cache-memory-bytes", str(64 << 20), "--max-num-seqs", "8"]
     extension = ["--worker-extension-cls", "worker_extension.Registry", "--served-model-name", "tiny"]
+    control = ["--api-key", KEY["Authorization"].removeprefix("Bearer "), "--middleware", "syncfree.control.http.HookControl"]
     command = [python, python.with_name("vllm"), "serve", run.model("llama"), "--port", str(port), "--dtype", "float32"]
     chosen = {"SYNCFREE_SAMPLER_LOGPROB_GATHER": "sync_free", "SYNCFREE_CONTROL": str(run_directory)}
     variables = run.environment(VLLM_SERVER_DEV_MODE="1", **chosen)
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [*command, "--enforce-eager", *limits, *extension],
+            [*command, "--enforce-eager", *limits, *extension, *control],
             env=variables,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -207,3 +215,24 @@ def test_toggles_while_requests_run_change_no_answer(server: Server, request: py
     assert wrong == []
     after = counts(server)
     assert all(after[choice] > before.get(choice, 0) for choice in ("upstream", "sync_free"))
+
+
+def test_hooks_are_listed_and_switched_over_http_by_who_has_the_server_s_key(server: Server) -> None:
+    before = server.complete()
+    listed = server.get(OVER_HTTP)["processes"]
+    assert {entry.pid for entry in find({"SYNCFREE_CONTROL": str(server.run_directory)}).entries} == {of["pid"] for of in listed}
+    for choice in ("upstream", "sync_free"):
+        found = server.post(OVER_HTTP, choices={HOOK: choice}, seconds=30)
+        assert (found["switched"], found["problems"]) == (True, [])
+        counted = counts(server).get(choice, 0)
+        assert server.complete() == before
+        assert counts(server)[choice] > counted
+    assert server.post(OVER_HTTP, choices=None, seconds=30)["switched"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}])
+def test_who_does_not_have_the_server_s_key_gets_its_own_answer(server: Server, headers: dict[str, str]) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        server.get(OVER_HTTP, headers)
+    assert refused.value.code == 401
+    refused.value.close()
