@@ -43,8 +43,9 @@ def main(model: str, *cases: str) -> None:
         )
         started = round(time.time() - begun, 1)
         names = [case.partition("=")[0] for case in cases]
-        requested(engine, "not counted")
+        requested(engine, "before")
         generated = {name: requested(engine, name, **CASES[name]) for name in names}
+        requested(engine, "after", tokens=1)  # the last case is written when its answers are already here
         engine.shutdown()
         told = {name: json.loads(Path(folder, f"{name}.json").read_text()) for name in names}
     about = told[names[0]]["about"] | {"start_seconds": started}
