@@ -27,7 +27,7 @@ import torch
 
 from syncfree.hooks.scheduler_step import MultistepUpdate
 from syncfree.plugins.found_by_content import FoundByContent
-from syncfree.plugins.ordinary import content, is_ordinary, survives_flushing
+from syncfree.plugins.ordinary import content, is_ordinary, may_be_kept, survives_flushing
 from syncfree.plugins.sync_free.scheduler_step import Coefficients, Point, Terms, current_stream
 
 _SCHEDULES = 64
@@ -101,8 +101,20 @@ def table_of(update: MultistepUpdate) -> Table | None:
         return _by_content((content(values),), (sigmas.dtype,), (sigmas.device, sample.device, stream))
     if sigmas.is_inference():
         return None
+    return _of_this_tensor(sigmas, sample.device, stream)
+
+
+def table_on_a_device(schedule: torch.Tensor) -> Table | None:
+    """The table of a schedule on a CUDA device whose coefficients stay there; None when nothing may be kept of it."""
+    is_kept = is_ordinary(schedule) and schedule.dtype in _FLOATS and schedule.dim() == 1
+    if not is_kept or schedule.is_inference() or schedule.requires_grad or not may_be_kept(schedule):
+        return None
+    return _of_this_tensor(schedule, schedule.device, current_stream(schedule))
+
+
+def _of_this_tensor(sigmas: torch.Tensor, device: torch.device, stream: int) -> Table:
     key = id(sigmas)
-    now = _Of(sigmas._version, sigmas.data_ptr(), len(sigmas), sample.device, stream)
+    now = _Of(sigmas._version, sigmas.data_ptr(), len(sigmas), device, stream)
     found = _by_tensor.get(key)
     if found is not None and found[0]() is sigmas and found[1] == now:
         return found[2]

@@ -22,15 +22,17 @@ def step_coefficients(schedules: Schedules, position: int, form: Hashable, compu
     from one call to the next: for schedules of equal values, the same position, an equal form and the same function.
 
     May decline any call. The shipped implementation declines, before anything is touched, schedules that are not plain dense
-    tensors of float32 or float64 on the host, of one dimension and without gradients; and calls that torch traces.
+    tensors of float32 or float64 on the host, or one on a CUDA device, of one dimension and without gradients; on a device also
+    tensors of inference mode and calls in the capture of a CUDA graph; and calls that torch traces.
 
     Args:
-        schedules: what the coefficients are computed from, for example the sigmas of a request: tensors ``[N]`` of floats.
+        schedules: what the coefficients are computed from, for example the sigmas of a request: tensors ``[N]`` of floats, on
+            any one device.
         position: host integer, the place in the schedules where the step starts.
         form: everything else that the coefficients depend on, for example the order and the kind of prediction.
         compute: a function of the three that returns the coefficients: tensors ``[]``, computed where, in the dtype and in the
-            order in which upstream computes them. It is the same object at every call, changes nothing, and may be called with
-            copies of the schedules.
+            order in which upstream computes them; or those of all positions. It is the same object at every call, changes
+            nothing, and may be called with copies of the schedules.
 
     Returns:
         The coefficients. They may be shared by all callers, and must not be changed.
@@ -87,5 +89,4 @@ HOOK = Hook(
     inputs=inputs,
     tolerance=Tolerance(rtol=0.0, atol=0.0, reason="upstream's own computation, once instead of at every step"),
     summary="the scalars of a diffusion solver's step, computed once per schedule",
-    on_host=("schedules", "compute"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from syncfree.adapting import Binding, Compose, Form
 
 from .euler import ancestral_from_a_table, euler_from_a_table
+from .flow_match_euler import flow_match_from_a_table
 from .heun import heun_from_a_table
 from .lms import integral_from_a_table
 from .sigmas import scaled_from_a_table
@@ -38,6 +39,7 @@ SCHEDULERS: dict[str, dict[str, Compose]] = {
     "scheduling_euler_ancestral_discrete:EulerAncestralDiscreteScheduler": {**_SCALED, "step": ancestral_from_a_table},
     "scheduling_heun_discrete:HeunDiscreteScheduler": {**_SCALED, "step": heun_from_a_table},
     "scheduling_lms_discrete:LMSDiscreteScheduler": {**_SCALED, "get_lms_coefficient": integral_from_a_table},
+    "scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler": {"step": flow_match_from_a_table},
     "scheduling_dpmsolver_multistep:DPMSolverMultistepScheduler": _DPM_MULTISTEP,
     "scheduling_dpmsolver_multistep_inverse:DPMSolverMultistepInverseScheduler": _DPM_MULTISTEP,
     "scheduling_dpmsolver_singlestep:DPMSolverSinglestepScheduler": _DPM_SINGLESTEP,
