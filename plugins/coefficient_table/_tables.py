@@ -98,7 +98,7 @@ def table_of(update: MultistepUpdate) -> Table | None:
     stream = current_stream(sample)
     values = sigmas if sigmas.is_cpu else update.host_sigmas
     if values is not None and values.dtype is sigmas.dtype and values.shape == sigmas.shape:
-        return _by_content((content(values),), (sigmas.dtype,), (sigmas.device, sample.device, stream))
+        return _of_updates(values, (sigmas.get_device(), sample.get_device(), stream))
     if sigmas.is_inference():
         return None
     return _of_this_tensor(sigmas, sample.device, stream)
@@ -121,6 +121,20 @@ def _of_this_tensor(sigmas: torch.Tensor, device: torch.device, stream: int) -> 
     table = Table()
     _by_tensor[key] = (weakref.ref(sigmas, functools.partial(_forget, key, _by_tensor)), now, table)
     return table
+
+
+_for_updates: FoundByContent[dict[Hashable, Table | None]] = FoundByContent()
+
+
+def _of_updates(values: torch.Tensor, where: Hashable) -> Table | None:
+    """The table of known sigmas, whose updates are computed at a place: the devices of sigmas and sample, and a stream."""
+    tables = _for_updates.get(values)
+    if tables is None:
+        tables = {}
+        _for_updates.keep(values, content(values), tables)
+    if where not in tables:
+        tables[where] = _by_content((content(values),), (values.dtype,), where)
+    return tables[where]
 
 
 def _forget(key: int, tables: dict[int, Any], reference: object) -> None:

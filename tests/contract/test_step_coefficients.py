@@ -172,6 +172,26 @@ def test_deis_of_every_configuration_equals_upstream(release: str) -> None:
         assert declines == 0
 
 
+@pytest.mark.parametrize("release", RELEASES)
+def test_unipc_of_every_prediction_equals_upstream(release: str) -> None:
+    owner = diffusers(release).UniPCMultistepScheduler
+    for prediction, spacing, predicts in product(("epsilon", "v_prediction", "sample"), (*SPACINGS, {}), (True, False)):
+        configuration = {"prediction_type": prediction, "predict_x0": predicts, **spacing}
+        different, (calls, _) = pairs(owner, release, in_every_dtype(), **configuration)
+        assert different == [], configuration
+        assert calls > 0
+    different, _ = pairs(owner, release, in_every_dtype(), **FLOW)
+    assert different == []
+
+
+def test_a_prediction_that_unipc_does_not_know_is_upstreams_error() -> None:
+    owner = diffusers("0.42.1").UniPCMultistepScheduler
+    with all_bound(owner, "0.42.1", FUNCTIONS):
+        for configuration in ({"prediction_type": "velocity"}, {"prediction_type": "flow_prediction", "predict_x0": False}):
+            with pytest.raises(ValueError, match="must be one of"):
+                steps(owner(**configuration))
+
+
 class Scalars(TorchDispatchMode):
     """Counts the operators whose results are 0-dimensional."""
 

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from syncfree.adapters.diffusers.noise import drawing
 from syncfree.adapters.host_timesteps import on_the_host
 
 
@@ -37,7 +38,7 @@ def cogvideox_dpm_step(host_timestep: Callable[..., Any], upstream: Callable[...
 
     from .scalar_tables import PREDICTIONS, index_of, original_sample, table_of
 
-    names = upstream.__globals__
+    names, draw = upstream.__globals__, drawing(upstream)
     is_upstreams = uses_own_methods(upstream)
     on_upstreams_way = on_the_host("timestep", "timestep_back", as_numbers=True)(host_timestep, upstream)
 
@@ -71,15 +72,11 @@ def cogvideox_dpm_step(host_timestep: Callable[..., Any], upstream: Callable[...
             return on_upstreams_way(self, *arguments)
         is_first_order, root_alpha, root_beta, multipliers, of_noise = scalars
         original = original_sample(self.config.prediction_type, sample, model_output, root_alpha, root_beta)
-
-        def drawn() -> Any:
-            return names["randn_tensor"](sample.shape, generator=generator, device=sample.device, dtype=sample.dtype)
-
-        noise = drawn()
+        noise = draw(sample, sample.dtype, generator)
         if old is None or is_first_order:
             return multipliers[0] * sample - multipliers[1] * original + of_noise * noise, original
         denoised = multipliers[2] * original - multipliers[3] * old
-        noise = drawn()
+        noise = draw(sample, sample.dtype, generator)
         previous = multipliers[0] * sample - multipliers[1] * denoised + of_noise * noise
         if not return_dict:
             return previous, original

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from syncfree.adapters.diffusers.noise import drawing
 from syncfree.adapters.host_timesteps import on_the_host
 from syncfree.adapting import Compose
 
@@ -43,7 +44,7 @@ def ddim_step(output: str) -> Compose:
 
         from .scalar_tables import PREDICTIONS, index_of, original_sample, table_of
 
-        names = upstream.__globals__
+        names, draw = upstream.__globals__, drawing(upstream)
         is_upstreams = uses_own_methods(upstream)
         on_upstreams_way = as_upstream(host_timestep, upstream)
 
@@ -86,9 +87,7 @@ def ddim_step(output: str) -> Compose:
             towards = direction * epsilon
             previous = root_alpha_before * original + towards
             if eta > 0:
-                noise = names["randn_tensor"](
-                    model_output.shape, generator=generator, device=model_output.device, dtype=model_output.dtype
-                )
+                noise = draw(model_output, model_output.dtype, generator)
                 previous = previous + deviation * noise
             if not return_dict:
                 return previous, original

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from syncfree.adapters.diffusers.noise import drawing
 from syncfree.adapters.host_timesteps import on_the_host
 from syncfree.adapting import Compose
 
@@ -50,7 +51,7 @@ def ddpm_step(output: str) -> Compose:
 
         from .scalar_tables import PREDICTIONS, a_new_scalar_has_a_value, index_of, order_of, original_sample, table_of
 
-        names = upstream.__globals__
+        names, draw = upstream.__globals__, drawing(upstream)
         is_upstreams = uses_own_methods(upstream)
         on_upstreams_way = as_upstream(host_timestep, upstream)
 
@@ -99,9 +100,7 @@ def ddpm_step(output: str) -> Compose:
             previous = of_original * original + of_sample * sample
             added: Any = 0
             if not is_last:
-                noise = names["randn_tensor"](
-                    model_output.shape, generator=generator, device=model_output.device, dtype=model_output.dtype
-                )
+                noise = draw(model_output, model_output.dtype, generator)
                 if variance == "learned":
                     added = predicted**0.5 * noise
                 elif variance == "learned_range":

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from syncfree.adapters.diffusers.noise import drawing
 from syncfree.adapters.host_timesteps import on_the_host
 from syncfree.hooks.host_timestep import position
 
@@ -44,7 +45,7 @@ def lcm_step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) ->
 
     from .scalar_tables import PREDICTIONS, index_of, original_sample, table_of
 
-    names = upstream.__globals__
+    names, draw = upstream.__globals__, drawing(upstream)
     is_upstreams = uses_own_methods(upstream)
     on_upstreams_way = on_the_host("timestep")(host_timestep, upstream)
 
@@ -85,9 +86,7 @@ def lcm_step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) ->
             original = original.clamp(-config.clip_sample_range, config.clip_sample_range)
         denoised = of_original * original + of_sample * sample
         if self.step_index != self.num_inference_steps - 1:
-            noise = names["randn_tensor"](
-                model_output.shape, generator=generator, device=model_output.device, dtype=denoised.dtype
-            )
+            noise = draw(model_output, denoised.dtype, generator)
             previous = root_alpha_before * denoised + root_beta_before * noise
         else:
             previous = denoised

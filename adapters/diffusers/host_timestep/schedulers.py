@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from syncfree.adapters.diffusers.noise import RANDN_TENSOR
 from syncfree.adapters.host_timesteps import index_on_the_host, on_the_host
 from syncfree.adapting import Binding, Compose, Form
 
@@ -29,6 +30,7 @@ class Scheduler(NamedTuple):
         methods: methods that wait, with how each is replaced.
         helpers: methods that these call and that read ``self.timesteps`` or a timestep.
         why: what waits.
+        draws: a replaced method draws noise by `drawing`.
         since: the first release that is covered; older ones than 0.35.0 are not, others do not have the class.
     """
 
@@ -36,6 +38,7 @@ class Scheduler(NamedTuple):
     methods: dict[str, Compose]
     helpers: tuple[str, ...] = ()
     why: str = "2 host syncs per request: the index of the first timestep"
+    draws: bool = False
     since: str = "0.35.0"
 
     @property
@@ -105,24 +108,28 @@ SCHEDULERS = (
         {"step": ddpm_step("DDPMSchedulerOutput")},
         ("previous_timestep", "_get_variance"),
         "13 host syncs per step",
+        draws=True,
     ),
     Scheduler(
         "scheduling_ddpm_parallel:DDPMParallelScheduler",
         {"step": ddpm_step("DDPMParallelSchedulerOutput")},
         ("previous_timestep", "_get_variance"),
         "13 host syncs per step",
+        draws=True,
     ),
     Scheduler(
         "scheduling_ddim:DDIMScheduler",
         {"step": ddim_step("DDIMSchedulerOutput")},
         ("_get_variance",),
         "6 host syncs per step",
+        draws=True,
     ),
     Scheduler(
         "scheduling_ddim_parallel:DDIMParallelScheduler",
         {"step": ddim_step("DDIMParallelSchedulerOutput")},
         ("_get_variance",),
         "6 host syncs per step",
+        draws=True,
     ),
     Scheduler("scheduling_ddim_inverse:DDIMInverseScheduler", _NUMBERED_STEP, (), "4 host syncs per step"),
     Scheduler(
@@ -133,6 +140,7 @@ SCHEDULERS = (
         {"step": cogvideox_dpm_step},
         ("get_variables", "get_mult"),
         "5 host syncs per step",
+        draws=True,
     ),
     Scheduler(
         "scheduling_unclip:UnCLIPScheduler",
@@ -152,9 +160,14 @@ SCHEDULERS = (
         {**_INDEX, "step": lcm_step, "get_scalings_for_boundary_condition_discrete": scalings_of_the_device},
         ("_init_step_index",),
         "3 host syncs per step",
+        draws=True,
     ),
     Scheduler(
-        "scheduling_tcd:TCDScheduler", {**_INDEX, "step": tcd_step}, ("_init_step_index",), "4 host syncs per step"
+        "scheduling_tcd:TCDScheduler",
+        {**_INDEX, "step": tcd_step},
+        ("_init_step_index",),
+        "4 host syncs per step",
+        draws=True,
     ),
     Scheduler(
         "scheduling_sasolver:SASolverScheduler",
@@ -174,7 +187,7 @@ def _host_timestep(scheduler: Scheduler) -> Binding:
     return Binding(
         hook="host_timestep",
         targets=tuple(scheduler.target(method) for method in scheduler.methods),
-        depends=tuple(scheduler.target(helper) for helper in scheduler.helpers),
+        depends=(*map(scheduler.target, scheduler.helpers), *((RANDN_TENSOR,) if scheduler.draws else ())),
         forms=(Form(scheduler.releases, "stalls", scheduler.why, tuple(scheduler.methods.values())),),
         note="answers only for schedules whose upload schedule_upload saw",
     )

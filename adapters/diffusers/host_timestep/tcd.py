@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from syncfree.adapters.diffusers.noise import drawing
 from syncfree.adapters.host_timesteps import on_the_host
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def tcd_step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) ->
 
     from .scalar_tables import PREDICTIONS, index_of, original_sample, table_of
 
-    names = upstream.__globals__
+    names, draw = upstream.__globals__, drawing(upstream)
     is_upstreams = uses_own_methods(upstream)
     on_upstreams_way = on_the_host("timestep")(host_timestep, upstream)
 
@@ -76,9 +77,7 @@ def tcd_step(host_timestep: Callable[..., Any], upstream: Callable[..., Any]) ->
         noised = root_alpha_noised * original + root_beta_noised * epsilon
         previous = noised
         if eta > 0 and self.step_index != self.num_inference_steps - 1:
-            noise = names["randn_tensor"](
-                model_output.shape, generator=generator, device=model_output.device, dtype=noised.dtype
-            )
+            noise = draw(model_output, noised.dtype, generator)
             previous = of_noised * noised + of_noise * noise
         self._step_index += 1
         if not return_dict:

@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from syncfree.adapters.diffusers.noise import drawing
+
 from .sigmas import PREDICTIONS, denoised, denoising, is_in, is_of_floats
 
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ def ancestral_from_a_table(coefficients: Callable[..., Any], upstream: Callable[
     import torch
 
     names, float32, plain = upstream.__globals__, torch.float32, torch.Tensor
+    draw = drawing(upstream)
 
     @functools.wraps(upstream)
     def step(self: Any, model_output: Any, timestep: Any, sample: Any, generator: Any, return_dict: bool) -> Any:
@@ -96,9 +99,7 @@ def ancestral_from_a_table(coefficients: Callable[..., Any], upstream: Callable[
         original = denoised(prediction, sample, model_output, scalar, other)
         derivative = (sample - original) / sigma
         previous = sample + derivative * dt
-        noise = names["randn_tensor"](
-            model_output.shape, dtype=model_output.dtype, device=model_output.device, generator=generator
-        )
+        noise = draw(model_output, model_output.dtype, generator)
         previous = previous + noise * sigma_up
         if type(previous) is not plain or previous.dtype is not model_output.dtype:
             previous = previous.to(model_output.dtype)
