@@ -18,11 +18,13 @@ from .running import PROGRAMS, run
 NEEDED = ("uvloop==0.23.0", "nvidia-ml-py==13.615.71", "openai-harmony==0.0.8", "xgrammar==0.2.7")
 """What this engine imports and SGLang diffusion does not."""
 HOOK = "sampler_logprob_gather"
+OF_A_BATCH = "sglang/srt/layers/logprob_processor.py get_token_ids_logprobs_batch_optimized"
 GREEDY = Expected("greedy")
 NAMED = Expected("logprobs of named tokens", HOOK)
 """Nothing waits for these: the hook saves an upload for each request."""
 SCORING = "logprobs of named tokens, prefill-only"
 CASES = {
+    "0.5.20": {"greedy": GREEDY, "named": NAMED, "scoring": Expected(SCORING, HOOK, 6, (OF_A_BATCH,))},
     "0.5.23": {"greedy": GREEDY, "named": NAMED, "scoring": Expected(SCORING, HOOK)},
 }
 """By release and name in `programs/sglang_language.py`."""
@@ -58,6 +60,7 @@ def counted(version: str, folder: Path, *, hooks: bool) -> dict[str, Any]:
     asked = [f"{case}={expected.hook or ''}" for case, expected in CASES[version].items()]
     variables = {
         "PYTHONPATH": os.pathsep.join(map(str, (PROGRAMS / "sglang_language_probe", PROGRAMS))),
+        "SGLANG_IS_FLASHINFER_AVAILABLE": "false",  # 0.5.20 imports it all the same, but not the parts that need cuda-python
         "SGLANG_FORCE_FUSED_OP_BACKEND": "torch",  # the form in PyTorch of each operator, which has values
     }
     return run(python, "sglang_language", folder, tiny_model("llama"), *asked, hooks=hooks, values=True, **variables)

@@ -46,6 +46,9 @@ _RELEASES = {
         "2.11.0",
         ("sglang===0.5.17", "sglang-kernel==0.4.5", "flashinfer-python===0.6.15.post1", "nvidia-ml-py==13.615.71"),
     ),
+    ("sglang", "0.5.20"): _CudaRelease(
+        "sglang-0.5.11", "2.13.0", ("sglang===0.5.20", "sglang-kernel==0.4.7", "flashinfer-python===0.6.18")
+    ),
     ("sglang", "0.5.23"): _CudaRelease("sglang-0.5.23", "2.14.1", ("sglang-kernel==0.4.10",)),
 }
 
