@@ -246,6 +246,12 @@ def sglang_all(session: nox.Session) -> None:
 
 
 @nox.session
+def sglang_srt_all(session: nox.Session) -> None:
+    """Test the installed wheel in SGLang's language engine on the CPU, which takes minutes to start on a busy machine."""
+    _pytest(session, "tests/engines/sglang_srt")
+
+
+@nox.session
 def gpu_build(session: nox.Session) -> None:
     """Run the demos and `make test` in a fresh clone, with torch built for CUDA; `-- TARGET` selects targets of make.
 

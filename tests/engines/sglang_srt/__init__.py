@@ -1,0 +1,1 @@
+"""SGLang's language engine on the CPU, with the installed wheel."""
