@@ -64,6 +64,7 @@ class Follower:
         self._store: JobStore | None = None
         self._name = ""
         self._next = 0
+        self._spans = False
         self._soon_until = 0.0
         self._why_not = "it has no process group of torch"
 
@@ -110,6 +111,7 @@ class Follower:
             return
         del origin  # the program may destroy its group
         try:
+            self._spans = False
             self._name = store.settle("group", os.urandom(8).hex())
             self._next = store.last_number("asks") + 1
             store.set(_where(rank.index), {**process_identity(), "place": self._place})
@@ -131,8 +133,11 @@ class Follower:
         if not store.is_of(default_store()):
             self._why_not = "its process group has been destroyed"
             return True
+        if self._spans:
+            return False
         told = store.get_all([_where(rank) for rank in range(store.rank.size)])
-        if told is None or any(each["place"] != self._place for each in told):
+        self._spans = told is not None and any(each["place"] != self._place for each in told)
+        if told is None or self._spans:
             return False
         self._why_not = "all ranks are in its run directory"
         return True

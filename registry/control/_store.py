@@ -7,7 +7,7 @@ an operation ends when the server goes on, or with the connection. A rank that g
 guess wrong.
 
 A copy of a store whose server has gone logs such a warning at its next use. A second connection, at which nothing is said, tells
-before: it ends with the server.
+before: it ends with the server. An operation under way while the server's process ends still logs it.
 """
 
 from __future__ import annotations

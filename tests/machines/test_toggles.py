@@ -38,8 +38,8 @@ def test_shared_memory_is_refused_and_auto_becomes_upstream_s_exchange(cluster: 
     outcome = cluster.toggle(**{REDUCE: "shm_mailbox"})
     assert outcome.problems == ("dp_all_reduce=shm_mailbox needs all ranks on one machine, sharing memory, and these run on several",)
     assert cluster.choices(REDUCE) == [["sync_free"]] * 2
-    before = cluster.members[0].ask("report")["done"]
     assert cluster.toggle(**{REDUCE: "auto"}).switched
+    before = cluster.members[0].ask("report")["done"]
     eventually(lambda: cluster.members[0].ask("report")["done"] > before + 20, 120.0)
     told = cluster.job.stop()
     well_served(told)
