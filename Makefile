@@ -7,7 +7,7 @@ in = python="$$($(ENVIRONMENTS) $(1))" && $(2) "$$python"
 # Where demos and benchmarks save their pictures; KEEP=1 replaces the documentation's pictures.
 PICTURES := $(if $(KEEP),docs/pictures,build/pictures)
 
-.PHONY: help check test audit audit-dry-run demo demo-vllm demo-sglang bench bench-ab bench-dp bench-exchange bench-schedulers bench-diffusers bench-preferences bench-vllm bench-vllm-hooks bench-sglang-logprobs bench-gpu gpu-pack docs captures site clean
+.PHONY: help check test audit audit-dry-run demo demo-vllm demo-sglang demo-ab bench bench-ab bench-dp bench-exchange bench-schedulers bench-diffusers bench-preferences bench-vllm bench-vllm-hooks bench-sglang-logprobs bench-gpu gpu-pack docs captures site clean
 
 help:
 	@echo "make check        lint, types and unit tests, without torch: under two minutes, environment included"
@@ -18,6 +18,7 @@ help:
 	@echo "make demo         diffusers: the same video, and what each scheduler costs"
 	@echo "make demo-vllm    vLLM: the same tokens and logprobs, and which implementation computed them"
 	@echo "make demo-sglang  SGLang diffusion: the same video on two ranks"
+	@echo "make demo-ab      a real vLLM server, toggled under load, upstream compared with ours, and the page of it"
 	@echo "make bench        cost of dispatching to an implementation"
 	@echo "make bench-ab     whether syncfree ab calls A against itself no difference, and 5 % more work slower"
 	@echo "make bench-dp     vLLM's coordination of data-parallel ranks: Gloo and shm_mailbox"
@@ -63,6 +64,9 @@ demo-vllm: | $(PICTURES)
 
 demo-sglang: | $(PICTURES)
 	$(call in,develop) -m docs.demos.sglang_wan --picture $(PICTURES)/sglang_wan.png
+
+demo-ab:
+	$(call in,develop) -m docs.demos.ab_server
 
 bench:
 	$(call in,release sglang 0.5.23) -m tests.bench.dispatch

@@ -207,6 +207,12 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def soak_served(session: nox.Session) -> None:
+    """Toggle a real `vllm serve` 200 times under 2,000 requests; `-- --requests 200 --toggles 20` is shorter."""
+    session.run(environments.develop(), "-m", "tests.soak.served", *session.posargs, env=VARIABLES)
+
+
+@nox.session
 def diffusers(session: nox.Session) -> None:
     """Test the installed wheel in real diffusers pipelines; `-- -k 0.42.1` selects one release."""
     _pytest(session, "tests/engines/diffusers")

@@ -54,6 +54,10 @@ def load(framework: str) -> Plan:
         from .control._server import listen  # sockets, for processes in which a framework is loaded
 
         listen(RUNTIME, log=log)
+        if RUNTIME.selection().metrics is not None:
+            from .metrics._export import export_metrics  # imports prometheus_client
+
+            export_metrics(RUNTIME, log)
     return found
 
 

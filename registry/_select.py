@@ -9,6 +9,8 @@
 
 ``SYNCFREE_VERIFY`` names the hooks to verify, with the share of their calls (see `verifying`).
 
+``SYNCFREE_METRICS`` switches on metrics for Prometheus (see `metrics`).
+
 ``SYNCFREE_REPORT`` switches on the counts that are printed when a process ends.
 
 ``SYNCFREE_RECORD`` names the hooks to record, with a number of calls, and ``SYNCFREE_RECORD_TO`` the folder (see
@@ -33,6 +35,7 @@ from ._hook import Hook
 from ._name_list import NameList
 from ._text import clipped
 from .measuring._order import Order, read_order
+from .metrics._settings import MetricsSettings, parse_metrics
 from .recording._settings import Settings as RecordSettings
 from .recording._settings import parse_calls
 from .verifying._settings import ROLL_BACK, OnMismatch, Settings, parse_shares, policy_problems
@@ -51,11 +54,12 @@ CONTROL = "SYNCFREE_CONTROL"
 JOB = "SYNCFREE_JOB"
 AB = "SYNCFREE_AB"
 REPORT = "SYNCFREE_REPORT"
+METRICS = "SYNCFREE_METRICS"
 GENERAL_VARIABLES = (
     *(SWITCH, PLUGINS, CONFIG, ALLOW_UNKNOWN),
     *(VERIFY, VERIFY_ON_MISMATCH, VERIFY_CONTENTS),
     *(RECORD, RECORD_TO, AB),
-    *(CONTROL, JOB, REPORT),
+    *(CONTROL, JOB, REPORT, METRICS),
 )
 
 UPSTREAM = "upstream"
@@ -97,6 +101,8 @@ class Selection:
         measure: what ``syncfree ab`` has this process measure.
         ignored: problems that would be errors if syncfree were not switched off.
         control: this process may be reached by ``syncfree ps`` and ``syncfree toggle``.
+        report: print counts when the process ends.
+        metrics: where metrics for Prometheus go; None for nowhere.
     """
 
     enabled: bool
@@ -111,6 +117,7 @@ class Selection:
     measure: Order | None = None
     control: bool = True
     report: bool = False
+    metrics: MetricsSettings | None = None
 
     def choice(self, hook: str) -> Choice:
         """Return the choice for a hook, `BY_DEFAULT` if none was made."""
@@ -162,7 +169,8 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
     problems += [*plugins.contradictions(), *unknown.unknown("hook", hooks), *of_verification]
     recorded, of_recording = _recording(environ, hooks)
     order, of_order = read_order(_value(environ, AB), AB, hooks)
-    problems += [*of_recording, *of_order]
+    metrics, of_metrics = parse_metrics(_value(environ, METRICS), METRICS)
+    problems += [*of_recording, *of_order, *of_metrics]
     if off or not file.enabled:
         return Selection(False, {}, plugins.allowed, plugins.denied, frozenset(), plugins.source, tuple(problems))
     raise_all(problems)
@@ -177,6 +185,7 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
         measure=order,
         control=control,
         report=said.get(REPORT) is True,
+        metrics=metrics,
     )
 
 

@@ -30,6 +30,10 @@ def report(runtime: Runtime, job: str) -> dict[str, Any]:
         **process_identity(),
         "pid_namespace": pid_namespace(),
         "plan": plan.as_dict(),
+        "verified": {
+            hook: {target: {"compared": of.compared, "mismatches": of.mismatches, "skipped": of.skipped} for target, of in found.items()}
+            for hook, found in runtime.verified().items()
+        },
     }
 
 

@@ -16,12 +16,12 @@ _STYLE = """
 :root{color-scheme:light}
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1100px;padding:1em;color:#1c2833;background:#fff}
 h1{font-size:1.5em;line-height:1.2}h2{font-size:1.2em;margin:2em 0 .3em;overflow-wrap:anywhere}h3{font-size:1em;margin:1em 0 .2em}
-p{margin:.4em 0}svg{display:block;width:100%}.note{color:#566573;font-size:.9em}.doubt{color:#922b21;font-weight:600}
+p{margin:.4em 0;overflow-wrap:anywhere}svg{display:block;width:100%}.note{color:#566573;font-size:.9em}.doubt{color:#922b21;font-weight:600}
 .row{display:flex;flex-wrap:wrap;align-items:center;border-bottom:1px solid #d5d8dc;padding:.35em 0}
 .name{flex:1 1 260px;padding-right:1em;overflow-wrap:anywhere}.bar{flex:2 1 260px;min-width:0}
 .value{flex:1 1 180px;text-align:right;font-variant-numeric:tabular-nums}
 .axis{display:flex;justify-content:space-between;font-size:.8em;color:#566573}
-.faster{color:#196f3d;font-weight:600}.slower{color:#922b21;font-weight:600}
+.outcome{white-space:nowrap}.faster{color:#196f3d;font-weight:600}.slower{color:#922b21;font-weight:600}
 dl{display:grid;grid-template-columns:minmax(6em,max-content) 1fr;gap:.1em 1em;margin:.5em 0;font-size:.9em}
 dt{color:#566573}dd{margin:0;overflow-wrap:anywhere}
 @media print{body{max-width:none;padding:0;font-size:11px}h2{break-after:avoid}.row,dl,.plot{break-inside:avoid}}
@@ -70,9 +70,12 @@ def _row(name: str, drawn: str, value: str) -> str:
 
 
 def _label(comparison: Comparison, part: Part, number: int) -> str:
-    parts = [comparison.when, *([part.name] if len(comparison.parts) > 1 else [])]
+    """Return what tells a row from others: its comparison, where there are several, and its process, where there are several."""
     named = [f"{name} {version}" for name, version in comparison.versions.items() if name not in ("python", "triton")]
-    return f'<div class="note">{escape(", ".join([*parts, *named]))}</div>' if number > 1 or len(comparison.parts) > 1 else ""
+    of_comparison = [comparison.when, *named] if number > 1 else []
+    of_part = [part.name] if len(comparison.parts) > 1 else []
+    said = ", ".join([*of_comparison[:1], *of_part, *of_comparison[1:]])
+    return f'<div class="note">{escape(said)}</div>' if said else ""
 
 
 def _details(comparison: Comparison) -> str:
@@ -116,7 +119,7 @@ def _plot(ratios: Sequence[float]) -> str:
 
 
 def _value(name: str, summary: Summary, outcome: Outcome) -> str:
-    found = "" if name == CONTROL else f' <span class="{outcome.replace(" ", "-")}">{outcome}</span>'
+    found = "" if name == CONTROL else f' <span class="outcome {outcome.replace(" ", "-")}">{outcome}</span>'
     return f"{summary.ratio:.3f} ({summary.interval.low:.3f} to {summary.interval.high:.3f}){found}"
 
 

@@ -67,6 +67,7 @@ class Job:
         self.name = name
         self.run_directory = folder / "run"
         self.members: list[Member] = []
+        self.python = sys.executable
 
     @property
     def environment(self) -> dict[str, str]:
@@ -75,7 +76,7 @@ class Job:
 
     def start(self, *arguments: str, prefix: tuple[str, ...] = (), **variables: str) -> Member:
         home = self.folder / f"process-{len(self.members)}"
-        command = [*prefix, sys.executable, "-m", "tests.control.program", str(home), *arguments]
+        command = [*prefix, self.python, "-m", "tests.control.program", str(home), *arguments]
         chosen = {"SYNCFREE_JOB": self.name, "SYNCFREE_POSTPROCESS": "first"}
         variables = {**self.environment, **chosen, **variables}
         process = subprocess.Popen(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
+import re
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -19,85 +18,23 @@ import pytest
 
 from syncfree.control._client import find
 from syncfree.control._toggle import toggle
+from syncfree.measuring._comparison import read_comparison
 
 from . import run
+from .server import Server, command, free_port, served
 
 HOOK = "sampler_logprob_gather"
 TARGET = "vllm.v1.sample.sampler:Sampler.gather_specific_token_logprobs"
-SECONDS_TO_START = 600
-KEY = {"Authorization": "Bearer the-key-of-this-test"}
+SECRET = "the-key-of-this-test"
+KEY = {"Authorization": f"Bearer {SECRET}"}
 OVER_HTTP = "/v1/syncfree"
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-class Server:
-    def __init__(self, port: int, run_directory: Path) -> None:
-        self.address = f"http://127.0.0.1:{port}"
-        self.run_directory = run_directory
-
-    def post(self, path: str, **body: Any) -> Any:
-        data = json.dumps(body).encode()
-        return self._answer(urllib.request.Request(f"{self.address}{path}", data, {"Content-Type": "application/json", **KEY}))
-
-    def get(self, path: str, headers: dict[str, str] = KEY) -> Any:
-        return self._answer(urllib.request.Request(f"{self.address}{path}", headers=headers))
-
-    def _answer(self, request: urllib.request.Request) -> Any:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
-
-    def is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.address}/health", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, ConnectionError):
-            return False
-
-    def in_workers(self, method: str, *arguments: Any) -> list[Any]:
-        return list(self.post("/collective_rpc", method=method, args=list(arguments))["results"])
-
-    def complete(self) -> list[Any]:
-        body = {"temperature": 0, "max_tokens": 6, "logprobs": 3, "logprob_token_ids": [5, 7, 300]}
-        answer = self.post("/v1/completions", model="tiny", prompt=["hello world", "lazy dog"], **body)
-        return [(choice["text"], choice["logprobs"]) for choice in answer["choices"]]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    python, port, log, run_directory = run.python(), free_port(), folder / "log", folder / "run"
-    limits = ["--max-model-len", "256", "--kv-cache-memory-bytes", str(64 << 20), "--max-num-seqs", "8"]
-    extension = ["--worker-extension-cls", "worker_extension.Registry", "--served-model-name", "tiny"]
-    control = ["--api-key", KEY["Authorization"].removeprefix("Bearer "), "--middleware", "syncfree.control.http.HookControl"]
-    command = [python, python.with_name("vllm"), "serve", run.model("llama"), "--port", str(port), "--dtype", "float32"]
-    chosen = {"SYNCFREE_SAMPLER_LOGPROB_GATHER": "sync_free", "SYNCFREE_CONTROL": str(run_directory)}
-    variables = run.environment(VLLM_SERVER_DEV_MODE="1", **chosen)
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [*command, "--enforce-eager", *limits, *extension, *control],
-            env=variables,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    server, deadline = Server(port, run_directory), time.monotonic() + SECONDS_TO_START
-    try:
-        while not server.is_ready():
-            text = log.read_text(errors="replace")[-4000:]
-            assert process.poll() is None, f"the server ended:\n{text}"
-            assert time.monotonic() < deadline, f"the server is not ready after {SECONDS_TO_START} s:\n{text}"
-            time.sleep(0.5)
-        yield server
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(30)
-        run.kill(process)
+    options = ["--api-key", SECRET, "--middleware", "syncfree.control.http.HookControl"]
+    with served(tmp_path_factory.mktemp("server"), *options, headers=KEY, SYNCFREE_METRICS="on") as started:
+        yield started
 
 
 def counts(server: Server) -> dict[str, int]:
@@ -109,13 +46,6 @@ def counts(server: Server) -> dict[str, int]:
 
 def doctor(address: str, *options: str) -> subprocess.CompletedProcess[str]:
     return command("doctor", "--server", address, *options)
-
-
-def command(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of ours in the server's environment."""
-    program = [run.python().with_name("syncfree"), *words]
-    environment = run.environment(COLUMNS="200", **variables)
-    return subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_doctor_shows_the_plan_and_the_counters_of_the_worker(server: Server) -> None:
@@ -181,6 +111,17 @@ def test_ps_shows_the_processes_of_the_server_as_one_job(server: Server) -> None
     assert {process["health"] for process in job["processes"]} == {"ok"}
 
 
+def test_the_metrics_of_the_server_have_the_calls_of_its_worker(server: Server) -> None:
+    """vLLM's own endpoint, of a process that makes no call itself; nothing else is set."""
+    server.complete()
+    (report,) = server.in_workers("syncfree_report")
+    text = server.text("/metrics")
+    labels = f'(?=.*process="{report["pid"]}")(?=.*hook="{HOOK}")(?=.*choice="sync_free")'
+    (calls,) = re.findall(rf"^syncfree_calls_total{{{labels}.*}} (\S+)$", text, re.MULTILINE)
+    assert float(calls) >= 6
+    assert "vllm:request_success_total" in text
+
+
 def test_toggles_while_requests_run_change_no_answer(server: Server, request: pytest.FixtureRequest) -> None:
     """Every process of the server switches or none does, no request fails, and each answer is that of before."""
     variables = {"SYNCFREE_CONTROL": str(server.run_directory)}
@@ -215,6 +156,25 @@ def test_toggles_while_requests_run_change_no_answer(server: Server, request: py
     assert wrong == []
     after = counts(server)
     assert all(after[choice] > before.get(choice, 0) for choice in ("upstream", "sync_free"))
+
+
+def test_a_running_server_is_compared_under_load_and_goes_on_with_its_choice(server: Server, tmp_path: Path) -> None:
+    variables = {"SYNCFREE_CONTROL": str(server.run_directory)}
+    (job,) = {entry.job for entry in find(variables).entries}
+    expected, file = server.complete(), tmp_path / "comparison.json"
+    (before,) = server.in_workers("syncfree_report")
+    load = f"{sys.executable} {Path(__file__).with_name('programs') / 'completions.py'} {server.address} --threads 2 --key {SECRET}"
+    options = ["--rounds", "8", "--equal-rounds", "1", "--block-ms", "100", "--settle-ms", "20", "--budget", "300", "--precision", "0.01"]
+    options += ["--job", job, "--load", load, "--json", str(file)]
+    done = command("ab", HOOK, "upstream", "sync_free", *options, timeout=500, **variables)
+    assert done.returncode in (0, 1), done.stdout + done.stderr  # 1: this busy machine drifted
+    parts = {part.name.rpartition(", ")[2]: part for part in read_comparison(file).parts}
+    assert set(parts) == {TARGET, "the load", "this machine"}
+    assert len(parts[TARGET].rounds) == 8
+    assert all(block["request"] > 0 for each in parts["the load"].rounds for block in (*each.a, *each.b))
+    assert server.complete() == expected
+    (after,) = server.in_workers("syncfree_report")
+    assert run.binding(after, HOOK)["choice"] == run.binding(before, HOOK)["choice"]
 
 
 def test_hooks_are_listed_and_switched_over_http_by_who_has_the_server_s_key(server: Server) -> None:

@@ -1,0 +1,53 @@
+"""What ``SYNCFREE_METRICS`` says: off, on, or an address to export at."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from .._errors import or_default
+from .._text import clipped
+
+CLIENT = "prometheus_client"
+_ON = frozenset({"on", "1", "true", "yes"})
+_OFF = frozenset({"", "off", "0", "false", "no"})
+_ADDRESS = re.compile(r"(?:(?P<host>[^\s:/]+|\[[0-9a-fA-F:]+\]):)?(?P<port>\d{2,5})", re.ASCII)
+_LOCAL = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Where metrics go: a TCP address, a Unix socket, or, with neither, to the registry of the framework.
+
+    Attributes:
+        host: empty without a TCP address.
+        port: 0 without a TCP address.
+        socket: an absolute path; empty without a Unix socket.
+    """
+
+    host: str = ""
+    port: int = 0
+    socket: str = ""
+
+
+def parse_metrics(text: str, variable: str) -> tuple[MetricsSettings | None, list[str]]:
+    """Return the settings (None: no metrics), and what is wrong with the value."""
+    if text.lower() in _OFF:
+        return None, []
+    if text.lower() in _ON:
+        settings = MetricsSettings()
+    elif os.path.isabs(text):
+        settings = MetricsSettings(socket=text)
+    elif (match := _ADDRESS.fullmatch(text)) and 0 < int(match["port"]) < 1 << 16:
+        settings = MetricsSettings(host=(match["host"] or _LOCAL).strip("[]"), port=int(match["port"]))
+    else:
+        known = "on, off, a port, an address such as 0.0.0.0:9400, or the absolute path of a socket"
+        return None, [f"{variable}={clipped(text)!r} is none of {known}"]
+    # Whatever a broken finder in the process raises, the package cannot be imported then.
+    if or_default(lambda: find_spec(CLIENT), None) is None:
+        return None, [
+            f"{variable}={clipped(text)} needs {CLIENT}, which is not installed here: pip install prometheus-client, or unset {variable}"
+        ]
+    return settings, []
