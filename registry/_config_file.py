@@ -16,7 +16,9 @@ from ._text import clipped
 LARGEST = 16 * 1024
 """Bytes. A line for each hook takes less than 3 KiB in all; Python's TOML parser needs 270 MB for the worst 16 KiB."""
 
-_KEYS = ("enabled", "plugins", "allow_unknown", "control", "hooks")
+_TEXTS = ("verify_on_mismatch", "verify_contents", "record_to")
+_NUMBERS = ("verify", "record")
+_KEYS = ("enabled", "plugins", "allow_unknown", "control", *_TEXTS, "hooks", *_NUMBERS)
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a FIFO",
@@ -34,6 +36,8 @@ class ConfigFile:
 
     Attributes:
         source: the file, for messages and reports.
+        verify: the share of a hook's calls to verify, not checked further.
+        record: how many calls of a hook to record, not checked further.
         problems: invalid keys and values, which the other attributes leave out.
     """
 
@@ -43,6 +47,11 @@ class ConfigFile:
     plugins: NameList = _NO_NAMES
     allow_unknown: NameList = _NO_NAMES
     hooks: dict[str, str] = field(default_factory=dict)
+    verify: dict[str, float] = field(default_factory=dict)
+    verify_on_mismatch: str = ""
+    verify_contents: str = ""
+    record: dict[str, float] = field(default_factory=dict)
+    record_to: str = ""
     problems: list[str] = field(default_factory=list)
 
 
@@ -113,7 +122,26 @@ def _take(data: dict[str, Any], file: ConfigFile, hooks: set[str]) -> Iterator[s
             yield f"{key} must be true or false, not {_kind(value)}"
     for key in ("plugins", "allow_unknown"):
         yield from _take_names(key, data.get(key, []), file)
+    for key in _TEXTS:
+        value = data.get(key, "")
+        if isinstance(value, str):
+            setattr(file, key, value.strip())
+        else:
+            yield f"{key} must be a string, not {_kind(value)}"
+    for key in _NUMBERS:
+        yield from _take_numbers(key, data.get(key, {}), file)
     yield from _take_hooks(data.get("hooks", {}), file, hooks)
+
+
+def _take_numbers(key: str, found: object, file: ConfigFile) -> Iterator[str]:
+    if not isinstance(found, dict):
+        yield f"{key} must be a table, not {_kind(found)}"
+        return
+    for hook, number in found.items():
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            yield f"{key}.{clipped(hook)} must be a number, not {_kind(number)}"
+        else:
+            getattr(file, key)[hook] = number
 
 
 def _take_hooks(chosen: object, file: ConfigFile, hooks: set[str]) -> Iterator[str]:

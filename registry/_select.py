@@ -37,8 +37,8 @@ from ._text import clipped
 from .measuring._order import Order, read_order
 from .metrics._settings import MetricsSettings, parse_metrics
 from .recording._settings import Settings as RecordSettings
-from .recording._settings import parse_calls
-from .verifying._settings import ROLL_BACK, OnMismatch, Settings, parse_shares, policy_problems
+from .recording._settings import call_problems, parse_calls
+from .verifying._settings import ROLL_BACK, OnMismatch, Settings, parse_shares, policy_problems, share_problems
 
 PREFIX = "SYNCFREE"
 SWITCH = "SYNCFREE"
@@ -165,9 +165,9 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
     chosen |= {hook: Choice(name, variable) for variable, hook in variables.items() if (name := _value(environ, variable))}
     plugins = _names(environ, PLUGINS, file.plugins)
     unknown = _names(environ, ALLOW_UNKNOWN, file.allow_unknown)
-    verified, of_verification = _verification(environ, hooks)
+    verified, of_verification = _verification(environ, hooks, file)
     problems += [*plugins.contradictions(), *unknown.unknown("hook", hooks), *of_verification]
-    recorded, of_recording = _recording(environ, hooks)
+    recorded, of_recording = _recording(environ, hooks, file)
     order, of_order = read_order(_value(environ, AB), AB, hooks)
     metrics, of_metrics = parse_metrics(_value(environ, METRICS), METRICS)
     problems += [*of_recording, *of_order, *of_metrics]
@@ -189,22 +189,36 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
     )
 
 
-def _verification(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> tuple[dict[str, Settings], list[str]]:
-    """Return how hooks are verified, and the problems of the variables that say so."""
+def _verification(environ: Mapping[str, str], hooks: Mapping[str, Hook], file: ConfigFile) -> tuple[dict[str, Settings], list[str]]:
+    """Return how hooks are verified, and the problems of what says so."""
     shares, problems = parse_shares(_value(environ, VERIFY), VERIFY, hooks)
-    policy = _value(environ, VERIFY_ON_MISMATCH) or ROLL_BACK
-    problems += policy_problems(policy, VERIFY_ON_MISMATCH)
-    contents = _value(environ, VERIFY_CONTENTS) or None
-    settings = {hook: Settings(share, cast(OnMismatch, policy), contents) for hook, share in shares.items() if share}
+    if not _value(environ, VERIFY):
+        shares = file.verify
+        problems = [f"{file.source}: verify: {why}" for hook, share in shares.items() for why in share_problems(hook, share, hooks)]
+    policy, source = _value(environ, VERIFY_ON_MISMATCH), VERIFY_ON_MISMATCH
+    if not policy and file.verify_on_mismatch:
+        policy, source = file.verify_on_mismatch, f"{file.source}: verify_on_mismatch"
+    problems += policy_problems(policy or ROLL_BACK, source)
+    contents = _value(environ, VERIFY_CONTENTS) or file.verify_contents or None
+    settings = {hook: Settings(share, cast(OnMismatch, policy or ROLL_BACK), contents) for hook, share in shares.items() if share}
     return settings, problems
 
 
-def _recording(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> tuple[dict[str, RecordSettings], list[str]]:
-    """Return how hooks are recorded, and the problems of the variables that say so."""
+def _recording(
+    environ: Mapping[str, str], hooks: Mapping[str, Hook], file: ConfigFile
+) -> tuple[dict[str, RecordSettings], list[str]]:
+    """Return how hooks are recorded, and the problems of what says so."""
     calls, problems = parse_calls(_value(environ, RECORD), RECORD, hooks)
-    folder = _value(environ, RECORD_TO)
+    folder = _value(environ, RECORD_TO) or file.record_to
+    if _value(environ, RECORD):
+        needs = f"{RECORD} needs {RECORD_TO}"
+    else:
+        found = {hook: [f"{file.source}: record: {why}" for why in call_problems(hook, str(n), hooks)] for hook, n in file.record.items()}
+        problems = [problem for of_hook in found.values() for problem in of_hook]
+        calls = {hook: int(number) for hook, number in file.record.items() if not found[hook]}
+        needs = f"{file.source}: record needs record_to"
     if calls and not folder:
-        problems.append(f"{RECORD} needs {RECORD_TO}, the folder for the recorded calls")
+        problems.append(f"{needs}, the folder for the recorded calls")
     return {hook: RecordSettings(number, folder) for hook, number in calls.items()}, problems
 
 

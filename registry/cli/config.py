@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import typer
 
 from .._errors import SelectionError
 from .._runtime import RUNTIME
-from .._select import ALLOW_UNKNOWN, CONFIG, CONTROL, DEFAULT, SWITCH, UPSTREAM, Selection
+from .._select import (
+    ALLOW_UNKNOWN,
+    CONFIG,
+    CONTROL,
+    DEFAULT,
+    RECORD,
+    RECORD_TO,
+    SWITCH,
+    UPSTREAM,
+    VERIFY,
+    VERIFY_CONTENTS,
+    VERIFY_ON_MISMATCH,
+    Selection,
+)
 from ..hooks import HOOKS
+from ..verifying._settings import POLICIES, ROLL_BACK
 from ._output import print_json, print_line, print_paragraph, print_table
 
 
@@ -35,6 +51,8 @@ def config_command(
                 "plugins": _plugins(selection),
                 "allow_unknown": sorted(selection.allow_unknown),
                 "control": selection.control,
+                "verify": {hook: asdict(settings) for hook, settings in selection.verify.items()},
+                "record": {hook: asdict(settings) for hook, settings in selection.record.items()},
                 "hooks": hooks,
                 "ignored": list(selection.ignored),
             }
@@ -44,6 +62,10 @@ def config_command(
     print_line(f"configuration file: {os.environ.get(CONFIG) or f'none ({CONFIG} is not set)'}")
     print_line(f"plugins: {', '.join(_plugins(selection)) or 'all'}" + (f" ({selection.plugins_source})" if _plugins(selection) else ""))
     print_line(f"bound to unknown code, too: {', '.join(sorted(selection.allow_unknown)) or 'nothing'}")
+    for hook, verified in selection.verify.items():
+        print_line(f"verified: {hook}, a share of {verified.share:g} of its calls; on a mismatch: {verified.on_mismatch}")
+    for hook, recorded in selection.record.items():
+        print_line(f"recorded: {hook}, the first {recorded.calls} calls of a process, to {recorded.folder}")
     print_line("")
     if rows:
         print_table(("hook", "choice", "chosen by"), rows)
@@ -87,6 +109,24 @@ def _toml(selection: Selection) -> Iterator[str]:
     yield ""
     yield f"# false: `syncfree ps` and `syncfree toggle` do not reach these processes, as {CONTROL}=off."
     yield f"control = {str(selection.control).lower()}"
+    verified = next(iter(selection.verify.values()), None)
+    recorded = next(iter(selection.record.values()), None)
+    yield ""
+    yield f"# What a mismatch does, one of: {', '.join(POLICIES)}; and the folder for its arguments, as {VERIFY_ON_MISMATCH} and"
+    yield f"# {VERIFY_CONTENTS}."
+    yield _assigned("verify_on_mismatch", verified.on_mismatch if verified else None, ROLL_BACK)
+    yield _assigned("verify_contents", verified.contents if verified else None, "mismatches")
+    yield ""
+    yield f"# The folder for recorded calls, as {RECORD_TO}."
+    yield _assigned("record_to", recorded.folder if recorded else None, "calls")
+    yield ""
+    yield f"# The share of a hook's calls to compare with upstream, from 0 to 1, as {VERIFY}."
+    yield "[verify]"
+    yield from [f"{hook} = {float(settings.share)}" for hook, settings in selection.verify.items()] or ["# sampler_logprob_gather = 0.01"]
+    yield ""
+    yield f"# How many calls of a hook each process records, as {RECORD}."
+    yield "[record]"
+    yield from [f"{hook} = {settings.calls}" for hook, settings in selection.record.items()] or ["# pooled_rows = 100"]
     yield ""
     yield "[hooks]"
     plugins = RUNTIME.plugins()
@@ -97,3 +137,8 @@ def _toml(selection: Selection) -> Iterator[str]:
         choice = selection.hooks.get(name)
         yield f'{name} = "{choice.name}"' if choice else f'# {name} = "{DEFAULT}"'
         yield ""
+
+
+def _assigned(key: str, value: str | None, example: str) -> str:
+    """Return a line with the value in effect, or a comment with another one. JSON's strings are TOML's, too."""
+    return f"{key} = {json.dumps(value, ensure_ascii=False)}" if value else f"# {key} = {json.dumps(example)}"

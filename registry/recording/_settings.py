@@ -25,15 +25,22 @@ def parse_calls(text: str, variable: str, hooks: Mapping[str, Hook]) -> tuple[di
     problems: list[str] = []
     for word in filter(None, (word.strip() for word in text.split(","))):
         name, _, number = (part.strip() for part in word.partition("="))
-        if name not in hooks:
-            problems.append(f"{variable}: unknown hook {clipped(name)!r}{nearest(name, hooks)}")
-        elif obstacle := obstacle_of(hooks[name]):
-            problems.append(f"{variable}: {name} cannot be recorded: {obstacle}")
-        elif not (number.isascii() and number.isdigit() and 0 < int(number) <= 1_000_000):
-            problems.append(f"{variable}: {name} has {clipped(number)!r} calls, which is not a number from 1 to 1000000")
-        else:
+        found = call_problems(name, number, hooks)
+        problems += [f"{variable}: {problem}" for problem in found]
+        if not found:
             calls[name] = int(number)
     return calls, problems
+
+
+def call_problems(name: str, number: str, hooks: Mapping[str, Hook]) -> list[str]:
+    """Return why so many calls of a hook cannot be recorded; empty when they can."""
+    if name not in hooks:
+        return [f"unknown hook {clipped(name)!r}{nearest(name, hooks)}"]
+    if obstacle := obstacle_of(hooks[name]):
+        return [f"{name} cannot be recorded: {obstacle}"]
+    if not (number.isascii() and number.isdigit() and 0 < int(number) <= 1_000_000):
+        return [f"{name} has {clipped(number)!r} calls, which is not a number from 1 to 1000000"]
+    return []
 
 
 def obstacle_of(hook: Hook) -> str | None:

@@ -127,7 +127,7 @@ def test_each_process_writes_into_the_folder_of_the_multiprocess_mode(measured: 
     assert measured.toggle(postprocess="second").switched
     eventually(lambda: chosen(collected()) == {"second"})
     told = members[0].ask("report")["counts"][HOOK]
-    assert calls(collected())[members[0].pid] >= sum(told.values())
+    eventually(lambda: calls(collected())[members[0].pid] >= sum(told.values()))  # written once a second
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,13 @@ from syncfree import SelectionError
 from syncfree._config_file import LARGEST
 from syncfree._select import Selection, read_selection
 from syncfree.hooks import HOOKS
+from syncfree.recording._settings import Settings as RecordSettings
+from syncfree.verifying._settings import Settings as VerifySettings
 
 CHOICE = '[hooks]\nscheduler_step = "upstream"\n'
 LIST = "import sys; from syncfree.cli import main; sys.argv = ['syncfree', 'list']; main()"
+
+CONFIG = "import sys; from syncfree.cli import main; sys.argv = ['syncfree', "
 
 
 def read(path: Path | str) -> Selection:
@@ -64,6 +68,56 @@ def test_a_file_that_says_nothing_changes_nothing(file: Path, content: str) -> N
     assert read(file) == read_selection({}, HOOKS)
 
 
+VERIFIED = """verify_on_mismatch = "log"
+verify_contents = "mismatches"
+record_to = "calls"
+[verify]
+pooled_rows = 1
+output_token_matrix = 0.25
+[record]
+pooled_rows = 7
+"""
+
+
+def test_the_file_says_what_is_verified_and_recorded(file: Path) -> None:
+    file.write_text(VERIFIED)
+    found = read(file)
+    assert found.verify == {
+        "pooled_rows": VerifySettings(1, "log", "mismatches"),
+        "output_token_matrix": VerifySettings(0.25, "log", "mismatches"),
+    }
+    assert found.record == {"pooled_rows": RecordSettings(7, "calls")}
+
+
+def test_the_variables_of_verification_and_recording_override_the_file_as_a_whole(file: Path) -> None:
+    file.write_text(VERIFIED)
+    variables = {"SYNCFREE_VERIFY": "bad_words_mask=0.5", "SYNCFREE_VERIFY_ON_MISMATCH": "raise", "SYNCFREE_RECORD": "conv_metadata=3"}
+    found = read_selection({"SYNCFREE_CONFIG": str(file), **variables}, HOOKS)
+    assert found.verify == {"bad_words_mask": VerifySettings(0.5, "raise", "mismatches")}
+    assert found.record == {"conv_metadata": RecordSettings(3, "calls")}
+
+
+def test_what_config_writes_is_read_as_the_same(file: Path, tmp_path: Path) -> None:
+    file.write_text(VERIFIED + CHOICE)
+    written = tmp_path / "written.toml"
+    command = CONFIG + f"'config', '--write', {str(written)!r}]; main()"
+    environment = {**os.environ, "SYNCFREE_CONFIG": str(file)}
+    done = subprocess.run([sys.executable, "-c", command], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    before, after = read(file), read(written)
+    assert (after.verify, after.record) == (before.verify, before.record)
+    assert after.choice("scheduler_step").name == "upstream"
+
+
+def test_config_shows_what_is_verified_and_recorded(file: Path) -> None:
+    file.write_text(VERIFIED)
+    environment = {**os.environ, "SYNCFREE_CONFIG": str(file)}
+    for option, expected in {"": "verified: pooled_rows, a share of 1 of its calls; on a mismatch: log", "--json": '"share": 0.25'}.items():
+        command = CONFIG + f"'config'{f', {option!r}' if option else ''}]; main()"
+        done = subprocess.run([sys.executable, "-c", command], env=environment, capture_output=True, text=True, check=True)
+        assert expected in done.stdout
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -87,6 +141,18 @@ def test_a_file_that_says_nothing_changes_nothing(file: Path, content: str) -> N
         ("[hooks]\nScheduler_Step = 'upstream'", "unknown hook 'Scheduler_Step'; did you mean 'scheduler_step'"),
         ("[hooks]\n'\x1b[2J' = 'upstream'", "cannot be read: "),
         ("[Hooks]", "unknown key 'Hooks'; did you mean 'hooks'"),
+        ("verify = 1", "verify must be a table, not an integer"),
+        ("[verify]\npooled_rows = '1'", "verify.pooled_rows must be a number, not a string"),
+        ("[verify]\npooled_rows = true", "verify.pooled_rows must be a number, not a boolean"),
+        ("[verify]\npooled_rows = 2", "verify: pooled_rows has the share 2, which is not a number from 0 to 1"),
+        ("[verify]\npooled_rows = nan", "verify: pooled_rows has the share nan, which is not a number from 0 to 1"),
+        ("[verify]\npooled_row = 1", "verify: unknown hook 'pooled_row'; did you mean 'pooled_rows'"),
+        ("[verify]\ndp_all_reduce = 0.5", "verify: dp_all_reduce cannot be verified: it is a collective"),
+        ("verify_on_mismatch = 'rais'", "verify_on_mismatch: unknown policy 'rais'; did you mean 'raise'"),
+        ("verify_contents = 1", "verify_contents must be a string, not an integer"),
+        ("[record]\npooled_rows = 1", "record needs record_to, the folder for the recorded calls"),
+        ("record_to = 'x'\n[record]\npooled_rows = 1.5", "record: pooled_rows has '1.5' calls, which is not a number from 1"),
+        ("record_to = 'x'\n[record]\ndp_all_reduce = 1", "record: dp_all_reduce cannot be recorded"),
         ("[hooks]\n'scheduler_step ' = 'upstream'", "unknown hook 'scheduler_step '; did you mean 'scheduler_step'"),
     ],
 )  # fmt: skip
