@@ -8,7 +8,7 @@ USERS = ("cli", "testing", "kit", "scaffold")
 """The row at the top: their boxes list what they import instead of drawing arrows, because most import half of the others."""
 ROWS = (
     USERS,
-    ("adapters", "control", "measuring", "verifying"),
+    ("adapters", "metrics", "control", "measuring", "verifying"),
     ("plugins", "core", "recording"),
     ("hooks", "fingerprints", "audit", "lint"),
 )
@@ -22,6 +22,7 @@ PURPOSES = {
     "control": "reaches running processes",
     "measuring": "A against B",
     "verifying": "a choice beside upstream",
+    "metrics": "counts for Prometheus",
     "plugins": "the implementations that ship",
     "core": "judges, binds, chooses, counts",
     "recording": "real calls, kept and replayed",

@@ -26,7 +26,6 @@ from .._select import (
     Selection,
 )
 from ..hooks import HOOKS
-from ..verifying._settings import POLICIES, ROLL_BACK
 from ._output import print_json, print_line, print_paragraph, print_table
 
 
@@ -112,9 +111,9 @@ def _toml(selection: Selection) -> Iterator[str]:
     verified = next(iter(selection.verify.values()), None)
     recorded = next(iter(selection.record.values()), None)
     yield ""
-    yield f"# What a mismatch does, one of: {', '.join(POLICIES)}; and the folder for its arguments, as {VERIFY_ON_MISMATCH} and"
+    yield f"# What a mismatch does: log, upstream or raise; and the folder for its arguments, as {VERIFY_ON_MISMATCH} and"
     yield f"# {VERIFY_CONTENTS}."
-    yield _assigned("verify_on_mismatch", verified.on_mismatch if verified else None, ROLL_BACK)
+    yield _assigned("verify_on_mismatch", verified.on_mismatch if verified else None, UPSTREAM)
     yield _assigned("verify_contents", verified.contents if verified else None, "mismatches")
     yield ""
     yield f"# The folder for recorded calls, as {RECORD_TO}."
