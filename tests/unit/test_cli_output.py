@@ -157,7 +157,8 @@ def test_a_reader_that_has_left_is_no_error(arguments: list[str]) -> None:
 def test_a_full_disk_is_one_sentence_and_status_2() -> None:
     with open("/dev/full", "w") as full:
         done = run("list", stdout=full.fileno())
-    assert (done.returncode, done.stderr) == (2, "syncfree: cannot write to standard output: No space left on device (see docs/command-line.md)\n")
+    said = "syncfree: cannot write to standard output: No space left on device (see docs/command-line.md)\n"
+    assert (done.returncode, done.stderr) == (2, said)
 
 
 def test_a_mistake_in_the_arguments_is_quoted_printably() -> None:
