@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import _toml
-from ._errors import nearest
+from ._errors import nearest, unknown_hook
 from ._name_list import NameList
 from ._text import clipped
 
@@ -150,7 +150,7 @@ def _take_hooks(chosen: object, file: ConfigFile, hooks: set[str]) -> Iterator[s
         return
     for hook, name in chosen.items():
         if hook not in hooks:
-            yield f"unknown hook {clipped(hook)!r}{nearest(hook, hooks)}"
+            yield unknown_hook(hook, hooks)
         elif not isinstance(name, str):
             yield f"hooks.{hook} must be the name of a plugin or 'upstream', not {_kind(name)}"
         else:

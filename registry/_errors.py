@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import ClassVar, TypeVar
 
-from ._text import printable
+from ._text import clipped, printable
 
 T = TypeVar("T")
 
@@ -66,6 +66,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
         original = next(n for n in names if n.lower() == close[0])
         hint = f"; did you mean {original!r}?"
     return f"{hint} Known: {', '.join(names) or 'none'}"
+
+
+def unknown_hook(name: object, hooks: Iterable[str]) -> str:
+    """Return ``"unknown hook 'x'; did you mean 'y'? Known: ..."``, the problem with a name in a setting or an argument."""
+    shown = clipped(name) if isinstance(name, str) else name
+    return f"unknown hook {shown!r}{nearest(str(name), hooks)}"
 
 
 def one_line(text: object, longest: int = LONGEST) -> str:

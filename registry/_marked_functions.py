@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ._errors import PluginError, attributed_to, nearest, one_line
+from ._errors import PluginError, attributed_to, one_line, unknown_hook
 from ._hook import PROJECT, Hook
 from ._signatures import misfit
 
@@ -39,7 +39,7 @@ def marked_by(plugin: object, hooks: Iterable[str], who: str) -> dict[str, Calla
             continue
         hook = options.get("specname") or name
         if hook not in known:
-            raise PluginError(f"plugin {who}: unknown hook {hook!r}{nearest(str(hook), known)}")
+            raise PluginError(f"plugin {who}: {unknown_hook(hook, known)}")
         for option, reason in _UNWANTED.items():
             if options.get(option):
                 raise PluginError(f"plugin {who}: {hook} is marked with {option}, which is not supported: {reason}")

@@ -20,7 +20,7 @@ from ._binding_state import BindingState, is_executed
 from ._change import Change, prepare
 from ._choices import Choices, Switch
 from ._discovery import Discovered, discover, with_plugins
-from ._errors import BindingError, PluginError, SelectionError, SyncfreeError, nearest
+from ._errors import BindingError, PluginError, SelectionError, SyncfreeError, unknown_hook
 from ._exit_report import report_at_exit
 from ._frameworks import Installed, find_installed
 from ._import_hook import PostImportFinder
@@ -251,7 +251,7 @@ class Runtime:
 
     def _wrong_names(self, choices: Mapping[str, str]) -> list[str]:
         found = self.discovered()
-        problems = [f"unknown hook {hook!r}{nearest(hook, HOOKS)}" for hook in choices if hook not in HOOKS]
+        problems = [unknown_hook(hook, HOOKS) for hook in choices if hook not in HOOKS]
         for hook, name in choices.items():
             if hook in HOOKS:
                 available = found.plugins.implementations.get(hook, {})

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .._errors import SelectionError, nearest
+from .._errors import SelectionError, nearest, unknown_hook
 from .._runtime import RUNTIME
 from ..hooks import HOOKS
 from ..measuring._comparison import Comparison
@@ -49,7 +49,7 @@ def ab_command(
     the figures are not to be trusted: A differs from itself, the machine drifts, or results differ.
     """
     if hook not in HOOKS:
-        raise SelectionError(f"syncfree: unknown hook {hook!r}{nearest(hook, HOOKS)}")
+        raise SelectionError(f"syncfree: {unknown_hook(hook, HOOKS)}")
     if figure not in FIGURES and load is None:
         raise SelectionError(f"--figure: unknown figure {figure!r}{nearest(figure, FIGURES)}")
     if [bool(command), bool(replay), job is not None].count(True) != 1:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import typer
 
-from .._errors import SelectionError, nearest
+from .._errors import SelectionError, unknown_hook
 from .._text import clipped
 from ..control._client import Process
 from ..control._toggle import Outcome, toggle
@@ -65,7 +65,7 @@ def _parsed(choices: list[str], reset: bool) -> dict[str, str] | None:
         if not separator or not name:
             raise SelectionError(f"syncfree: {clipped(choice)!r} is not of the form HOOK=CHOICE")
         if hook not in HOOKS:
-            raise SelectionError(f"syncfree: unknown hook {clipped(hook)!r}{nearest(hook, HOOKS)}")
+            raise SelectionError(f"syncfree: {unknown_hook(hook, HOOKS)}")
         if wanted.setdefault(hook, name) != name:
             raise SelectionError(f"syncfree: {hook} is given twice, with different choices")
     return wanted

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import asdict
 from typing import Any
 
-from .._errors import SyncfreeError, nearest
+from .._errors import SyncfreeError, unknown_hook
 from ..hooks import HOOKS
 from ._client import ask_all, find
 from ._directory import Entry
@@ -117,7 +117,7 @@ def _parsed(body: bytes) -> tuple[dict[str, str] | None, float]:
         raise _Refused(400, f"syncfree: the body is not of the form {expected}") from error
     unknown = [hook for hook in choices or () if hook not in HOOKS]
     if unknown:
-        raise _Refused(400, f"syncfree: unknown hook {unknown[0][:100]!r}{nearest(unknown[0], HOOKS)}")
+        raise _Refused(400, f"syncfree: {unknown_hook(unknown[0], HOOKS)}")
     if not 0 < seconds <= _LONGEST_SECONDS:
         raise _Refused(400, f"syncfree: seconds must be above 0 and at most {_LONGEST_SECONDS:g}")
     return choices, seconds

@@ -8,7 +8,7 @@ from typing import Any
 
 from .._adapters import Adapters
 from .._entry_points import find
-from .._errors import PluginError, SelectionError, attributed_to, nearest
+from .._errors import PluginError, SelectionError, attributed_to, nearest, unknown_hook
 from .._hook import PROJECT, declaration_of
 from .._marked_functions import marked_by
 from .._plugins import Implementation
@@ -37,7 +37,7 @@ def implementations_of(wanted: str) -> dict[str, Implementation]:
         raise PluginError(f"plugin {name!r} implements no hook: mark its functions with @syncfree.hookimpl")
     unknown = [hook for hook in found if hook not in HOOKS]
     if unknown:
-        raise PluginError(f"plugin {name!r}: unknown hook {unknown[0]!r}{nearest(unknown[0], HOOKS)}")
+        raise PluginError(f"plugin {name!r}: {unknown_hook(unknown[0], HOOKS)}")
     return {
         hook: Implementation(HOOKS[hook], name, distribution, declaration_of(found[hook]), found[hook])
         for hook in HOOKS

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .._errors import nearest
+from .._errors import unknown_hook
 from .._hook import Hook
 from .._text import clipped
 from ._design import Design
@@ -54,5 +54,5 @@ def read_order(folder: str, variable: str, hooks: Mapping[str, Hook]) -> tuple[O
     except (OSError, ValueError, KeyError, TypeError) as error:
         return None, [f"{variable}={clipped(folder)} has no order of syncfree ab, which sets it: {clipped(str(error))}"]
     if order.hook not in hooks:
-        return None, [f"{variable}: unknown hook {clipped(order.hook)!r}{nearest(order.hook, hooks)}"]
+        return None, [f"{variable}: {unknown_hook(order.hook, hooks)}"]
     return order, []

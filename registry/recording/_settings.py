@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .._errors import nearest
+from .._errors import unknown_hook
 from .._hook import Hook
 from .._text import clipped
 
@@ -35,7 +35,7 @@ def parse_calls(text: str, variable: str, hooks: Mapping[str, Hook]) -> tuple[di
 def call_problems(name: str, number: str, hooks: Mapping[str, Hook]) -> list[str]:
     """Return why so many calls of a hook cannot be recorded; empty when they can."""
     if name not in hooks:
-        return [f"unknown hook {clipped(name)!r}{nearest(name, hooks)}"]
+        return [unknown_hook(name, hooks)]
     if obstacle := obstacle_of(hooks[name]):
         return [f"{name} cannot be recorded: {obstacle}"]
     if not (number.isascii() and number.isdigit() and 0 < int(number) <= 1_000_000):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 
-from .._errors import SelectionError, nearest
+from .._errors import SelectionError, unknown_hook
 from .._version import __version__
 from ..hooks import HOOKS
 from ._write import rendered
@@ -31,7 +31,7 @@ def plugin_files(name: str, hook: str) -> dict[str, str]:
         SelectionError: no such hook.
     """
     if hook not in HOOKS:
-        raise SelectionError(f"--hook: unknown hook {hook!r}{nearest(hook, HOOKS)}")
+        raise SelectionError(f"--hook: {unknown_hook(hook, HOOKS)}")
     signature = inspect.signature(HOOKS[hook].spec)
     parameters = list(signature.parameters)
     contract = inspect.getdoc(HOOKS[hook].spec) or ""

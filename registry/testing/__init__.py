@@ -22,7 +22,7 @@ from typing import Any
 from hypothesis import given, settings
 
 from .._difference import difference
-from .._errors import SelectionError, attributed_to, nearest
+from .._errors import SelectionError, attributed_to, nearest, unknown_hook
 from .._hook import Hook, declaration_of
 from .._plugins import Implementation, check_signature, describe
 from ..hooks import HOOKS
@@ -72,7 +72,7 @@ def check_implementation(
         ValueError: another process cannot import the function to audit it; pass its path, or ``audited=False``.
     """
     if hook not in HOOKS:
-        raise SelectionError(f"syncfree: unknown hook {hook!r}{nearest(hook, HOOKS)}")
+        raise SelectionError(f"syncfree: {unknown_hook(hook, HOOKS)}")
     found = _find(HOOKS[hook], implementation)
     if found.missing():
         raise SelectionError(f"syncfree: {_described(found)} needs {', '.join(found.missing())}, which this process lacks")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from .._errors import nearest
+from .._errors import nearest, unknown_hook
 from .._hook import Hook
 from .._text import clipped
 
@@ -58,7 +58,7 @@ def parse_shares(text: str, variable: str, hooks: Mapping[str, Hook]) -> tuple[d
 def share_problems(name: str, share: object, hooks: Mapping[str, Hook]) -> list[str]:
     """Return why a hook cannot be verified on this share of its calls; empty when it can, or when the share is 0."""
     if name not in hooks:
-        return [f"unknown hook {clipped(name)!r}{nearest(name, hooks)}"]
+        return [unknown_hook(name, hooks)]
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:  # NaN is not in the range
         return [f"{name} has the share {clipped(repr(share))}, which is not a number from 0 to 1"]
     obstacle = obstacle_of(hooks[name])

@@ -62,3 +62,10 @@ def test_the_command_line_prints_the_page() -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.endswith(" (see docs/choosing.md)\n")
+
+
+def test_the_sentence_about_an_unknown_hook_is_written_once() -> None:
+    """But for adapters, whose hook may be any object, which `repr` must not be called on."""
+    sentence = re.compile(r'"[^"]*(?<!the )unknown hook \{')
+    written = [file.name for file in (ROOT / "registry").rglob("*.py") if sentence.search(file.read_text("utf-8"))]
+    assert sorted(written) == ["_adapter_checks.py", "_errors.py"]
