@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ._statistics import Outcome, Summary
@@ -33,15 +34,15 @@ def bar(summary: Summary, outcome: Outcome, low: float, high: float) -> str:
 
 
 def dots(ratios: Sequence[float]) -> tuple[str, float, float]:
-    """Draw ratios in the order of time; return the plot and the ends of its axis, set by 1 and the middle 98 %."""
+    """Draw ratios in the order of time, logarithmically; return the plot and the ends of its axis, set by 1 and the middle 90 %."""
     ordered = sorted(ratios)
-    cut = len(ordered) // 100
-    low, high = min(ordered[cut], 1.0), max(ordered[-1 - cut], 1.0)
-    room = max((high - low) * 0.1, 0.005)
-    low, high = low - room, high + room
+    cut = len(ordered) // 20
+    low, high = min(max(ordered[cut], 1e-6), 1.0), max(ordered[-1 - cut], 1.0)  # a ratio of 0 has no logarithm
+    room = max((high / low) ** 0.1, 1.005)
+    low, high = low / room, high * room
 
     def y(ratio: float) -> float:
-        return round(100 - 100 * (min(max(ratio, low), high) - low) / (high - low), 1)
+        return round(100 - 100 * math.log(min(max(ratio, low), high) / low) / math.log(high / low), 1)
 
     step = 1000 / len(ratios)
     drawn = "".join(f'<path d="M{step * (index + 0.5):.1f} {y(ratio)}h.01" {_FIXED}/>' for index, ratio in enumerate(ratios))

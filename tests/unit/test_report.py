@@ -78,9 +78,10 @@ def test_comparisons_of_the_same_choices_are_side_by_side_in_the_order_of_time()
     assert text.index("vllm 0.32.0") < text.index("vllm 0.33.0")
 
 
-def test_the_axis_of_a_plot_holds_1_and_all_but_the_outliers() -> None:
-    _, low, high = dots([1.2] * 200 + [50.0])
-    assert low < 1 < 1.2 < high < 2
+@pytest.mark.parametrize("ratios", [[1.2] * 200 + [50.0], [1.2] * 27 + [50.0], [1.2] * 30 + [0.0]])
+def test_the_axis_of_a_plot_holds_1_and_all_but_the_outliers(ratios: list[float]) -> None:
+    _, low, high = dots(ratios)
+    assert 0.5 < low < 1 < 1.2 < high < 2
 
 
 def test_the_command_reads_files_and_writes_the_page(tmp_path: Path) -> None:
