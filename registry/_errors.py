@@ -19,19 +19,28 @@ LONGEST = 1000
 """How many characters of a foreign text are shown."""
 
 
-class SyncfreeError(Exception):
-    """Base of every error that syncfree raises on purpose. Its message is one printable line, whatever text it quotes.
+class DocumentedError(Exception):
+    """Base of every public error: one with a page of the documentation.
 
     Attributes:
         page: the page of the documentation about what the error is about; a note of the error, so that a traceback shows it
             (from Python 3.11 on) and the message stays as it is where another one quotes it.
     """
 
-    page: ClassVar[str] = "docs/index.md"
+    page: ClassVar[str]
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
         self.__notes__ = [f"See {self.page}"]
+
+
+class SyncfreeError(DocumentedError):
+    """Base of every error that syncfree raises on purpose, but for the assertions of `syncfree.audit`.
+
+    Its message is one printable line, whatever text it quotes.
+    """
+
+    page = "docs/index.md"
 
     def __str__(self) -> str:
         return printable(super().__str__())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._errors import SyncfreeError
+from .._errors import DocumentedError, SyncfreeError
 
 if TYPE_CHECKING:
     from ._report import Report
@@ -16,17 +16,25 @@ class AuditError(SyncfreeError, RuntimeError):
     page = "docs/audit.md"
 
 
-class SyncBudgetExceeded(AssertionError):
-    """The audited code made the host wait more often than its budget allows.
+class SyncBudgetExceeded(DocumentedError, AssertionError):
+    """The audited code made the host wait more often than its budget allows. The message has a line or more for each site.
 
     Attributes:
         report: the `syncfree.audit.Report` with every sync.
     """
 
+    page = "docs/audit.md"
+
     def __init__(self, report: Report) -> None:
         self.report = report
         super().__init__(report.over_budget_text())
 
+    def __reduce__(self) -> tuple[type[SyncBudgetExceeded], tuple[Report], dict[str, object]]:
+        # The default calls the class with the message.
+        return type(self), (self.report,), self.__dict__
 
-class PinnedMemoryRace(AssertionError):
+
+class PinnedMemoryRace(DocumentedError, AssertionError):
     """Poison mode: host or device memory was used without waiting for the ``non_blocking`` copy of it."""
+
+    page = "docs/audit.md"

@@ -115,6 +115,12 @@ class RoundsBar:
         self._bars.update(self._tasks[phase], completed=done)
 
 
+def is_redrawable() -> bool:
+    """Whether standard output is a terminal on which `screen` shows anything; a dumb one (``TERM``) only gets new lines."""
+    console = Console()
+    return console.is_terminal and not console.is_dumb_terminal
+
+
 @contextmanager
 def screen(columns: Iterable[str]) -> Iterator[Callable[[Iterable[tuple[str, Iterable[Iterable[str]]]], str], None]]:
     """Use the whole terminal; yields what shows tables, each a title and rows, and a line below them."""

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from ..control._client import Process
-from ._output import print_line, print_table, screen
+from ._output import is_redrawable, print_line, print_table, screen
 from ._processes import asked, by_job
 from .ps import COLUMNS, rates_of, rows, title
 
@@ -35,7 +35,7 @@ def top_command(
 ) -> None:
     """Keep showing the processes in which hooks are loaded: choices, calls per second and their course. q quits.
 
-    Without a terminal, each look is printed as plain text.
+    Without a terminal, or on one that cannot be redrawn (TERM=dumb), each look is printed as plain text.
     """
     watch = _Watch(seconds)
     try:
@@ -43,9 +43,14 @@ def top_command(
             for _ in _looks(looks, lambda: _slept(seconds)):
                 _print(watch.look())
             return
-        with _keys() as pressed, screen(_COLUMNS) as show:
-            for _ in _looks(looks, lambda: pressed(seconds)):
-                show(watch.look() or [(_NOTHING, [])], "q quits")
+        with _keys() as pressed:
+            if not is_redrawable():
+                for _ in _looks(looks, lambda: pressed(seconds)):
+                    _print(watch.look())
+                return
+            with screen(_COLUMNS) as show:
+                for _ in _looks(looks, lambda: pressed(seconds)):
+                    show(watch.look() or [(_NOTHING, [])], "q quits")
     except KeyboardInterrupt:
         return
 

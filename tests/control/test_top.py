@@ -39,12 +39,7 @@ def test_in_a_pipe_each_look_is_plain_text(job: Job) -> None:
 def test_in_a_terminal_it_ends_cleanly(job: Job, end: str) -> None:
     member = job.start("--threads", "1")
     member.told()
-    terminal, other_end = pty.openpty()
-    environment = {**job.environment, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment, stdin=other_end, stdout=other_end, start_new_session=True
-    )
-    os.close(other_end)
+    process, terminal = started(job, "xterm-256color")
     try:
         seen = read_until(terminal, str(member.pid).encode())
         assert b"q quits" in seen
@@ -61,9 +56,37 @@ def test_in_a_terminal_it_ends_cleanly(job: Job, end: str) -> None:
         os.close(terminal)
 
 
-def read_until(terminal: int, expected: bytes, seconds: float = 30.0) -> bytes:
+def test_in_a_terminal_that_cannot_be_redrawn_each_look_is_plain_text(job: Job) -> None:
+    member = job.start("--threads", "1")
+    member.told()
+    process, terminal = started(job, "dumb")
+    try:
+        seen, heading = b"", b"job job: 1 process"
+        while seen.count(heading) < 2:
+            seen += read_until(terminal, heading, below=b"")
+        assert b"\x1b" not in seen
+        os.write(terminal, b"q")
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+
+
+def started(job: Job, kind: str) -> tuple[subprocess.Popen[bytes], int]:
+    """Start `syncfree top` in a terminal of a kind (``TERM``); return the process and the terminal's other end."""
+    terminal, other_end = pty.openpty()
+    environment = {**job.environment, "TERM": kind, "COLUMNS": "120", "LINES": "40"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment, stdin=other_end, stdout=other_end, start_new_session=True
+    )
+    os.close(other_end)
+    return process, terminal
+
+
+def read_until(terminal: int, expected: bytes, seconds: float = 30.0, below: bytes = b"q quits") -> bytes:
     seen, deadline = b"", time.monotonic() + seconds
-    while expected not in seen or (b"q quits" not in seen and b"1049l" not in expected):
+    while expected not in seen or (below not in seen and b"1049l" not in expected):
         assert time.monotonic() < deadline, seen[-2000:]
         if select.select([terminal], [], [], 0.5)[0]:
             seen += os.read(terminal, 1 << 16)

@@ -32,15 +32,15 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (
             "__version__ = '3.1.0+cu140'\ncuda: Optional[str] = '14.0'\nhip: Optional[str] = None\n",
-            r"torch 3\.1\.0\+cu140 is built for CUDA 14\.0; the dry run knows CUDA 12, 13$",
+            r"torch 3\.1\.0\+cu140 is built for CUDA 14\.0; the dry run knows CUDA 12, 13\n",
         ),
         (
             "__version__ = '2.13.0+rocm7'\ncuda: Optional[str] = None\nhip: Optional[str] = '7.0'\n",
-            r"torch 2\.13\.0\+rocm7 is built for ROCm; the dry run stands in for NVIDIA's libraries alone$",
+            r"torch 2\.13\.0\+rocm7 is built for ROCm; the dry run stands in for NVIDIA's libraries alone\n",
         ),
         (
             "__version__ = '2.13.0+cpu'\ncuda: Optional[str] = None\nhip: Optional[str] = None\n",
-            r"torch 2\.13\.0\+cpu is built for the CPU, so it has no CUDA code to run\. Install the build for CUDA .*--backend simulated$",
+            r"torch 2\.13\.0\+cpu is built for the CPU, so it has no CUDA code to run\. Install the build for CUDA .*--backend simulated\n",
         ),
     ],
 )
