@@ -78,7 +78,7 @@ def test_a_hook_that_writes_is_measured_on_copies(tmp_path: Path) -> None:
         (("pooled_rows", "upstream", "sync_free", "--replay", "{calls}"), "upstream is a framework's function with other arguments"),
         (("pooled_rows", "sync_free", "sync_free", "--replay", "{calls}"), "'sync_free' is given twice"),
         (("pooled_rows", "reference", "sync_free", "--replay", "nothing"), "nothing has no recorded call of pooled_rows"),
-        (("pooled_rows", "reference", "sync_free"), "give either --replay DIR or -- COMMAND"),
+        (("pooled_rows", "reference", "sync_free"), "give one of --replay DIR, --job JOB and -- COMMAND"),
         (("pooled_rows", "reference", "sync_free", "--replay", "{calls}", "--figure", "speed"), "unknown figure 'speed'"),
         (("pooled_rows", "reference", "sync_free", "--replay", "{calls}", "--json", "no/x"), "there is no folder no"),
         (("pooled_rows", "reference", "no_module:f", "--replay", "{calls}"), "'no_module:f' cannot be imported"),

@@ -177,7 +177,7 @@ def test_bound_it_gives_what_upstream_gives_over_thousands_of_steps(release: str
     functions = {"upstream": staticmethod(upstream), "bound": staticmethod(bound)}
     machine = type("BatchOfRelease", (Batch,), functions)
     run_state_machine_as_test(machine, settings=settings(max_examples=100, stateful_step_count=40, deadline=None))  # type: ignore[no-untyped-call]
-    assert machine.steps > 3000
+    assert machine.steps > 2000
 
 
 def test_in_and_out_of_inference_mode() -> None:

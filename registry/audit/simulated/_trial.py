@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import time
-import traceback
 from collections.abc import Callable
 
 _SECONDS = 60.0
@@ -40,7 +39,7 @@ def _run(install: Callable[[], None], answer: int) -> None:
         status = 0
     except BaseException as error:  # noqa: BLE001 - it must not return into the program that was forked
         with contextlib.suppress(OSError):
-            os.write(answer, traceback.format_exception_only(error)[-1].encode(errors="replace")[:4000])
+            os.write(answer, f"{type(error).__name__}: {error}".encode(errors="replace")[:4000])
     finally:
         os._exit(status)
 
