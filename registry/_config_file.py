@@ -12,13 +12,14 @@ from . import _toml
 from ._errors import nearest, unknown_hook
 from ._name_list import NameList
 from ._text import clipped
+from .metrics._settings import sample_problems
 
 LARGEST = 16 * 1024
 """Bytes. A line for each hook takes less than 3 KiB in all; Python's TOML parser needs 270 MB for the worst 16 KiB."""
 
 _TEXTS = ("verify_on_mismatch", "verify_contents", "record_to")
 _NUMBERS = ("verify", "record")
-_KEYS = ("enabled", "plugins", "allow_unknown", "control", *_TEXTS, "hooks", *_NUMBERS)
+_KEYS = ("enabled", "plugins", "allow_unknown", "control", "metrics_sample", *_TEXTS, "hooks", *_NUMBERS)
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a FIFO",
@@ -38,6 +39,7 @@ class ConfigFile:
         source: the file, for messages and reports.
         verify: the share of a hook's calls to verify, not checked further.
         record: how many calls of a hook to record, not checked further.
+        metrics_sample: the share of the calls that metrics time, from 0 to 1.
         problems: invalid keys and values, which the other attributes leave out.
     """
 
@@ -52,6 +54,7 @@ class ConfigFile:
     verify_contents: str = ""
     record: dict[str, float] = field(default_factory=dict)
     record_to: str = ""
+    metrics_sample: float = 0.0
     problems: list[str] = field(default_factory=list)
 
 
@@ -128,6 +131,7 @@ def _take(data: dict[str, Any], file: ConfigFile, hooks: set[str]) -> Iterator[s
             setattr(file, key, value.strip())
         else:
             yield f"{key} must be a string, not {_kind(value)}"
+    yield from _take_sample(data.get("metrics_sample", 0), file)
     for key in _NUMBERS:
         yield from _take_numbers(key, data.get(key, {}), file)
     yield from _take_hooks(data.get("hooks", {}), file, hooks)
@@ -142,6 +146,15 @@ def _take_numbers(key: str, found: object, file: ConfigFile) -> Iterator[str]:
             yield f"{key}.{clipped(hook)} must be a number, not {_kind(number)}"
         else:
             getattr(file, key)[hook] = number
+
+
+def _take_sample(share: object, file: ConfigFile) -> Iterator[str]:
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        yield f"metrics_sample must be a number, not {_kind(share)}"
+    elif problems := sample_problems(share, "metrics_sample"):
+        yield from problems
+    else:
+        file.metrics_sample = float(share)
 
 
 def _take_hooks(chosen: object, file: ConfigFile, hooks: set[str]) -> Iterator[str]:

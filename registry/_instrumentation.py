@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .measuring._call_timer import CallTimer
     from .measuring._conductor import Conductor
     from .measuring._order import Order
+    from .metrics._latencies import Histogram, Latencies
     from .recording._recorder import Recorder
     from .verifying._mismatch import Mismatch
     from .verifying._verifier import Verified, Verifier
@@ -36,12 +37,15 @@ class Instrumentation:
         self._recorders: dict[str, Recorder] = {}
         self._conductors: dict[str, Conductor] = {}
         self._timers: dict[str, CallTimer] = {}
+        self._latencies: dict[str, Latencies] = {}
 
     def of(
         self, hook: str, selection: Selection, verified: Mapping[str, VerifySettings | None], timed: frozenset[str]
     ) -> list[Instrument]:
         """Return the instruments of a hook, given what the program wants verified and which hooks are timed."""
         found: list[Instrument] = []
+        if selection.metrics is not None and selection.metrics_sample:
+            found.append(self._latency(hook, selection.metrics_sample))  # first, so that the others are around it
         settings = verified.get(hook, selection.verify.get(hook))
         if settings is not None:
             found.append(self._verifier(hook, settings))
@@ -56,6 +60,10 @@ class Instrumentation:
     def results(self) -> dict[str, dict[str, Verified]]:
         """Return what verification found: hook, then target."""
         return {hook: verifier.results() for hook, verifier in list(self._verifiers.items())}
+
+    def latencies(self) -> dict[str, dict[str, dict[str, Histogram]]]:
+        """Return the times of calls for the metrics: hook, then target, then choice."""
+        return {hook: latencies.results() for hook, latencies in list(self._latencies.items())}
 
     def timer(self, hook: str) -> CallTimer:
         """Return the timer of a hook's calls, one for the life of the process: slots keep what they have composed with it."""
@@ -79,6 +87,11 @@ class Instrumentation:
         if hook not in self._recorders:
             self._recorders.setdefault(hook, Recorder(HOOKS[hook], selection.record[hook]))
         return self._recorders[hook]
+
+    def _latency(self, hook: str, share: float) -> Latencies:
+        from .metrics._latencies import Latencies
+
+        return self._latencies.setdefault(hook, Latencies(share))
 
     def _conductor(self, order: Order) -> Conductor:
         from .measuring._conductor import Conductor

@@ -41,6 +41,7 @@ from .verifying._settings import OnMismatch, Settings, policy_problems, share_pr
 
 if TYPE_CHECKING:
     from .measuring._call_timer import CallTimer
+    from .metrics._latencies import Histogram
     from .verifying._mismatch import Mismatch
     from .verifying._verifier import Verified
 
@@ -386,6 +387,10 @@ class Runtime:
         return self._instrumentation.results()
 
     # Timing
+
+    def latencies(self) -> dict[str, dict[str, dict[str, Histogram]]]:
+        """Return the times of calls for the metrics: hook, then target, then choice."""
+        return self._instrumentation.latencies()
 
     def timer(self, hook: str) -> CallTimer:
         """Return the timer of a hook's calls; it stands around them between `time_calls` and its end."""

@@ -9,7 +9,8 @@
 
 ``SYNCFREE_VERIFY`` names the hooks to verify, with the share of their calls (see `verifying`).
 
-``SYNCFREE_METRICS`` switches on metrics for Prometheus (see `metrics`).
+``SYNCFREE_METRICS`` switches on metrics for Prometheus, and ``SYNCFREE_METRICS_SAMPLE`` the timing of a share of the calls for
+them (see `metrics`).
 
 ``SYNCFREE_REPORT`` switches on the counts that are printed when a process ends.
 
@@ -35,7 +36,7 @@ from ._hook import Hook
 from ._name_list import NameList
 from ._text import clipped
 from .measuring._order import Order, read_order
-from .metrics._settings import MetricsSettings, parse_metrics
+from .metrics._settings import MetricsSettings, parse_metrics, parse_sample
 from .recording._settings import Settings as RecordSettings
 from .recording._settings import call_problems, parse_calls
 from .verifying._settings import ROLL_BACK, OnMismatch, Settings, parse_shares, policy_problems, share_problems
@@ -55,11 +56,12 @@ JOB = "SYNCFREE_JOB"
 AB = "SYNCFREE_AB"
 REPORT = "SYNCFREE_REPORT"
 METRICS = "SYNCFREE_METRICS"
+METRICS_SAMPLE = "SYNCFREE_METRICS_SAMPLE"
 GENERAL_VARIABLES = (
     *(SWITCH, PLUGINS, CONFIG, ALLOW_UNKNOWN),
     *(VERIFY, VERIFY_ON_MISMATCH, VERIFY_CONTENTS),
     *(RECORD, RECORD_TO, AB),
-    *(CONTROL, JOB, REPORT, METRICS),
+    *(CONTROL, JOB, REPORT, METRICS, METRICS_SAMPLE),
 )
 
 UPSTREAM = "upstream"
@@ -103,6 +105,7 @@ class Selection:
         control: this process may be reached by ``syncfree ps`` and ``syncfree toggle``.
         report: print counts when the process ends.
         metrics: where metrics for Prometheus go; None for nowhere.
+        metrics_sample: the share of the calls that they time, from 0 to 1.
     """
 
     enabled: bool
@@ -118,6 +121,7 @@ class Selection:
     control: bool = True
     report: bool = False
     metrics: MetricsSettings | None = None
+    metrics_sample: float = 0.0
 
     def choice(self, hook: str) -> Choice:
         """Return the choice for a hook, `BY_DEFAULT` if none was made."""
@@ -169,7 +173,7 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
     problems += [*plugins.contradictions(), *unknown.unknown("hook", hooks), *of_verification]
     recorded, of_recording = _recording(environ, hooks, file)
     order, of_order = read_order(_value(environ, AB), AB, hooks)
-    metrics, of_metrics = parse_metrics(_value(environ, METRICS), METRICS)
+    metrics, metrics_sample, of_metrics = _metrics(environ, file)
     problems += [*of_recording, *of_order, *of_metrics]
     if off or not file.enabled:
         return Selection(False, {}, plugins.allowed, plugins.denied, frozenset(), plugins.source, tuple(problems))
@@ -186,6 +190,7 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
         control=control,
         report=said.get(REPORT) is True,
         metrics=metrics,
+        metrics_sample=metrics_sample,
     )
 
 
@@ -220,6 +225,18 @@ def _recording(
     if calls and not folder:
         problems.append(f"{needs}, the folder for the recorded calls")
     return {hook: RecordSettings(number, folder) for hook, number in calls.items()}, problems
+
+
+def _metrics(environ: Mapping[str, str], file: ConfigFile) -> tuple[MetricsSettings | None, float, list[str]]:
+    """Return where metrics go (None: nowhere), the share of the calls that they time, and the problems of what says so."""
+    settings, problems = parse_metrics(_value(environ, METRICS), METRICS)
+    share, text = file.metrics_sample, _value(environ, METRICS_SAMPLE)
+    if text:
+        share, of_share = parse_sample(text, METRICS_SAMPLE)
+        problems += of_share
+        if share and not _value(environ, METRICS):
+            problems.append(f"{METRICS_SAMPLE} needs {METRICS}, which says where metrics go")
+    return settings, share, problems
 
 
 def _names(environ: Mapping[str, str], variable: str, in_file: NameList) -> NameList:

@@ -16,6 +16,8 @@ from .._select import (
     CONFIG,
     CONTROL,
     DEFAULT,
+    METRICS,
+    METRICS_SAMPLE,
     RECORD,
     RECORD_TO,
     SWITCH,
@@ -65,6 +67,8 @@ def config_command(
         print_line(f"verified: {hook}, a share of {verified.share:g} of its calls; on a mismatch: {verified.on_mismatch}")
     for hook, recorded in selection.record.items():
         print_line(f"recorded: {hook}, the first {recorded.calls} calls of a process, to {recorded.folder}")
+    if selection.metrics is not None and selection.metrics_sample:
+        print_line(f"timed for the metrics: a share of {selection.metrics_sample:g} of the calls of every hook")
     print_line("")
     if rows:
         print_table(("hook", "choice", "chosen by"), rows)
@@ -110,6 +114,9 @@ def _toml(selection: Selection) -> Iterator[str]:
     yield f"control = {str(selection.control).lower()}"
     verified = next(iter(selection.verify.values()), None)
     recorded = next(iter(selection.record.values()), None)
+    yield ""
+    yield f"# The share of the calls that metrics time, from 0 to 1, as {METRICS_SAMPLE}; where {METRICS} says where metrics go."
+    yield f"metrics_sample = {selection.metrics_sample}" if selection.metrics_sample else "# metrics_sample = 0.01"
     yield ""
     yield f"# What a mismatch does: log, upstream or raise; and the folder for its arguments, as {VERIFY_ON_MISMATCH} and"
     yield f"# {VERIFY_CONTENTS}."

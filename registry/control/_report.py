@@ -34,6 +34,10 @@ def report(runtime: Runtime, job: str) -> dict[str, Any]:
             hook: {target: {"compared": of.compared, "mismatches": of.mismatches, "skipped": of.skipped} for target, of in found.items()}
             for hook, found in runtime.verified().items()
         },
+        "latencies": {
+            hook: {target: {choice: of.buckets for choice, of in by_choice.items()} for target, by_choice in found.items()}
+            for hook, found in runtime.latencies().items()
+        },
     }
 
 

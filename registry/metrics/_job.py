@@ -6,6 +6,7 @@ a scrape may come in an event loop of the framework, which must not wait for a p
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..control._client import ask_all, find
 from ..control._identity import job_of
 from ..control._report import report
+from ._latencies import BOUNDS, Histogram
 from ._samples import METRICS, samples
 
 if TYPE_CHECKING:
@@ -65,7 +67,11 @@ class JobCollector:
     def __init__(self, reports: JobReports, client: Any) -> None:
         core = client.core
         self._reports = reports
-        self._families = {"counter": core.CounterMetricFamily, "gauge": core.GaugeMetricFamily}
+        self._families = {
+            "counter": core.CounterMetricFamily,
+            "gauge": core.GaugeMetricFamily,
+            "histogram": core.HistogramMetricFamily,
+        }
 
     def describe(self) -> list[Any]:
         """Return nothing, so that registering does not collect."""
@@ -76,13 +82,24 @@ class JobCollector:
         families = {metric: self._families[metric.kind](metric.name, metric.text, labels=metric.labels) for metric in METRICS}
         for told in self._reports.latest():
             for metric, labels, value in _tolerant(told):
-                families[metric].add_metric(labels, value)
+                if isinstance(value, Histogram):
+                    families[metric].add_metric(labels, list(_cumulative(value)), value.seconds)
+                else:
+                    families[metric].add_metric(labels, value)
         yield from families.values()
+
+
+def _cumulative(histogram: Histogram) -> Iterator[tuple[str, int]]:
+    """Yield each upper bound in seconds, and how many calls took as long or less."""
+    calls = 0
+    for bound, (number, _) in zip((*BOUNDS, math.inf), histogram.buckets, strict=True):
+        calls += number
+        yield ("+Inf" if bound == math.inf else str(bound / 1e9)), calls
 
 
 def _tolerant(told: Mapping[str, Any]) -> Iterator[Any]:
     """Yield the samples of a report; none of one that a process with another release of syncfree made in another form."""
     try:
         yield from list(samples(told))
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         return

@@ -14,6 +14,7 @@ from .._errors import describe_error
 from .._log import log_of
 from ..control._identity import job_of
 from ..control._report import report
+from ._latencies import BOUNDS, NOTHING, Histogram
 from ._samples import METRICS, Metric, samples
 
 if TYPE_CHECKING:
@@ -29,11 +30,15 @@ class MultiprocessWriter:
     def __init__(self, runtime: Runtime, client: Any) -> None:
         self._runtime = runtime
         # Of no registry: the framework's endpoint reads the folder, and a registry that is scraped, too, would say all twice.
-        kinds = {"counter": client.Counter, "gauge": lambda *names, **of: client.Gauge(*names, multiprocess_mode="livemax", **of)}
+        kinds = {
+            "counter": client.Counter,
+            "gauge": lambda *names, **of: client.Gauge(*names, multiprocess_mode="livemax", **of),
+            "histogram": lambda *names, **of: client.Histogram(*names, buckets=[bound / 1e9 for bound in BOUNDS], **of),
+        }
         self._metrics = {
             metric: kinds[metric.kind](metric.name, metric.text, labelnames=metric.labels, registry=None) for metric in METRICS
         }
-        self._written: dict[tuple[Metric, tuple[str, ...]], float] = {}
+        self._written: dict[tuple[Metric, tuple[str, ...]], float | Histogram] = {}
         os.register_at_fork(after_in_child=self._in_child)
 
     def start(self) -> None:
@@ -49,9 +54,12 @@ class MultiprocessWriter:
         now = {(metric, labels): value for metric, labels, value in samples(report(self._runtime, job_of(os.environ)))}
         for (metric, labels), value in now.items():
             child = self._metrics[metric].labels(*labels)
-            if metric.kind == "gauge":
+            before = self._written.get((metric, labels))
+            if isinstance(value, Histogram):
+                _observe(child, value, before if isinstance(before, Histogram) else NOTHING)
+            elif metric.kind == "gauge":
                 child.set(value)
-            elif gained := value - self._written.get((metric, labels), 0.0):
+            elif gained := value - (before if isinstance(before, float) else 0.0):
                 child.inc(gained)
         for metric, labels in self._written.keys() - now.keys():
             if metric.kind == "gauge":  # a choice that is no longer in use; files keep every series
@@ -73,3 +81,14 @@ class MultiprocessWriter:
                 log_of().warning("syncfree: the metrics of this process are not written any longer: %s", describe_error(error))
                 return
             time.sleep(_SECONDS_BETWEEN)
+
+
+def _observe(child: Any, now: Histogram, before: Histogram) -> None:
+    """Write the calls that a histogram has gained.
+
+    prometheus_client takes one call at a time. The mean of the calls that a bucket has gained lies in that bucket, and that many
+    times the mean is the sum of their times.
+    """
+    for (calls, total), (calls_before, total_before) in zip(now.buckets, before.buckets, strict=True):
+        for _ in range(gained := calls - calls_before):
+            child.observe((total - total_before) / gained / 1e9)

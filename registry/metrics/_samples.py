@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ._latencies import Histogram
+
 _PROCESS = ("syncfree_job", "process", "rank")
 
 
@@ -18,7 +20,7 @@ class Metric:
     """
 
     name: str
-    kind: Literal["counter", "gauge"]
+    kind: Literal["counter", "gauge", "histogram"]
     text: str
     labels: tuple[str, ...]
 
@@ -32,9 +34,15 @@ CHOICE = Metric(
 )
 COMPARED = Metric("syncfree_verified_calls", "counter", "Calls that verification compared.", (*_PROCESS, "hook", "target"))
 MISMATCHES = Metric("syncfree_mismatches", "counter", "Compared calls whose results differed.", (*_PROCESS, "hook", "target"))
-METRICS = (CALLS, DECLINES, CHOICE, COMPARED, MISMATCHES)
+SECONDS = Metric(
+    "syncfree_call_seconds",
+    "histogram",
+    "Time of a share of the calls on the host's clock, by choice.",
+    (*_PROCESS, "framework", "hook", "target", "choice"),
+)
+METRICS = (CALLS, DECLINES, CHOICE, COMPARED, MISMATCHES, SECONDS)
 
-Sample = tuple[Metric, tuple[str, ...], float]
+Sample = tuple[Metric, tuple[str, ...], float | Histogram]
 """A metric, the values of its labels, its value."""
 
 
@@ -50,6 +58,9 @@ def samples(report: Mapping[str, Any]) -> Iterator[Sample]:
         if binding["state"] in ("bound", "replaced", "reloaded", "unloaded"):
             yield CHOICE, (*named, binding["choice"], binding["state"]), 1.0
         for target, by_choice in binding["counts"].items():
+            timed = report.get("latencies", {}).get(binding["hook"], {}).get(target, {})
+            for choice, buckets in timed.items():
+                yield SECONDS, (*named, target, choice), Histogram.of(buckets)
             for choice, count in by_choice.items():
                 yield CALLS, (*named, target, choice), float(count["calls"])
                 yield DECLINES, (*named, target, choice), float(count["declines"])

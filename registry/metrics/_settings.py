@@ -1,4 +1,4 @@
-"""What ``SYNCFREE_METRICS`` says: off, on, or an address to export at."""
+"""What ``SYNCFREE_METRICS`` says: off, on, or an address to export at; and ``SYNCFREE_METRICS_SAMPLE``: the share of the calls to time."""
 
 from __future__ import annotations
 
@@ -51,3 +51,18 @@ def parse_metrics(text: str, variable: str) -> tuple[MetricsSettings | None, lis
             f"{variable}={clipped(text)} needs {CLIENT}, which is not installed here: pip install prometheus-client, or unset {variable}"
         ]
     return settings, []
+
+
+def parse_sample(text: str, variable: str) -> tuple[float, list[str]]:
+    """Return the share of the calls to time, and what is wrong with the value."""
+    try:
+        share = float(text)
+    except ValueError:
+        return 0.0, [f"{variable}={clipped(text)!r} is not a number from 0 to 1"]
+    problems = sample_problems(share, f"{variable}={clipped(text)!r}")
+    return (0.0 if problems else share), problems
+
+
+def sample_problems(share: float, said: str) -> list[str]:
+    """Return what is wrong with a share of the calls to time."""
+    return [] if 0 <= share <= 1 else [f"{said} is not a number from 0 to 1"]

@@ -224,7 +224,7 @@ def test_of_many_mistakes_the_first_ones_are_named() -> None:
 
 def test_the_names_of_variables_and_hooks_are_a_promise() -> None:
     of_verification = ("SYNCFREE_VERIFY", "SYNCFREE_VERIFY_ON_MISMATCH", "SYNCFREE_VERIFY_CONTENTS")
-    of_control = ("SYNCFREE_CONTROL", "SYNCFREE_JOB", "SYNCFREE_REPORT", "SYNCFREE_METRICS")
+    of_control = ("SYNCFREE_CONTROL", "SYNCFREE_JOB", "SYNCFREE_REPORT", "SYNCFREE_METRICS", "SYNCFREE_METRICS_SAMPLE")
     general = ("SYNCFREE", "SYNCFREE_PLUGINS", "SYNCFREE_CONFIG", "SYNCFREE_ALLOW_UNKNOWN")
     of_recording = ("SYNCFREE_RECORD", "SYNCFREE_RECORD_TO", "SYNCFREE_AB")
     assert (*general, *of_verification, *of_recording, *of_control) == GENERAL_VARIABLES
