@@ -24,9 +24,9 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from syncfree._ab import Comparison, summarize
+from tests.contract.support.launches import Launches
 from tests.contract.support.schedulers_on_a_simulated_gpu import FUNCTIONS, all_bound, coefficient_table
 
 from .bars import OURS, THEIRS
@@ -161,20 +161,6 @@ def compare(name: str, release: str, functions: Functions, pairs: int) -> Compar
         for ours in (False, True) if pair % 2 == 0 else (True, False):
             seconds[ours].append(block(ours, pair * STRIDE % FRAMES))
     return summarize("upstream", "ours", seconds[False][1:], seconds[True][1:])
-
-
-class Launches(TorchDispatchMode):
-    """Counts the operators that a GPU would launch kernels for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        on_device = any(isinstance(one, torch.Tensor) and one.is_cuda for one in (result, *args))
-        self.count += on_device and not func.is_view
-        return result
 
 
 def counted(release: str) -> dict[str, list[float]]:

@@ -50,6 +50,14 @@ def test_nothing_waits_and_upstream_does(found: dict[str, Any]) -> None:
         assert before > 100 if "UniPC" in name or "Helios" in name else before == 3
 
 
+def test_a_step_launches_less_with_a_table_and_never_more(found: dict[str, Any]) -> None:
+    assert {name: pair for name, pair in found["launches"].items() if pair[1] > pair[0]} == {}
+    tables = {name: pair for name, pair in found["launches"].items() if name.endswith("coefficient_table")}
+    multistep = [pair for name, pair in tables.items() if "UniPC" in name or "Helios" in name]
+    assert multistep
+    assert all(ours * 4 < upstream for upstream, ours in multistep)
+
+
 def test_the_first_request_reads_a_schedule_that_is_computed_on_the_device(found: dict[str, Any]) -> None:
     """The samples of the second are of another dtype, and its schedule is the same."""
     for name, waits in found["first"].items():

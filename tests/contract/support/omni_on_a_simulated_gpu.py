@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from types import ModuleType
 from typing import Any
 
@@ -28,6 +29,8 @@ from syncfree.fingerprints._recorder import differences, targets_of
 from syncfree.fingerprints._releases import load_releases
 from syncfree.fingerprints._wheels import open_wheel
 from tests.environments import unpacked
+
+from .launches import Launches
 
 STEPS = 12
 SHAPE = (1, 16, 3, 4, 4)
@@ -68,12 +71,12 @@ def import_around(file: Path) -> None:
             setattr(made, alias.name, type(alias.name, (), {}))
 
 
-def request(owner: Any, dtype: torch.dtype, configuration: dict[str, Any]) -> tuple[list[torch.Tensor], list[int]]:
-    """The sample after each step, and the syncs of the schedule and of each step."""
+def request(owner: Any, dtype: torch.dtype, configuration: dict[str, Any]) -> tuple[list[torch.Tensor], list[int], float]:
+    """The sample after each step, the syncs of the schedule and of each step, and the launches of a step, a median."""
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
     outputs = [torch.randn(SHAPE, generator=generator).to(dtype).to("cuda") for _ in range(STEPS)]
-    scheduler, samples = owner(**configuration), [outputs[0]]
+    scheduler, samples, launches = owner(**configuration), [outputs[0]], list[int]()
     more: dict[str, Any] = {"mu": 0.7} if configuration.get("use_dynamic_shifting") else {}
     if "num_tokens" in inspect.signature(owner.set_timesteps).parameters:
         more = {"num_tokens": 4096}
@@ -82,8 +85,10 @@ def request(owner: Any, dtype: torch.dtype, configuration: dict[str, Any]) -> tu
     with audit() as report:
         for timestep, output in zip(scheduler.timesteps, outputs, strict=True):
             step()
-            samples.append(scheduler.step(output, timestep, samples[-1], return_dict=False)[0])
-    return [sample.cpu() for sample in samples], [making.count, *report.per_step()]
+            with Launches() as mode:
+                samples.append(scheduler.step(output, timestep, samples[-1], return_dict=False)[0])
+            launches.append(mode.count)
+    return [sample.cpu() for sample in samples], [making.count, *report.per_step()], median(launches)
 
 
 def scheduler_classes() -> Iterator[tuple[str, Any]]:
@@ -110,6 +115,7 @@ def main(release: str) -> dict[str, Any]:
         "plan": {f"{entry.hook} {entry.targets[0]}": [entry.verdict, entry.state] for entry in syncfree.plan()},
         "equal": {},
         "syncs": {},
+        "launches": {},
         "first": {},
     }
     hooks = sorted({binding.hook for binding in ADAPTER.bindings})
@@ -117,15 +123,16 @@ def main(release: str) -> dict[str, Any]:
         for configuration in CONFIGURATIONS[target]:
             for dtype in (torch.float32, torch.bfloat16):
                 with syncfree.use(**dict.fromkeys(hooks, "upstream")):
-                    expected, before = request(owner, dtype, configuration)
+                    expected, before, its_launches = request(owner, dtype, configuration)
                 name = f"{target} {configuration} {dtype}"
                 found["first"][name] = sum(request(owner, dtype, configuration)[1])
                 for choice in ("sync_free", "coefficient_table"):
                     with syncfree.use(scheduler_step=choice):
-                        samples, after = request(owner, dtype, configuration)
+                        samples, after, our_launches = request(owner, dtype, configuration)
                     name = f"{target} {configuration} {dtype} {choice}"
                     found["equal"][name] = all(map(same, expected, samples))
                     found["syncs"][name] = [sum(before), sum(after)]
+                    found["launches"][name] = [its_launches, our_launches]
     found["declines"] = sum(c.declines for by in syncfree.counters().values() for t in by.values() for c in t.values())
     return found
 
