@@ -109,6 +109,8 @@ def _form(form: Form, targets: object) -> Iterator[str]:
         yield f"torch is {_shown(form.torch)}, not a version specifier such as '<2.15', or empty"
     if not isinstance(form.why, str):
         yield f"why is {_shown(form.why)}, not a string"
+    if not isinstance(form.wrapped_by, str) or (form.wrapped_by and not form.wrapped_by.isidentifier()):
+        yield f"wrapped_by is {_shown(form.wrapped_by)}, not the name of a function, or empty"
     if form.compose is not None:
         yield from _tuple("compose", form.compose, callable, "functions, or None")
         if isinstance(form.compose, tuple) and isinstance(targets, tuple) and len(form.compose) != len(targets):

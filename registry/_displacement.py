@@ -59,6 +59,6 @@ def _instead(other: object, name: str, patch: Patch) -> Displaced:
 def _is_sources(raw: object, owner: object, patch: Patch) -> bool:
     try:
         source = Source.of(patch.module, patch.target.module)
-        return source.function_in(raw, owner, patch.target.qualname) is not None
+        return source.function_in(raw, owner, patch.target.qualname, patch.wrapped_by) is not None
     except BindingError:
         return False  # without its source, a reloaded function cannot be distinguished from a patch

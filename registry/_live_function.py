@@ -4,8 +4,8 @@ An object's own attributes prove nothing: a proxy forwards ``__code__`` and ``__
 ``__module__`` and sets ``__wrapped__``. From the outside in, a target may hold
 
 1. a ``staticmethod`` or ``classmethod``, where the source has that decorator, and only there;
-2. for each further decorator of the source, in its order, at most one wrapper: made by that decorator or in its package,
-   and holding the next one;
+2. for the function that the adapter's form says the module wraps it with (`Form.wrapped_by`), and for each further decorator
+   of the source, in its order, at most one wrapper: made by that decorator or in its package, and holding the next one;
 3. a plain function with the globals of the module and the code that a definition in the module's source compiles to.
 
 Anything else is a monkey patch.
@@ -57,8 +57,14 @@ class Source:
         except (OSError, UnicodeDecodeError) as error:
             raise BindingError(f"{file} cannot be read: {error}") from error
 
-    def function_in(self, raw: object, owner: Any, qualname: str) -> FunctionType | None:
+    def function_in(self, raw: object, owner: Any, qualname: str, wrapped_by: str = "") -> FunctionType | None:
         """Return the function that the source defines under this name, if this raw attribute is it or wraps it; else None.
+
+        Args:
+            raw: the attribute.
+            owner: the class or module that has it.
+            qualname: its name in the module.
+            wrapped_by: the function with which the module wraps it after its definition; empty where it does not.
 
         Raises:
             BindingError: the source defines no such function.
@@ -71,7 +77,8 @@ class Source:
                 written = decorators(self.lines, code.co_firstlineno)
             except SourceUnreadable as error:
                 raise BindingError(f"{self.name}: {error}") from error
-            found = self._under(raw, [[self._named(name, owner) for name in names] for names in written], code)
+            outermost_first = [[wrapped_by], *written] if wrapped_by else written
+            found = self._under(raw, [[self._named(name, owner) for name in names] for names in outermost_first], code)
             if found is not None:
                 return found
         return None

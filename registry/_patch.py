@@ -29,12 +29,14 @@ class Patch(Placement):
         stale: what earlier bindings had placed and could not remove, because other code had patched over it.
         copies: modules and names where ``from x import y`` had put the original, now holding the bound function.
         noticed: the change by other code that was last logged.
+        wrapped_by: the function with which the module itself wraps the target; empty where it does not.
     """
 
     slot: Slot
     stale: tuple[Any, ...] = ()
     copies: list[tuple[ModuleType, str]] = field(default_factory=list)
     noticed: Displaced | None = None
+    wrapped_by: str = ""
 
     def is_out(self) -> bool:
         """Return whether the original is back, or the bound function cannot come back."""
@@ -58,7 +60,7 @@ def make_patches(binding: Binding, form: Form) -> list[Patch]:
             parsed = parse(target)
             if parsed.module not in sources:
                 sources[parsed.module] = Source.of(sys.modules[parsed.module], parsed.module)
-            patches.append(_make_patch(parsed, compose, sources[parsed.module], binding))
+            patches.append(_make_patch(parsed, compose, sources[parsed.module], binding, form.wrapped_by))
     except BindingError as error:
         raise BindingError(f"{binding.label}: {error}") from error
     return patches
@@ -133,13 +135,13 @@ def _globals(modules: Iterable[str]) -> Iterable[tuple[ModuleType, str, Any]]:
             yield from ((module, name, value) for name, value in list(globals_of(module).items()))
 
 
-def _make_patch(target: Target, compose: Compose, source: Source, binding: Binding) -> Patch:
+def _make_patch(target: Target, compose: Compose, source: Source, binding: Binding, wrapped_by: str) -> Patch:
     owner, raw = find(source.module, target)
     *stale, original = behind(raw)
     if slot_of(original) is not None:
         raise BindingError(f"{target} is already bound by syncfree")
     function = original.__func__ if type(original) in METHODS else original
-    inside = source.function_in(original, owner, target.qualname)
+    inside = source.function_in(original, owner, target.qualname, wrapped_by)
     if inside is None:
         raise BindingError(
             f"{target} was already replaced by {described(function, source.module)}; two patches of one target are refused. "
@@ -154,4 +156,4 @@ def _make_patch(target: Target, compose: Compose, source: Source, binding: Bindi
     if type(original) in METHODS:
         placed = type(original)(slot.bound)
         vars(placed).update(vars(original))
-    return Patch(target, source.module, owner, original, placed, slot, tuple(stale))
+    return Patch(target, source.module, owner, original, placed, slot, tuple(stale), wrapped_by=wrapped_by)

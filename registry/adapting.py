@@ -33,6 +33,8 @@ class Form:
         torch: the releases of torch with which the same code has this status, as a version specifier: ``"<2.15"`` where
             later ones no longer wait for what it does. A second form over the same releases says what holds with the others.
             Empty: with any torch.
+        wrapped_by: a function of the targets' module with which that module itself wraps the targets after it has defined them,
+            as a decorator would. Bound is the wrapper. Empty: the targets are left as defined.
     """
 
     releases: str
@@ -40,6 +42,7 @@ class Form:
     why: str
     compose: tuple[Compose, ...] | None
     torch: str = ""
+    wrapped_by: str = ""
 
     @property
     def reason(self) -> str:

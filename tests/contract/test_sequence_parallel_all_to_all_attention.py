@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from syncfree.hooks.sequence_parallel_all_to_all import HOOK
 from syncfree.plugins.packed_all_to_all.sequence_parallel_all_to_all import sequence_parallel_all_to_all as packed
-from tests.contract.support.attention_on_ranks import compilations, overlapped_agrees, paths, paths_agree
+from tests.contract.support.attention_on_ranks import captured_agrees, compilations, overlapped_agrees, paths, paths_agree
 from tests.contract.support.gloo_ranks import GlooRanks
 from tests.contract.support.usp_on_ranks import packed_and_reference
 from tests.environments import unpacked
@@ -35,8 +35,6 @@ INPUTS = {"sync_free": 3, "packed_all_to_all": 1}
 """Exchanges of Q, K and V; upstream's are three."""
 BESIDE = {"masked": 2, "prefix": 2, "suffix": 2, "prefix, grouped heads": 2}
 """Collectives beside, where there is more than the output's: the mask's, or that of the replicated tokens' heads."""
-UPSTREAMS = {(release, path) for release in ("0.5.16", "0.5.17") for path in ("plain", "grouped heads")}
-"""What stays upstream's: the method is wrapped there, and has no function to exchange through yet."""
 
 
 @given(arguments=HOOK.inputs())
@@ -72,17 +70,25 @@ def test_attention_is_the_same_in_every_path_with_one_call_for_q_k_and_v(
             if name == "heads that cannot be split":  # upstream's own assertion, raised by both
                 assert path["collectives"] == (0, 0)
                 continue
-            inputs = 3 if (release, name) in UPSTREAMS else INPUTS[choice]
             beside = BESIDE.get(name, 1)
-            assert path["collectives"] == (3 + beside, inputs + beside), name
-            assert len(path["ours"]) == (1 if (release, name) in UPSTREAMS else 2), name
+            assert path["collectives"] == (3 + beside, INPUTS[choice] + beside), name
+            assert len(path["ours"]) == 2, name
 
 
+@pytest.mark.parametrize("release", ["0.5.16", "0.5.17"])
+def test_attention_that_a_breakable_graph_captures_is_upstreams(ranks: GlooRanks, release: str) -> None:
+    for same, collectives, declined in ranks.call(captured_agrees, unpacked("sglang", release), release, "packed_all_to_all"):
+        assert same
+        assert collectives == (4, 4)
+        assert declined["forward"] == 1
+
+
+@pytest.mark.parametrize("release", ["0.5.15", "0.5.16"])
 @pytest.mark.parametrize(("path", "declines"), [("plain", 0), ("prefix", 1)])
 def test_a_compiled_caller_of_attention_is_compiled_as_often_as_upstreams_even_where_ours_declines(
-    ranks: GlooRanks, path: str, declines: int
+    ranks: GlooRanks, path: str, declines: int, release: str
 ) -> None:
-    for upstream, ours, declined in ranks.call(compilations, unpacked("sglang", "0.5.15"), "0.5.15", "sync_free", path):
+    for upstream, ours, declined in ranks.call(compilations, unpacked("sglang", release), release, "sync_free", path):
         assert ours == upstream > 0
         assert declined["forward"] == declines
 

@@ -163,6 +163,7 @@ WRONG_FORM: dict[str, tuple[dict[str, Any], str]] = {
     "status none": ({"status": None}, "status is None, not one of"),
     "status list": ({"status": ["stalls"]}, "status is ['stalls'], not one of"),
     "why": ({"why": 7}, "why is 7, not a string"),
+    "wrapped_by": ({"wrapped_by": "a.b"}, "wrapped_by is 'a.b', not the name of a function, or empty"),
     "torch": ({"torch": "2.15"}, "torch is '2.15', not a version specifier such as '<2.15', or empty"),
     "torch none": ({"torch": None}, "torch is None, not a version specifier"),
     "compose function": ({"compose": compose}, "not a tuple of functions, or None"),

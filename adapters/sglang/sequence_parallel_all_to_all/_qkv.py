@@ -16,15 +16,22 @@ Exchange = Callable[..., Any]
 Method = Callable[..., Any]
 
 USP = "sglang.multimodal_gen.runtime.layers.usp"
+LAYER = "sglang.multimodal_gen.runtime.layers.attention.layer"
 THREE = "three exchanges, one after the other"
 
 
-def attention_binding(method: str, *forms: Form) -> Binding:
-    """Make the binding of a method of the attention layer, which exchanges what it is given before it attends."""
+def attention_binding(method: str, *forms: Form, depends: tuple[str, ...] = ()) -> Binding:
+    """Make the binding of a method of the attention layer, which exchanges what it is given before it attends.
+
+    Args:
+        method: its name.
+        forms: what it was in which releases.
+        depends: further functions of the layer's module that it relies on.
+    """
     return Binding(
         hook="sequence_parallel_all_to_all",
-        targets=(f"sglang.multimodal_gen.runtime.layers.attention.layer:USPAttention.{method}",),
-        depends=(f"{USP}:_usp_input_all_to_all",),
+        targets=(f"{LAYER}:USPAttention.{method}",),
+        depends=(f"{USP}:_usp_input_all_to_all", *(f"{LAYER}:{name}" for name in depends)),
         forms=forms,
         note=COMPILED_CALLERS,
         in_compiled_code=True,

@@ -1,8 +1,8 @@
 """SGLang's Ulysses attention, ``USPAttention.forward``: Q, K and V exchanged in one call.
 
 Each replacement repeats upstream's few lines with one call for three tensors in the place of three, and declines every other
-path of the method. From 0.5.16 the method is wrapped for breakable graphs and stays upstream's; from 0.5.18 it exchanges
-through a function of its own (`qkv`).
+path of the method. From 0.5.16 the end of the module wraps the method for breakable CUDA graphs, and the wrapper is what is
+replaced; from 0.5.18 the method exchanges through a function of its own (`usp_qkv`).
 """
 
 from __future__ import annotations
@@ -65,10 +65,7 @@ def _compose(exchange: Exchange, upstream: Method) -> Method:
     def forward(self: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *options: Any) -> Any:
         if (may_skip and self.skip_sequence_parallel) or not is_ulysses_alone(module):
             return NotImplemented
-        for option in options:
-            if option is not None and (not isinstance(option, int) or option):
-                return NotImplemented
-        if may_pack and q.is_cuda and self.enable_packed_qkv_input_a2a:
+        if _has_option(options) or (may_pack and q.is_cuda and self.enable_packed_qkv_input_a2a):
             return NotImplemented
         return _attend(exchange, module, self, q, k, v)
 
@@ -102,13 +99,32 @@ def _compose_masked(exchange: Exchange, upstream: Method) -> Method:
     return forward
 
 
+def _compose_breakable(exchange: Exchange, upstream: Method) -> Method:
+    """0.5.16 and 0.5.17: while a breakable graph is captured, upstream's wrapper runs the method between two parts of it."""
+    module = upstream.__globals__
+
+    def forward(self: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *options: Any) -> Any:
+        if module["is_in_breakable_cuda_graph"]() or self.skip_sequence_parallel or not is_ulysses_alone(module):
+            return NotImplemented
+        if _has_option(options) or (q.is_cuda and self.enable_packed_qkv_input_a2a):
+            return NotImplemented
+        return _attend(exchange, module, self, q, k, v)
+
+    return forward
+
+
+def _has_option(options: tuple[Any, ...]) -> bool:
+    """Whether one is given, whichever it is: each leads to another path."""
+    return any(option is not None and (not isinstance(option, int) or option) for option in options)
+
+
+_BREAKABLE = "_make_breakable_attention_forward"
 BINDING = attention_binding(
     "forward",
     Form(">=0.5.9,<0.5.11", "repeats work", THREE, (_compose,)),
     Form(">=0.5.11,<0.5.13", "repeats work", THREE, (_compose_masked,)),
     Form(">=0.5.13,<0.5.16", "repeats work", THREE, (_compose,)),
-    Form(
-        ">=0.5.16,<0.5.18", "upstreamed", "wrapped for breakable graphs; upstream overlaps where a model asks for it", None
-    ),
+    Form(">=0.5.16,<0.5.18", "repeats work", THREE, (_compose_breakable,), wrapped_by=_BREAKABLE),
     Form(">=0.5.18", "upstreamed", "exchanges Q, K and V through one function", None),
+    depends=(_BREAKABLE,),
 )

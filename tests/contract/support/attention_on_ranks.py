@@ -101,6 +101,14 @@ def _path_agrees(upstream: Layer, ours: Layer, case: Case, dtype: torch.dtype) -
     }
 
 
+def captured_agrees(folder: Path, release: str, choice: str) -> tuple[bool, tuple[int, int], dict[str, int]]:
+    """Compare the plain path while a breakable graph is captured: is it the same, the collectives of both, and our declines."""
+    upstream, ours = Layer(folder, release, None), Layer(folder, release, choice)
+    upstream.captured = ours.captured = True
+    found = _path_agrees(upstream, ours, CASES["plain"], torch.float32)
+    return found["same"], found["collectives"], {name: slot.counts()[choice].declines for name, slot in ours.slots.items()}
+
+
 def compilations(folder: Path, release: str, choice: str, path: str) -> tuple[int, int, dict[str, int]]:
     """Call a compiled caller of a layer twelve times: how often upstream's was compiled, how often ours, and our declines."""
     arguments, options = CASES[path].arguments(torch.float32)

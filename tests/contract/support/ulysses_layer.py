@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -32,6 +33,9 @@ METHODS = (
     "_pipelined_ulysses",
 )
 
+WRAPS = "_make_breakable_attention_forward"
+"""Makes what 0.5.16 and newer have in the place of ``forward``."""
+
 
 class Layer:
     """One ``USPAttention`` with plain attention inside.
@@ -39,10 +43,12 @@ class Layer:
     Attributes:
         self: what the methods see as themselves; the methods are on it.
         slots: our slots by the function's name; empty for upstream's layer.
+        captured: a breakable CUDA graph is being captured.
     """
 
     def __init__(self, folder: Path, release: str, choice: str | None) -> None:
         self.slots: dict[str, Slot] = {}
+        self.captured = False
         self.usp = define_usp(folder / LAYERS / "usp.py")
         self._bind(self.usp, release, choice)
         module = self._module(folder / LAYERS / "attention" / "layer.py")
@@ -78,18 +84,25 @@ class Layer:
             "envs": SimpleNamespace(SGLANG_DIFFUSION_ULYSSES_PIPELINE_GROUPS=0),
             "DynamicVarlenMaskMeta": type("DynamicVarlenMaskMeta", (), {}),
             "_SP_PAD_MASK_DISABLED": False,
+            "functools": functools,
+            "is_in_breakable_cuda_graph": lambda: self.captured,
+            "eager_on_graph": lambda _: lambda function: function,
+            "_BCGBoxedTupleOutput": type("_BCGBoxedTupleOutput", (), {}),
         }
         namespace |= {name: value for name, value in self.usp.items() if name.startswith("_usp_")}
         text = file.read_text("utf-8")
         names = [f"USPAttention.{name}" for name in METHODS if f"    def {name}(" in text]
-        names += ["_count_active_replicated_modes"] if "def _count_active_replicated_modes(" in text else []
-        return functions(file, names, namespace)
+        names += [name for name in ("_count_active_replicated_modes", WRAPS) if f"def {name}(" in text]
+        module = functions(file, names, namespace)
+        if WRAPS in module:  # what the end of the file does
+            module["forward"] = module[WRAPS](module["forward"])
+        return module
 
     def _bind(self, module: dict[str, Any], release: str, choice: str | None) -> None:
         """Put a slot in the place of every function that a binding has a replacement for."""
         for name, compose in _composes(release).items() if choice else ():
             if name in module and name not in self.slots:
-                slot = Slot(module[name], compose)
+                slot = Slot(module[name], compose, source=inspect.unwrap(module[name]))
                 slot.prepare(RUNTIME.plugins().implementations[HOOK][choice])()
                 self.slots[name] = slot
                 module[name] = slot.bound

@@ -9,7 +9,7 @@ import pytest
 from tests.engines.sglang.engine import Run, generate
 
 RELEASES = ("0.5.11", "0.5.16", "0.5.23")
-"""One that stalls, one whose attention stays upstream's, both entered through ``syncfree.pth``; and the newest."""
+"""One that stalls, one whose module wraps its attention, both entered through ``syncfree.pth``; and the newest."""
 ALL_RELEASES = ("0.5.11", "0.5.12.post1", "0.5.13", "0.5.16", "0.5.20", "0.5.21", "0.5.23")
 OFF_RELEASES = ("0.5.11",)
 """Started without hooks. In every release they are taken out of the running engine."""

@@ -16,9 +16,7 @@ OURS, UPSTREAM, PACKED, RESTORED = range(4)
 
 def inputs_of(version: str) -> set[str]:
     """Return what exchanges Q, K and V of this model, beside ``_usp_all_to_all_single``, which then moves the output alone."""
-    if Version(version) < Version("0.5.16"):
-        return {"USPAttention.forward"}
-    return set() if Version(version) < Version("0.5.18") else {"_usp_input_all_to_all_qkv"}
+    return {"USPAttention.forward" if Version(version) < Version("0.5.18") else "_usp_input_all_to_all_qkv"}
 
 
 def test_the_latents_of_every_step_and_the_frames_are_the_same_on_toggled_and_taken_out(toggled: Run) -> None:
