@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 
 
 PAGES = {
-    "tutorial": 10,
+    "tutorial": 13,
     "how-to/diffusers-script": 5,
     "how-to/own-scheduler": 3,
     "how-to/ci-without-a-gpu": 2,
