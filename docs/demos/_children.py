@@ -35,6 +35,21 @@ def _status(code: int) -> str:
 
 
 @contextmanager
+def sigterm_as_exit() -> Iterator[None]:
+    """Leave the block when this process gets SIGTERM, so that what was started inside is ended; a second SIGTERM is ignored then."""
+
+    def leave(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # `timeout` and `make` may each send one: the end must not be interrupted
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def failures_in_words(what: str) -> Iterator[None]:
     """End this process with one sentence where an environment cannot be made or an engine fails inside the block."""
     try:

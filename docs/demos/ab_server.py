@@ -23,7 +23,7 @@ from syncfree.control._client import find
 from tests.engines.vllm import run
 from tests.engines.vllm.server import Server, command, served
 
-from ._children import failures_in_words
+from ._children import failures_in_words, sigterm_as_exit
 
 HOOK = "sampler_logprob_gather"
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def main() -> int:
     console = Console()
     for file in (options.html, options.json):
         file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch, failures_in_words("vllm serve"):
+    with sigterm_as_exit(), tempfile.TemporaryDirectory() as scratch, failures_in_words("vllm serve"):
         console.print(f"vllm serve (0.32.0) with a tiny Llama on this CPU; starting it takes a minute or more, in {run.python()}")
         with served(Path(scratch)) as server:
             demo = Demo(server, console)

@@ -5,6 +5,10 @@
 2. ``PROMETHEUS_MULTIPROC_DIR``: each process writes its own into that folder, which the framework's endpoint reads.
 3. Otherwise a collector in prometheus_client's registry, whose process shows the metrics of the whole job at the framework's
    endpoint.
+
+prometheus_client decides when it is imported whether it is in multiprocess mode. SGLang sets that folder after it has loaded
+plugins, so without an address and a folder we wait until the framework has imported it: otherwise SGLang's own metrics of this
+process would not be at its endpoint.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -43,16 +48,64 @@ def export_metrics(runtime: Runtime, log: Log | None = None) -> None:
         return
     _exported = True
     try:
-        client: Any = import_module(CLIENT)
-        import_module(f"{CLIENT}.core")  # the families of a collector
         if settings.port or settings.socket:
+            client = _client()
             Endpoint(settings, JobCollector(JobReports(runtime), client), client, log).start()
-        elif os.environ.get(FOLDER):
-            MultiprocessWriter(runtime, client).start()
+        elif os.environ.get(FOLDER) or CLIENT in sys.modules:
+            _export_with_framework(runtime)
         else:
-            client.REGISTRY.register(JobCollector(JobReports(runtime), client))
+            _Later(runtime, log).start()
     except Exception as error:  # noqa: BLE001 - the program matters more than its metrics; the reason is logged
-        log.error("syncfree: no metrics of this process are exported: %s", describe_error(error))
+        _failed(log, error)
+
+
+def _client() -> Any:
+    import_module(f"{CLIENT}.core")  # the families of a collector
+    return import_module(CLIENT)
+
+
+def _export_with_framework(runtime: Runtime) -> None:
+    client = _client()
+    if os.environ.get(FOLDER):
+        MultiprocessWriter(runtime, client).start()
+    else:
+        client.REGISTRY.register(JobCollector(JobReports(runtime), client))
+
+
+def _failed(log: Log, error: Exception) -> None:
+    log.error("syncfree: no metrics of this process are exported: %s", describe_error(error))
+
+
+class _Later:
+    """Exports when the framework has imported prometheus_client; never where it does not."""
+
+    def __init__(self, runtime: Runtime, log: Log) -> None:
+        self._runtime = runtime
+        self._log = log
+        self._done = False
+        os.register_at_fork(after_in_child=self._in_child)
+
+    def start(self) -> None:
+        """Start the thread that waits.
+
+        Raises:
+            RuntimeError: the system allows no more threads.
+        """
+        threading.Thread(target=self._run, name="syncfree metrics", daemon=True).start()
+
+    def _in_child(self) -> None:
+        if not self._done:
+            with suppress(RuntimeError):
+                self.start()
+
+    def _run(self) -> None:
+        while CLIENT not in sys.modules:
+            time.sleep(_SECONDS_BETWEEN)
+        self._done = True
+        try:
+            _export_with_framework(self._runtime)  # waits for an import that another thread is in the middle of
+        except Exception as error:  # noqa: BLE001 - as in `export_metrics`
+            _failed(self._log, error)
 
 
 class Endpoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import socket
@@ -36,6 +37,24 @@ from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 registry = CollectorRegistry()
 multiprocess.MultiProcessCollector(registry)
 print(generate_latest(registry).decode())
+"""
+
+
+LATE = """
+import os, sys, time
+import syncfree
+from syncfree._runtime import RUNTIME
+from syncfree.metrics._export import export_metrics
+export_metrics(RUNTIME)
+assert not any(name.startswith("prometheus_client") for name in sys.modules)
+if sys.argv[1:]:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = sys.argv[1]
+import prometheus_client.values
+deadline = time.monotonic() + 60
+while not sys.argv[1:] and "syncfree_calls" not in prometheus_client.generate_latest().decode():
+    assert time.monotonic() < deadline, "no metrics in the registry"
+    time.sleep(0.1)
+print(prometheus_client.values.ValueClass._multiprocess)
 """
 
 
@@ -201,6 +220,17 @@ def test_the_histogram_is_written_into_the_folder_of_the_multiprocess_mode(measu
     total = member.ask("report")["counts"][HOOK]["first"]
     text = eventually(lambda: text if timed(text := collected())[member.pid, "first"][float("inf")] == total else "")
     is_a_histogram_of_all_calls(text, member.pid)
+
+
+@pytest.mark.parametrize("multiprocess", [True, False])
+def test_the_mode_of_prometheus_client_stays_the_choice_of_the_framework(python: str, tmp_path: Path, multiprocess: bool) -> None:
+    """SGLang sets the folder of the multiprocess mode after it has loaded plugins, and before it imports prometheus_client."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("SYNCFREE", "PROMETHEUS"))}
+    environment |= {"SYNCFREE_METRICS": "on", "SYNCFREE_CONTROL": str(tmp_path / "run")}
+    command = [python, "-c", LATE, *([str(tmp_path)] if multiprocess else [])]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(multiprocess)]
 
 
 def test_the_bucket_of_a_gained_call_and_the_sum_survive_the_multiprocess_mode() -> None:

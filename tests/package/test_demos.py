@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,22 @@ if len(sys.argv) > 1:
     raise ValueError("the child's own words,\\nin two lines")
 from docs.demos._children import printed_by
 printed_by("failing", "--child")
+"""
+
+SERVING = """
+import subprocess, sys, time
+from docs.demos._children import sigterm_as_exit
+with sigterm_as_exit():
+    server = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    try:
+        print("serving", flush=True)
+        time.sleep(600)
+    finally:
+        print("ending", flush=True)
+        time.sleep(1)
+        server.kill()
+        server.wait()
+        print("the server ended", flush=True)
 """
 
 
@@ -40,6 +57,21 @@ def test_a_child_that_is_killed_or_says_nothing_is_described(tmp_path: Path, mon
         (tmp_path / "silent.py").write_text(f"import os; {program}")
         with pytest.raises(SystemExit, match=words):
             printed_by("silent")
+
+
+def test_sigterm_ends_what_a_demo_has_started_and_another_one_does_not_interrupt_that(tmp_path: Path) -> None:
+    (tmp_path / "serving.py").write_text(SERVING)
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "serving"], env={"PYTHONPATH": f"{tmp_path}:{ROOT}"}, stdout=subprocess.PIPE, text=True
+    )
+    assert demo.stdout is not None
+    with demo.stdout:
+        assert demo.stdout.readline() == "serving\n"
+        demo.terminate()
+        assert demo.stdout.readline() == "ending\n"
+        demo.terminate()
+        assert demo.stdout.read() == "the server ended\n"
+    assert demo.wait() == 128 + signal.SIGTERM
 
 
 def test_what_a_child_printed_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
