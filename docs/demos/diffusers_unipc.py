@@ -19,14 +19,13 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import syncfree
 from tests.engines.diffusers import tiny
 
 from ._children import printed_by
+from ._tables import print_rows, print_wrapped
 
 CHOICES = ("upstream", "default", "sync_free")
 STEPS = 20
@@ -132,39 +131,34 @@ def measure(console: Console) -> dict[str, Measured]:
 
 
 def print_plan(console: Console) -> None:
-    table = Table(title="What was bound in this process, and why", title_justify="left", show_lines=True)
-    for column in ("hook", "target", "verdict", "choice", "state", "why"):
-        table.add_column(column, overflow="fold")
     plan = syncfree.plan()
-    for entry in plan:
-        if entry.state != "bound":
-            continue
-        targets = "\n".join(target.rpartition(":")[2] for target in entry.targets)
-        table.add_row(
-            entry.hook, targets, entry.verdict, f"{entry.choice} ({entry.source})", entry.state, escape(entry.reason)
+    rows = [
+        (
+            entry.hook,
+            ", ".join(target.rpartition(":")[2] for target in entry.targets),
+            entry.verdict,
+            f"{entry.choice} ({entry.source})",
+            entry.state,
+            entry.reason,
         )
-    console.print(table)
+        for entry in plan
+        if entry.state == "bound"
+    ]
+    columns = ("hook", "target", "verdict", "choice", "state", "why")
+    print_rows(console, "What was bound in this process, and why", columns, rows)
     waiting = sum(entry.state == "waiting" for entry in plan)
     console.print(f"{waiting} more bindings wait for their modules: the schedulers that this pipeline does not import.")
 
 
 def print_results(console: Console, found: dict[str, Measured]) -> None:
     upstream = found["upstream"]
-    table = Table(title=f"{STEPS} steps, order 2, flow prediction, samples {SHAPE} float32", title_justify="left")
-    for column in (
-        "scheduler_step",
-        "video",
-        "host syncs per step",
-        "operators per step",
-        "host time per step",
-        "upstream / this",
-    ):
-        table.add_column(column, justify="right" if column[:5] in ("host ", "opera", "upstr") else "left")
+    columns = ("scheduler_step", "video", "host syncs per step", "operators per step", "host time per step", "upstream / this")
+    rows = []
     for choice, result in found.items():
         equal = "reference" if result is upstream else ("equal, bit for bit" if same(result, upstream) else "DIFFERS")
         comparison = result.comparison
         ratio = "" if comparison is None else f"{comparison.ratio:.2f}x ({comparison.low:.2f} to {comparison.high:.2f})"
-        table.add_row(
+        cells = (
             name_of(choice),
             f"{equal} {tiny.digest(result.video)[:8]}",
             f"{median(result.syncs):g}",
@@ -172,7 +166,8 @@ def print_results(console: Console, found: dict[str, Measured]) -> None:
             f"{seconds_per_step(choice, found) * 1e6:.0f} us",
             ratio,
         )
-    console.print(table)
+        rows.append(cells)
+    print_wrapped(console, f"{STEPS} steps, order 2, flow prediction, samples {SHAPE} float32", columns, rows, right=columns[2:])
     console.print(
         "Host syncs: on a simulated GPU. Operators: without views, second request with the schedule. Time: of this process."
     )
@@ -205,7 +200,7 @@ def main() -> int:
         print(json.dumps(count_syncs_here(options.count_syncs)))
         return 0
     torch.set_num_threads(1)
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = Console()
     found = measure(console)
     print_plan(console)
     print_results(console, found)

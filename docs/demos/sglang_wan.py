@@ -26,6 +26,7 @@ from tests.engines.sglang.engine import EXCHANGE, RANKS, Run, generate
 from tests.environments import unpacked
 
 from ._children import failures_in_words, last_sentence
+from ._tables import print_rows
 
 KILOBYTES = (4, 64, 1024, 8192)
 PAIRS = 40
@@ -65,18 +66,15 @@ def exchanges(release: str, console: Console) -> dict[int, Comparison]:
 
 def print_processes(console: Console, run: Run) -> None:
     processes = [*(run.reports[-1][rank] for rank in range(RANKS)), run.parent]
-    table = Table(title="What was bound in each process: calls of ours / of upstream", title_justify="left", show_lines=True)
-    table.add_column("hook and target", overflow="fold")
-    for column in ("verdict", *(f"rank {rank}" for rank in range(RANKS)), "parent"):
-        table.add_column(column)
-    reasons = []
+    columns = ("hook and target", "verdict", *(f"rank {rank}" for rank in range(RANKS)), "parent")
+    rows, reasons = [], []
     for here in zip(*(sglang_bindings(said) for said in processes), strict=True):
         first = here[0]
         if first["verdict"] != "absent":
             target = first["targets"][0].rpartition(":")[2]
-            table.add_row(f"{first['hook']}\n{target}", first["verdict"], *map(state, here))
+            rows.append((f"{first['hook']} {target}", first["verdict"], *map(state, here)))
             reasons.append(f"{target}: {first['choice']} by {first['source']}; {first['reason']}")
-    console.print(table)
+    print_rows(console, "What was bound in each process: calls of ours / of upstream", columns, rows)
     for reason in reasons:
         console.print(f"  {escape(reason)}")
 
@@ -89,7 +87,7 @@ def state(binding: dict[str, Any]) -> str:
     counts = list(binding["counts"].values())
     ours = sum(c["calls"] for by_choice in counts for name, c in by_choice.items() if name != "upstream")
     theirs = sum(by_choice["upstream"]["calls"] for by_choice in counts)
-    return f"{binding['state']}\n{ours} / {theirs}" if counts else str(binding["state"])
+    return f"{binding['state']} {ours} / {theirs}" if counts else str(binding["state"])
 
 
 def print_videos(console: Console, runs: dict[str, Run]) -> bool:

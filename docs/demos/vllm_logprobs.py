@@ -22,7 +22,6 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from syncfree._ab import Comparison, summarize
@@ -32,6 +31,7 @@ from tests.contract.support.vllm_releases import form_of, sampler
 from tests.engines.vllm import run
 
 from ._children import failures_in_words, printed_by
+from ._tables import print_rows
 
 HOOK = "sampler_logprob_gather"
 RELEASES = ("0.21.0", "0.32.0")
@@ -61,20 +61,19 @@ def engines(console: Console) -> dict[str, dict[str, Any]]:
 
 
 def print_processes(console: Console, found: dict[str, dict[str, Any]]) -> None:
-    table = Table(title="What was bound in each worker process, and why", title_justify="left", show_lines=True)
-    for column in ("engine", "process", "verdict", "bound", "calls of ours / of upstream", "why"):
-        table.add_column(column, overflow="fold")
+    columns = ("engine", "process", "verdict", "bound", "calls of ours / of upstream", "why")
+    rows = []
     for title, told in found.items():
         for report in told["workers"]:
             process = "the only one" if report["pid"] == told["pid"] else f"worker {report['pid']}"
             if not report["plan"]["enabled"]:
-                table.add_row(title, process, "", "no", "", "switched off")
+                rows.append((title, process, "", "no", "", "switched off"))
                 continue
             entry = run.binding(report, HOOK)
             counts = next(iter(entry["counts"].values()))
             calls = f"{counts['sync_free']['calls']} / {counts['upstream']['calls']}"
-            table.add_row(title, process, entry["verdict"], entry["state"], calls, escape(entry["reason"]))
-    console.print(table)
+            rows.append((title, process, entry["verdict"], entry["state"], calls, entry["reason"]))
+    print_rows(console, "What was bound in each worker process, and why", columns, rows)
 
 
 def print_generated(console: Console, found: dict[str, dict[str, Any]]) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from docs.demos._children import failures_in_words, last_sentence, printed_by
+from docs.demos._tables import print_rows, print_wrapped
 from tests.environments import BuildError
 
 ROOT = Path(__file__).parents[2]
@@ -101,3 +104,38 @@ def test_the_last_sentence_of_a_log_is_its_last_exception_or_its_last_line(log: 
 def test_an_engine_that_fails_ends_the_demo_with_a_sentence(error: Exception) -> None:
     with pytest.raises(SystemExit, match=r"^vLLM: pip ended with status 1$"), failures_in_words("vLLM"):
         raise error
+
+
+NAMES = ("scheduler_step", "UniPCMultistepScheduler.multistep_uni_p_bh_update", "[needed]", "coefficient_table (default)")
+ROW = (*NAMES, "bound", "", "upstream reads the schedule from the device in each of its steps, which waits")
+
+
+def printed_rows(width: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=width)
+    print_rows(console, "What was bound", ("hook", "target", "verdict", "choice", "state", "calls", "why"), [ROW, ROW])
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 300])
+def test_a_table_of_bindings_fits_the_terminal_and_cuts_no_name(width: int) -> None:
+    lines = printed_rows(width)
+    assert max(map(len, lines)) <= width
+    assert [name for name in NAMES if sum(name in line for line in lines) != 2] == []
+
+
+def test_a_table_of_bindings_has_a_line_for_each_cell_only_where_it_is_too_wide() -> None:
+    assert [line for line in printed_rows(300) if "why: " in line] == []
+    assert len([line for line in printed_rows(80) if line.startswith("  why: upstream reads")]) == 2
+
+
+def test_a_table_of_results_fits_the_terminal_and_cuts_no_word() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    columns = ("scheduler_step", "video", "host syncs per step", "operators per step", "host time per step", "upstream / this")
+    row = ("default: coefficient_table", "equal, bit for bit e525f894", "0", "21", "81 us", "3.39x (3.22 to 3.48)")
+    print_wrapped(console, "20 steps", columns, [row], right=columns[2:])
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    assert [word for cell in (*columns, *row) for word in cell.split() if word not in text] == []
+    assert "…" not in text

@@ -96,6 +96,45 @@ def test_installing_it_beside_a_framework_changes_no_other_package(environment: 
     assert [one["metadata"]["name"] for one in json.loads(done.stdout)["install"]] == ["syncfree"]
 
 
+TYPED = Path(__file__).with_name("typed_program.py")
+MYPY = "[mypy]\nstrict = True\n[mypy-torch.*]\nfollow_imports = skip\n"
+"""torch alone takes minutes, and no public name has its types."""
+
+
+def test_mypy_knows_the_types_of_the_installed_package(installed: Overlay) -> None:
+    assert mypy(installed, TYPED.read_text()) == ["Success: no issues found in 1 source file"]
+
+
+def test_mypy_finds_mistakes_in_a_program_that_uses_the_installed_package(installed: Overlay) -> None:
+    """So no name is `Any`."""
+    *found, _ = mypy(
+        installed,
+        "import syncfree\n"
+        "from syncfree import usee\n"
+        "syncfree.use(scheduler_step=1)\n"
+        "syncfree.compare(lambda: None, a='upstream', b='sync_free', hooks='scheduler_step')\n"
+        "syncfree.plan().entry(1)\n"
+        "from syncfree.audit import audit\n"
+        "audit(budget='none')\n",
+    )
+    assert [line.partition(": error")[0] for line in found if ": error" in line] == [f"program.py:{n}" for n in (2, 3, 4, 5, 7)]
+
+
+def mypy(installed: Overlay, program: str) -> list[str]:
+    """Check a program strictly beside the installed wheel; return what mypy says."""
+    (installed.home / "program.py").write_text(program)
+    (installed.home / "mypy.ini").write_text(MYPY)
+    done = subprocess.run(
+        [installed.python, "-m", "mypy", "--config-file", "mypy.ini", "program.py"],
+        cwd=installed.home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout.splitlines()
+
+
 def test_uv_installs_it_and_removes_all_of_it(empty: Overlay) -> None:
     before = empty.contents()
     for command in (("install", "--no-deps", wheel()), ("uninstall", "syncfree")):

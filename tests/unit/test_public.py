@@ -36,7 +36,7 @@ def fresh(program: str) -> list[object]:
 def imported_for_types() -> dict[str, str]:
     """The names that the package imports for type checkers, and the module of each."""
     body = ast.parse(Path(syncfree.__file__).read_text()).body
-    (block,) = (node for node in body if isinstance(node, ast.If))
+    (block,) = (node for node in body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
     imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
     assert len(imports) == len(block.body)
     return {alias.name: str(node.module) for node in imports for alias in node.names}
