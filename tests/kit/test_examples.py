@@ -14,7 +14,7 @@ import pytest
 from tests.environments import build, overlay, pip, python_of, release, wheel
 
 PLUGINS = Path(__file__).parents[2] / "docs" / "examples" / "plugins"
-NAMES = ("progress_page",)
+NAMES = ("memfd_all_to_all", "progress_page")
 
 
 @dataclass(frozen=True)
