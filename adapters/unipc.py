@@ -135,18 +135,19 @@ def translation(
             return None
         if not is_ordinary(sample) or not is_ordinary(sigmas):
             return None
-        if config.solver_type not in ("bh1", "bh2"):
+        solver_type = config.solver_type
+        if solver_type not in ("bh1", "bh2"):
             return None
         if getattr(scheduler._sigma_to_alpha_sigma_t, "__func__", None) is not alpha_sigma:
             return None  # overridden: the schedule is not one of the two that the contract knows
-        if sigmas.device != sample.device and (not sigmas.is_cpu or form.pair == "cramer"):
+        if (not sigmas.is_cpu or form.pair == "cramer") and sigmas.device != sample.device:
             return None  # what uses Cramer's rule uploads some of the sigmas only
         if sigmas.dtype is not default_dtype() and promote_types(sigmas.dtype, default_dtype()) is not sigmas.dtype:
             return None  # upstream appends 1.0 in the default dtype to a list of scalars
         return MultistepUpdate(
             phase="corrector" if steps_back else "predictor",
             order=order,
-            solver_type=config.solver_type,
+            solver_type=solver_type,
             predict_x0=scheduler.predict_x0,
             schedule=form.flow if form.only_flow or config.use_flow_sigmas else "vp",
             sigmas=sigmas,

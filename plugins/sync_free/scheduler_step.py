@@ -64,11 +64,13 @@ def is_ordinary_update(update: MultistepUpdate) -> bool:
         return False
     if not (sigmas.is_cpu or sigmas.device == sample.device):
         return False
-    if not update.order - 1 <= start < len(sigmas) - 1 or (output is None) != (update.phase == "predictor"):
+    if not update.order - 1 <= start < sigmas.numel() - 1 or (output is None) != (update.phase == "predictor"):
         return False
-    shape, device = sample.shape, sample.device
+    shape, device = sample.shape, None if sample.is_cpu else sample.device
     for one in update.history if output is None else (*update.history, output):
-        if not is_ordinary(one) or one.shape != shape or one.dtype not in _SAMPLES or one.device != device:
+        if not is_ordinary(one) or one.shape != shape or one.dtype not in _SAMPLES:
+            return False
+        if not (one.is_cpu if device is None else one.device == device):
             return False
     return may_be_kept(sample)
 

@@ -89,14 +89,21 @@ def ddpm_step(output: str) -> Compose:
                 return on_upstreams_way(self, *arguments)
             config, variance = self.config, self.variance_type
             predicted: Any = None
-            if model_output.shape[1] == sample.shape[1] * 2 and variance in _LEARNED:
+            if model_output.dim() < 2 or sample.dim() < 2:
+                return on_upstreams_way(self, *arguments)  # which asks for the number of channels, and raises
+            if variance in _LEARNED:
+                if model_output.shape[1] != sample.shape[1] * 2:
+                    return on_upstreams_way(self, *arguments)
                 model_output, predicted = torch.split(model_output, sample.shape[1], dim=1)
-            elif variance in _LEARNED:
-                return on_upstreams_way(self, *arguments)
             is_last, root_alpha, root_beta, of_original, of_sample, deviation, smallest, largest = scalars
-            original = original_sample(config.prediction_type, sample, model_output, root_alpha, root_beta)
+            prediction = config.prediction_type
+            if prediction == "epsilon":  # the usual one: without the call
+                original = (sample - root_beta * model_output) / root_alpha
+            else:
+                original = original_sample(prediction, sample, model_output, root_alpha, root_beta)
             if config.clip_sample:
-                original = original.clamp(-config.clip_sample_range, config.clip_sample_range)
+                largest_sample = config.clip_sample_range
+                original = original.clamp(-largest_sample, largest_sample)
             previous = of_original * original + of_sample * sample
             added: Any = 0
             if not is_last:
