@@ -77,7 +77,8 @@ def _print(found: list[Finding], number: int) -> None:
             print_paragraph(one.source, 4, "dim")
         print_paragraph(f"why: {one.about.reason}", 2)
         print_paragraph(f"instead: {one.about.replacement}", 2)
-    print_line(f"{len(found)} found in {number} files" if found else f"nothing found in {number} files")
+    files = "1 file" if number == 1 else f"{number} files"
+    print_line(f"{len(found) or 'nothing'} found in {files}")
 
 
 def _print_codes() -> None:

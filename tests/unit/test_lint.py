@@ -263,7 +263,7 @@ def test_the_command_prints_place_reason_and_replacement_in_80_columns(project: 
 
 
 def test_nothing_found_is_status_0(project: Path) -> None:
-    assert says("acme/__init__.py", status=0) == "nothing found in 1 files\n"
+    assert says("acme/__init__.py", status=0) == "nothing found in 1 file\n"
 
 
 def test_json_has_all_of_a_finding(project: Path) -> None:
