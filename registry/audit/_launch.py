@@ -94,8 +94,8 @@ def _follow(process: subprocess.Popen[bytes], watch: Watch) -> int:
         if process.poll() is not None:
             return asked_to_end
         received = signal.sigtimedwait((*_PASSED_ON, signal.SIGCHLD), pause)
-        if received is None or received.si_signo == signal.SIGCHLD:
-            continue
+        if received is None or received.si_signo not in _PASSED_ON:
+            continue  # after a stop and a continue of this process the number may be none at all
         if received.si_signo in _ENDING:
             asked_to_end = received.si_signo
         # Signals from the terminal, or from the program to its process group, reach the command without us.

@@ -49,8 +49,8 @@ def _measure(python: Path, framework: str, *, ours: bool) -> list[dict[str, Any]
     run = subprocess.run(program, env=environment, cwd=PAGE.parents[1], capture_output=True, text=True, check=False)
     if run.returncode:
         sys.exit(f"{' '.join(program)} ended with status {run.returncode}:\n{run.stderr}")
-    # Frameworks print to standard output while they are imported; the counts are the last line.
-    counts: list[dict[str, Any]] = json.loads(run.stdout.splitlines()[-1])
+    # Frameworks print to standard output while they are imported, and log there until they end; the counts are one line.
+    counts: list[dict[str, Any]] = json.loads(next(line for line in run.stdout.splitlines() if line.startswith('[{"')))
     return counts
 
 

@@ -51,7 +51,7 @@ def ddpm_step(output: str) -> Compose:
 
         from .scalar_tables import PREDICTIONS, a_new_scalar_has_a_value, index_of, order_of, original_sample, table_of
 
-        names, draw = upstream.__globals__, drawing(upstream)
+        names, draw, plain = upstream.__globals__, drawing(upstream), torch.Tensor
         is_upstreams = uses_own_methods(upstream)
         on_upstreams_way = as_upstream(host_timestep, upstream)
 
@@ -89,8 +89,8 @@ def ddpm_step(output: str) -> Compose:
                 return on_upstreams_way(self, *arguments)
             config, variance = self.config, self.variance_type
             predicted: Any = None
-            if model_output.dim() < 2 or sample.dim() < 2:
-                return on_upstreams_way(self, *arguments)  # which asks for the number of channels, and raises
+            if type(model_output) is not plain or type(sample) is not plain or model_output.dim() < 2 or sample.dim() < 2:
+                return on_upstreams_way(self, *arguments)  # which asks for the number of channels, and may raise
             if variance in _LEARNED:
                 if model_output.shape[1] != sample.shape[1] * 2:
                     return on_upstreams_way(self, *arguments)
