@@ -181,4 +181,5 @@ for thread in threads: thread.start()
 for thread in threads: thread.join()
 """
     done = audit(tmp_path, "--json", "out.json", "--", "python", "-c", program)
-    assert done.stderr.startswith("syncfree audit: 3 hard syncs in 1 process(es)")
+    # Before it may stand what the interpreter says where threads of autograd are left at its end.
+    assert "syncfree audit: 3 hard syncs in 1 process(es)" in done.stderr
