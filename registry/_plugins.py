@@ -44,7 +44,7 @@ class Implementation:
 
     @property
     def lockstep(self) -> bool:
-        """Whether all ranks must choose it together."""
+        """Return whether all ranks must choose it together."""
         return self.hook.lockstep or self.declaration.lockstep
 
     def missing(self) -> tuple[str, ...]:

@@ -120,7 +120,7 @@ class Runtime:
 
     @property
     def is_off(self) -> bool:
-        """Whether the variable ``SYNCFREE`` switches everything off; then nothing is discovered.
+        """Return whether the variable ``SYNCFREE`` switches everything off; then nothing is discovered.
 
         Raises:
             SelectionError: it holds something other than on or off.
@@ -129,7 +129,7 @@ class Runtime:
 
     @property
     def enabled(self) -> bool:
-        """Whether anything may be bound: neither ``SYNCFREE`` nor the configuration file switches everything off.
+        """Return whether anything may be bound: neither ``SYNCFREE`` nor the configuration file switches everything off.
 
         Raises:
             SelectionError: see `discovered`, which is not called if the variable switches everything off.

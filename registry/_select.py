@@ -83,7 +83,7 @@ class Choice:
 
     @property
     def explicit(self) -> bool:
-        """Whether the user named it, so that it must be met or refused with an error."""
+        """Return whether the user named it, so that it must be met or refused with an error."""
         return self.name != DEFAULT
 
 

@@ -26,10 +26,11 @@ def drawing(upstream: Callable[..., Any]) -> Callable[[Any, Any, Any], Any]:
 
     names, like, randn, contiguous = upstream.__globals__, torch.randn_like, torch.randn, torch.contiguous_format
     known = names["randn_tensor"]
-    is_upstreams = isinstance(known, FunctionType) and known.__code__.co_filename.endswith("torch_utils.py")
+    code = known.__code__ if isinstance(known, FunctionType) else None
+    is_upstreams = code is not None and code.co_name == "randn_tensor" and code.co_filename.endswith("torch_utils.py")
     is_torchs = type(randn) is BuiltinFunctionType and type(like) is BuiltinFunctionType
     function_modes, dispatch_modes = torch._C._len_torch_function_stack, torch._C._len_torch_dispatch_stack
-    may_be_like = is_upstreams and known.__code__.co_name == "randn_tensor" and is_torchs
+    may_be_like = is_upstreams and is_torchs
 
     def draw(tensor: Any, dtype: Any, generator: Any) -> Any:
         draws = names["randn_tensor"]

@@ -40,7 +40,7 @@ class Reason(IntEnum):
 
     @property
     def text(self) -> str:
-        """What the user reads."""
+        """Return what the user reads."""
         return _TEXTS[self]
 
 

@@ -107,7 +107,7 @@ class Recording:
 
     @cached_property
     def activities(self) -> Counter[Activity]:
-        """How often each line launched a kernel or copied, over all processes."""
+        """Return how often each line launched a kernel or copied, over all processes."""
         found: Counter[Activity] = Counter()
         for process in self.processes:
             found.update(process.activities)

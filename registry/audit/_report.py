@@ -122,7 +122,7 @@ class Report:
 
     @property
     def is_over_budget(self) -> bool:
-        """Whether there are more hard syncs than the budget."""
+        """Return whether there are more hard syncs than the budget."""
         return self.budget is not None and self.count > self.budget
 
     def over_budget_text(self) -> str:

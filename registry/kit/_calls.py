@@ -49,7 +49,7 @@ class Call:
 
     @property
     def is_answered(self) -> bool:
-        """Whether both returned, and the implementation did not decline."""
+        """Return whether both returned, and the implementation did not decline."""
         return self.error is None and self.expected_error is None and self.result is not NotImplemented
 
 
@@ -90,7 +90,7 @@ class Caller:
 
     @property
     def tolerance(self) -> Tolerance | None:
-        """What the implementation's results are held to: None is bit for bit."""
+        """Return what the implementation's results are held to: None is bit for bit."""
         return None if self.found.declaration.exact else self.hook.tolerance
 
     def fresh(self, arguments: Arguments) -> Arguments:

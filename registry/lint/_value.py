@@ -46,17 +46,17 @@ class Value:
 
     @property
     def on_host(self) -> bool:
-        """Whether it is known to need no copy to be read by the host."""
+        """Return whether it is known to need no copy to be read by the host."""
         return self.place is Place.HOST or self.what in (What.ARRAY, What.PYTHON, What.NONE)
 
     @property
     def pageable(self) -> bool:
-        """Whether it is known to be a tensor in memory of the host that is not pinned."""
+        """Return whether it is known to be a tensor in memory of the host that is not pinned."""
         return self.what is What.TENSOR and self.place is Place.HOST and self.pinned is False
 
     @property
     def waits(self) -> bool:
-        """Whether it is known to be a tensor, and not known to be on the host."""
+        """Return whether it is known to be a tensor, and not known to be on the host."""
         return self.what is What.TENSOR and not self.on_host
 
     def computed(self) -> Value:

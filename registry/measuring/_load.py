@@ -113,7 +113,7 @@ class Load:
 
     @property
     def is_running(self) -> bool:
-        """Whether the run that `start` began has not ended."""
+        """Return whether the run that `start` began has not ended."""
         return self._thread is not None and self._thread.is_alive()
 
     def check(self) -> None:

@@ -34,7 +34,7 @@ class Order:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the processes are to measure no longer."""
+        """Return whether the processes are to measure no longer."""
         return os.path.exists(os.path.join(self.folder, STOP))
 
     def stop(self) -> None:

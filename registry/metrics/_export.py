@@ -76,27 +76,44 @@ def _failed(log: Log, error: Exception) -> None:
     log.error("syncfree: no metrics of this process are exported: %s", describe_error(error))
 
 
-class _Later:
+class _Background:
+    """Runs a thread in this process, and in every child that is forked, whose threads are gone."""
+
+    def start(self) -> None:
+        """Start the thread.
+
+        Raises:
+            RuntimeError: the system allows no more threads.
+        """
+        os.register_at_fork(after_in_child=self._in_child)
+        self._start()
+
+    def _start(self) -> None:
+        threading.Thread(target=self._run, name="syncfree metrics", daemon=True).start()
+
+    def _in_child(self) -> None:
+        if self._is_wanted():
+            with suppress(RuntimeError):
+                self._start()
+
+    def _is_wanted(self) -> bool:
+        """Return whether a child needs the thread, too."""
+        return True
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+
+class _Later(_Background):
     """Exports when the framework has imported prometheus_client; never where it does not."""
 
     def __init__(self, runtime: Runtime, log: Log) -> None:
         self._runtime = runtime
         self._log = log
         self._done = False
-        os.register_at_fork(after_in_child=self._in_child)
 
-    def start(self) -> None:
-        """Start the thread that waits.
-
-        Raises:
-            RuntimeError: the system allows no more threads.
-        """
-        threading.Thread(target=self._run, name="syncfree metrics", daemon=True).start()
-
-    def _in_child(self) -> None:
-        if not self._done:
-            with suppress(RuntimeError):
-                self.start()
+    def _is_wanted(self) -> bool:
+        return not self._done
 
     def _run(self) -> None:
         while CLIENT not in sys.modules:
@@ -108,7 +125,7 @@ class _Later:
             _failed(self._log, error)
 
 
-class Endpoint:
+class Endpoint(_Background):
     """Serves the metrics of the job at an address, in the first of its processes that can."""
 
     def __init__(self, settings: MetricsSettings, collector: JobCollector, client: Any, log: Log) -> None:
@@ -117,19 +134,6 @@ class Endpoint:
         self._application = client.make_wsgi_app(registry)
         self._settings = settings
         self._log = log
-        os.register_at_fork(after_in_child=self._in_child)
-
-    def start(self) -> None:
-        """Start the thread that binds and serves.
-
-        Raises:
-            RuntimeError: the system allows no more threads.
-        """
-        threading.Thread(target=self._run, name="syncfree metrics", daemon=True).start()
-
-    def _in_child(self) -> None:
-        with suppress(RuntimeError):
-            self.start()
 
     def _run(self) -> None:
         while True:

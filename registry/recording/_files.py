@@ -59,7 +59,7 @@ class Call:
 
     @property
     def has_result(self) -> bool:
-        """Whether the result was kept."""
+        """Return whether the result was kept."""
         return "result" in self.tree
 
     def result(self, device: str) -> Any:

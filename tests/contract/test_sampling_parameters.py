@@ -60,7 +60,7 @@ class Engine:
         self.penalizer: Any = self.found["_BatchedPenalizer"]
 
     def prepared(self, requests: list[Request], device: str) -> dict[str, Any]:
-        """What the engine makes of a batch."""
+        """Return what the engine makes of a batch."""
         batch = Batch(requests, device)
         return state(self.batch_info.from_schedule_batch(batch, VOCABULARY))
 

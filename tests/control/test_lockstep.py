@@ -220,7 +220,7 @@ def test_ranks_that_cannot_all_be_reached_are_not_switched_and_other_hooks_are(j
 
 @pytest.fixture
 def container() -> tuple[str, ...]:
-    """What starts a process in a PID namespace of its own, as in a container."""
+    """Return what starts a process in a PID namespace of its own, as in a container."""
     prefix = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child")
     if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
         pytest.fail("this test needs a kernel or container that allows new user and PID namespaces, and util-linux' unshare")

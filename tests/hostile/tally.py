@@ -49,7 +49,7 @@ class Row:
 
     @property
     def refused(self) -> int:
-        """How many were refused."""
+        """Return how many were refused."""
         return self.tried - self.held
 
 

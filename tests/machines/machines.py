@@ -46,7 +46,7 @@ class Machine:
 
     @property
     def prefix(self) -> tuple[str, ...]:
-        """What starts a command here."""
+        """Return what starts a command here."""
         return ("nsenter", "--target", str(self.pid), *NAMESPACES, f"--wd={ROOT}", "--")
 
     def run(self, *command: str) -> str:
@@ -123,7 +123,7 @@ class Cluster:
         return [[told["choices"][hook] for hook in hooks] for told in (member.ask("report") for member in self.members)]
 
     def following(self, machine: int = 0) -> bool:
-        """Whether a toggle on this machine reaches all ranks."""
+        """Return whether a toggle on this machine reaches all ranks."""
         outcome = self.toggle(5.0, machine)
         return outcome.switched and len(outcome.elsewhere) == len(self.members) - len(self.entries(machine))
 

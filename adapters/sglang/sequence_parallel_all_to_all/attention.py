@@ -114,7 +114,7 @@ def _compose_breakable(exchange: Exchange, upstream: Method) -> Method:
 
 
 def _has_option(options: tuple[Any, ...]) -> bool:
-    """Whether one is given, whichever it is: each leads to another path."""
+    """Return whether one is given, whichever it is: each leads to another path."""
     return any(option is not None and (not isinstance(option, int) or option) for option in options)
 
 

@@ -9,7 +9,7 @@ from docs.captures import COMMANDS, comparable, outputs, recorded
 
 @pytest.fixture(scope="module")
 def printed() -> dict[str, str]:
-    """What each command shows now."""
+    """Return what each command shows now."""
     return dict(outputs())
 
 

@@ -33,7 +33,7 @@ def command_of(version: str, name: str) -> list[object]:
 
 
 def status(base: str, video: str) -> str:
-    """What the server says of a video that was asked for; an error where it failed."""
+    """Return what the server says of a video that was asked for; an error where it failed."""
     found = ask(f"{base}/v1/videos/{video}")
     assert found is not None
     assert found["status"] != "failed", found

@@ -52,7 +52,7 @@ class Server:
         return json.loads(self._answer(urllib.request.Request(f"{self.address}{path}", headers=dict(sent))))
 
     def text(self, path: str) -> str:
-        """What a GET of this path answers."""
+        """Return what a GET of this path answers."""
         return self._answer(urllib.request.Request(f"{self.address}{path}", headers=self.headers))
 
     def _answer(self, request: urllib.request.Request) -> str:

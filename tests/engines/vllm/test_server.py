@@ -75,7 +75,7 @@ def test_a_server_that_cannot_be_asked_is_a_sentence_and_status_2(server: Server
 
 
 def test_a_method_that_no_worker_has_is_an_error_and_the_server_goes_on(server: Server) -> None:
-    """What `doctor` gets from a server without syncfree."""
+    """Return what `doctor` gets from a server without syncfree."""
     with pytest.raises(urllib.error.HTTPError) as error:
         server.in_workers("syncfree_nothing")
     error.value.close()
