@@ -17,9 +17,7 @@ from pathlib import Path
 
 from .._errors import SyncfreeError
 from .._select import control_directory
-
-LONGEST_ADDRESS = 107
-"""Bytes of a socket's path; the kernel's structure has 108, with a zero at the end."""
+from .._sockets import LONGEST_ADDRESS
 
 _NAME = re.compile(r"(?P<job>[\w.-]{1,40})@(?P<pid>\d{1,10})-[0-9a-f]{8}\.sock", re.ASCII)
 _UNFIT = re.compile(r"[^\w.-]", re.ASCII)

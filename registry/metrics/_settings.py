@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from .._errors import or_default
+from .._sockets import LONGEST_ADDRESS
 from .._text import clipped
 
 CLIENT = "prometheus_client"
@@ -39,6 +40,9 @@ def parse_metrics(text: str, variable: str) -> tuple[MetricsSettings | None, lis
     if text.lower() in _ON:
         settings = MetricsSettings()
     elif os.path.isabs(text):
+        if (length := len(os.fsencode(text))) > LONGEST_ADDRESS:
+            said = f"{variable}={clipped(text)!r}: the path of a socket has up to {LONGEST_ADDRESS} bytes, and this one {length}"
+            return None, [f"{said}; name a shorter one, or a port"]
         settings = MetricsSettings(socket=text)
     elif (match := _ADDRESS.fullmatch(text)) and 0 < int(match["port"]) < 1 << 16:
         settings = MetricsSettings(host=(match["host"] or _LOCAL).strip("[]"), port=int(match["port"]))

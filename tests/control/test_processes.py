@@ -16,7 +16,7 @@ import pytest
 
 from syncfree.control import _server
 from syncfree.control._client import ask_all, find
-from syncfree.control._directory import new_name
+from syncfree.control._directory import address, new_name
 
 from .jobs import ROOT, Job, Member, eventually
 
@@ -168,9 +168,9 @@ def test_another_user_is_sent_away(job: Job, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(_server.os, "geteuid", lambda: 12345)
         server.start()
         (entry,) = job.run_directory.iterdir()
-        with socket.socket(socket.AF_UNIX) as connection:
+        with socket.socket(socket.AF_UNIX) as connection, address(entry.parent, entry.name) as path:
             connection.settimeout(20)
-            connection.connect(str(entry))
+            connection.connect(path)
             with suppress(BrokenPipeError, ConnectionResetError):  # it closes with the request unread
                 connection.sendall(b'{"ask": "report"}\n')
                 assert connection.recv(100) == b""
@@ -184,8 +184,8 @@ def test_a_stranger_who_says_anything_disturbs_nothing(job: Job, sent: bytes) ->
     member = job.start()
     member.told()
     (entry,) = job.entries()
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(entry.directory / entry.name))
+    with socket.socket(socket.AF_UNIX) as connection, address(entry.directory, entry.name) as path:
+        connection.connect(path)
         connection.sendall(sent)
     assert [process.report["pid"] for process in ask_all(find(job.environment), 5.0) if process.report] == [member.pid]
 
@@ -196,8 +196,9 @@ def test_many_who_connect_and_say_nothing_keep_nobody_waiting_for_long(job: Job)
     (entry,) = job.entries()
     idle = [socket.socket(socket.AF_UNIX) for _ in range(40)]
     try:
-        for connection in idle:
-            connection.connect(str(entry.directory / entry.name))
+        with address(entry.directory, entry.name) as path:
+            for connection in idle:
+                connection.connect(path)
         eventually(lambda: [process.report for process in ask_all(find(job.environment), 1.0) if process.report])
     finally:
         for connection in idle:
@@ -239,9 +240,8 @@ def test_a_socket_that_answers_anything_switches_nothing_and_breaks_no_command(j
     """Such as that of another release of syncfree."""
     member = job.start()
     member.told()
-    strange = job.run_directory / new_name(job.name)
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(strange))
+    with socket.socket(socket.AF_UNIX) as listening, address(job.run_directory, new_name(job.name)) as path:
+        listening.bind(path)
         listening.listen(8)
         threading.Thread(target=answering, args=(listening, answer), daemon=True).start()
         shown = job.command("ps", "--seconds", "0.05")

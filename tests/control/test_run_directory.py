@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from syncfree._sockets import LONGEST_ADDRESS
 from syncfree.control import _decision, _directory
 from syncfree.control._client import connect, find
 from syncfree.control._decision import ABORT, COMMIT, InDirectory, Unknown, forget_old_decisions, is_decision, new_decision
-from syncfree.control._directory import LONGEST_ADDRESS, RunDirectoryError, address, candidates, entries, new_name, usable
+from syncfree.control._directory import RunDirectoryError, address, candidates, entries, new_name, usable
 from syncfree.control._identity import job_of
 
 
@@ -88,8 +89,8 @@ def test_names_of_jobs_become_names_of_files(tmp_path: Path) -> None:
 
 def test_a_socket_that_nobody_listens_at_is_removed(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    with socket.socket(socket.AF_UNIX) as gone:
-        gone.bind(str(tmp_path / new_name("job")))
+    with socket.socket(socket.AF_UNIX) as gone, address(tmp_path, new_name("job")) as path:
+        gone.bind(path)
     (entry,) = find({"SYNCFREE_CONTROL": str(tmp_path)}).entries
     assert connect(entry, 1.0) is None
     assert find({"SYNCFREE_CONTROL": str(tmp_path)}).entries == ()

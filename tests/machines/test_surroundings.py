@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,10 +23,11 @@ FILES = "mode=700,size=64k,nr_inodes="
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Iterator[Job]:
-    made = Job(tmp_path)
-    yield made
-    made.end()
+def job() -> Iterator[Job]:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # pytest's folder may be too long for a socket
+        made = Job(Path(folder))
+        yield made
+        made.end()
 
 
 @contextmanager
