@@ -79,13 +79,13 @@ class Use:
 
     def __init__(self, choices: dict[str, str], all_ranks: bool) -> None:
         self._all_ranks = all_ranks
-        self._layer = RUNTIME.use(choices, all_ranks, owner=self)
+        self._layer = RUNTIME.switcher.use(choices, all_ranks, owner=self)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        RUNTIME.take_back(self._layer, self._all_ranks)
+        RUNTIME.switcher.take_back(self._layer, self._all_ranks)
 
 
 def use(*, all_ranks: bool = False, **choices: str) -> Use:
@@ -123,12 +123,12 @@ def verify(*, on_mismatch: OnMismatch = ROLL_BACK, contents: str | None = None, 
         SelectionError: an unknown hook or policy, a share outside of 0 to 1, or a hook whose calls cannot be repeated.
             Nothing is changed then.
     """
-    RUNTIME.verify(shares, on_mismatch, contents)
+    RUNTIME.instrumenter.verify(shares, on_mismatch, contents)
 
 
 def verified() -> dict[str, dict[str, Verified]]:
     """Return what verification found in this process: hook, then target."""
-    return RUNTIME.verified()
+    return RUNTIME.instrumentation.results()
 
 
 def restore() -> tuple[str, ...]:

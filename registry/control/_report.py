@@ -32,11 +32,11 @@ def report(runtime: Runtime, job: str) -> dict[str, Any]:
         "plan": plan.as_dict(),
         "verified": {
             hook: {target: {"compared": of.compared, "mismatches": of.mismatches, "skipped": of.skipped} for target, of in found.items()}
-            for hook, found in runtime.verified().items()
+            for hook, found in runtime.instrumentation.results().items()
         },
         "latencies": {
             hook: {target: {choice: of.buckets for choice, of in by_choice.items()} for target, by_choice in found.items()}
-            for hook, found in runtime.latencies().items()
+            for hook, found in runtime.instrumentation.latencies().items()
         },
     }
 

@@ -39,15 +39,15 @@ def timed_calls(runtime: Runtime, owner: ComparisonOwner, hook: str, link: Link)
         SelectionError: the timer cannot be put around the calls.
         LinkError: the command is silent, or not one of ours.
     """
-    runtime.time_calls(hook, True)
-    timer = runtime.timer(hook)
+    runtime.instrumenter.time_calls(hook, True)
+    timer = runtime.instrumentation.timer(hook)
     try:
         link.send({"timing": hook}, _SECONDS_TO_SEND)
         while (message := link.receive(SECONDS_OF_SILENCE)) is not None:
             link.send(_answer(timer, message), _SECONDS_TO_SEND)
     finally:
         timer.block = None
-        runtime.time_calls(hook, False)
+        runtime.instrumenter.time_calls(hook, False)
         _take_back(runtime, owner, hook)
 
 
@@ -70,7 +70,7 @@ def _take_back(runtime: Runtime, owner: ComparisonOwner, hook: str) -> None:
         return [*problems, *(["its ranks must switch together"] if in_lockstep else [])]
 
     try:
-        runtime.toggle(None, [owner], agreement)
+        runtime.switcher.toggle(None, [owner], agreement)
     except SyncfreeError as error:
         log_of().warning(
             "syncfree: a comparison of %s ended without taking back its choice, which stays: %s. `syncfree toggle --reset` does it",

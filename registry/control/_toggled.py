@@ -80,7 +80,7 @@ class Toggled:
         """
         deadline = time.monotonic() + seconds
         try:
-            self._runtime.toggle(
+            self._runtime.switcher.toggle(
                 choices, self._owners, lambda switch, problems: self._agree(switch, problems, decision, deadline)
             )
         except SyncfreeError as error:

@@ -145,7 +145,7 @@ def report(engine: Engine) -> dict[str, Any]:
         "pid": os.getpid(),
         "wrong": engine.wrong[:5],
         "done": engine.done,
-        "timed": [hook for hook in SOURCES.values() if RUNTIME.is_timed(hook)],
+        "timed": [hook for hook in SOURCES.values() if hook in RUNTIME.instrumentation.timed],
         "choices": {hook: entry.choice for hook, entry in entries.items()},
         **{
             counted: {

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import syncfree
-from syncfree import PluginError, SelectionError, _runtime, hookimpl
+from syncfree import PluginError, SelectionError, _catalogue, hookimpl
 from syncfree._adapters import Adapters
 from syncfree.adapting import Adapter, Binding, Form
 from syncfree.fingerprints._releases import read_releases
@@ -154,7 +154,7 @@ def test_a_program_that_is_switched_off_raises_nothing_and_discovers_nothing(
     def discovering(*_: Any) -> Any:
         raise AssertionError("something was discovered")
 
-    monkeypatch.setattr(_runtime, "discover", discovering)
+    monkeypatch.setattr(_catalogue, "discover", discovering)
     monkeypatch.setattr(Adapters, "discover", discovering)
     for name, value in {"SYNCFREE": "off", "SYNCFREE_X": "1", "SYNCFREE_CONFIG": "/no/such/file"}.items():
         monkeypatch.setenv(name, value)

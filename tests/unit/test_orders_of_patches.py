@@ -98,7 +98,7 @@ class Orders(RuleBasedStateMachine):
     @rule(name=st.sampled_from(["mine", "upstream", "default"]))
     def use(self, name: str) -> None:
         with refused_for_a_reason():
-            self.runtime.use({HOOK: name}, False, self)
+            self.runtime.switcher.use({HOOK: name}, False, self)
 
     @rule(place=st.sampled_from(TARGETS))
     def patch(self, place: str) -> None:

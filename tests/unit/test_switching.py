@@ -201,7 +201,7 @@ def test_setters_do_not_pile_up(two: MadeUp) -> None:
     syncfree.load("made_up")
     for choice in ("first", "second", "upstream") * 50:
         syncfree.use(dp_all_reduce=choice)
-    assert len(two.runtime._layers) <= 2
+    assert len(two.runtime._bindings.layers) <= 2
 
 
 def test_the_end_of_a_block_after_restore_leaves_the_originals(two: MadeUp) -> None:
@@ -350,7 +350,7 @@ def test_what_is_asked_in_the_middle_of_discovering_plugins_does_not_stand_for_w
         answers.append(len(syncfree.plan().entries))
         return discover(environ, registered)
 
-    monkeypatch.setattr("syncfree._runtime.discover", asking)
+    monkeypatch.setattr("syncfree._catalogue.discover", asking)
     spawned.register()
     assert "first" in made_up.runtime.plugins().implementations["dp_all_reduce"]
     assert answers == [0, 0]

@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 
 import syncfree
-from syncfree import _runtime
+from syncfree import _switcher
 from syncfree._lockstep import agree
 from tests.contract.support.usp_on_ranks import SequenceParallelGroup
 
@@ -53,7 +53,7 @@ def use(choices: list[str | None], seconds: float = 60.0, delays: list[float] | 
     """Every rank switches to ``choices[rank]`` together (None: it does nothing); the error, and the choice afterwards."""
     choice = choices[dist.get_rank()]
     time.sleep(delays[dist.get_rank()] if delays else 0)
-    with patch.object(_runtime, "agree", partial(agree, seconds=seconds)):
+    with patch.object(_switcher, "agree", partial(agree, seconds=seconds)):
         try:
             if choice is not None:
                 syncfree.use(all_ranks=True, **{HOOK: choice})
