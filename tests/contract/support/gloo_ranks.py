@@ -21,7 +21,8 @@ from typing import Any, TypeVar
 
 ROOT = Path(__file__).parents[3]
 MODULE = "tests.contract.support.gloo_ranks"
-TIMEOUT_S = 120
+TIMEOUT_S = 480
+"""How long a rank may take for an answer: on an idle machine a compiled caller takes 10 s on four ranks, under load ten times as long."""
 
 T = TypeVar("T")
 
@@ -31,6 +32,7 @@ class GlooRanks:
 
     def __init__(self, connections: list[Connection]) -> None:
         self._connections = connections
+        self._late = ""
 
     @property
     def size(self) -> int:
@@ -51,12 +53,15 @@ class GlooRanks:
 
     def survivors(self, function: Callable[..., T], *arguments: Any) -> dict[int, T]:
         """As `call`, but ranks may end meanwhile: the results of the others."""
+        if self._late:
+            raise RuntimeError(f"the pool cannot be used: {self._late}, and the next call would read the late answer as its own")
         for connection in self._connections:
             _send(connection, (function, arguments))
         answers = {}
         for rank, connection in enumerate(self._connections):
             if not connection.poll(TIMEOUT_S):
-                raise RuntimeError(f"rank {rank} did not answer {function.__name__} within {TIMEOUT_S} s")
+                self._late = f"rank {rank} did not answer {function.__name__} within {TIMEOUT_S} s"
+                raise RuntimeError(self._late)
             try:
                 result, error = _receive(connection)
             except (EOFError, ConnectionResetError):
