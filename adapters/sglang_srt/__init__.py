@@ -14,7 +14,7 @@ from syncfree.activation import load_from_plugin
 from syncfree.adapting import Adapter
 
 from ..early_log import early_logger
-from . import min_tokens_penalty, sampler_logprob_gather, sampling_parameters
+from . import custom_logit_processor, min_tokens_penalty, sampler_logprob_gather, sampling_parameters
 
 FRAMEWORK = "sglang-srt"
 _LAYOUT = logging.Formatter("[%(asctime)s] %(message)s", "%Y-%m-%d %H:%M:%S")
@@ -24,7 +24,12 @@ ADAPTER = Adapter(
     framework=FRAMEWORK,
     package="sglang",
     distributions=("sglang",),
-    bindings=(*sampler_logprob_gather.BINDINGS, *sampling_parameters.BINDINGS, min_tokens_penalty.BINDING),
+    bindings=(
+        *sampler_logprob_gather.BINDINGS,
+        *sampling_parameters.BINDINGS,
+        min_tokens_penalty.BINDING,
+        *custom_logit_processor.BINDINGS,
+    ),
     home=__name__,
     reviewed="0.5.23",
     logger=early_logger("sglang.srt.syncfree", None, _LAYOUT),

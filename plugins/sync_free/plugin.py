@@ -39,5 +39,6 @@ PLUGIN = implementations(
         "draft_handover",
         "sampling_parameters",
         "min_tokens_penalty",
+        "custom_logit_processor",
     ),
 ) | implementations(PACKAGE, exact=True, host_syncs=0, hooks=("progress_reporting", "sampler_staged_writes"))

@@ -41,6 +41,7 @@ _MODULES = (
     "draft_handover",
     "sampling_parameters",
     "min_tokens_penalty",
+    "custom_logit_processor",
 )
 
 HOOKS: dict[str, Hook] = {name: import_module(f"{__name__}.{name}").HOOK for name in _MODULES}

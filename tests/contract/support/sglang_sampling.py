@@ -98,7 +98,7 @@ def sampling(release: str) -> dict[str, Any]:
     }
     file = folder / "sampling_batch_info.py"
     helpers = ["_rows_to_device_indices"] if Version(release) >= Version("0.5.21") else []
-    return functions(file, ["SamplingBatchInfo", *helpers], namespace)
+    return functions(file, ["SamplingBatchInfo", "merge_bias_tensor", *helpers], namespace)
 
 
 def state(owner: Any) -> dict[str, Any]:
