@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+from tests.contract.support import sglang_srt_waits
+
 from . import (
     architecture_page,
     framework_tables,
@@ -26,13 +28,16 @@ ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- begin: written by python -m docs -->\n", "<!-- end -->\n"
 
 
-def with_table(page: str, table: Callable[[], str]) -> str:
-    """Return a hand-written page with a new table between its markers."""
-    before, begin, rest = (ROOT / page).read_text("utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"{page} has no table between {BEGIN.strip()} and {END.strip()}")
-    return before + begin + table() + end + after
+def with_table(page: str, *tables: Callable[[], str]) -> str:
+    """Return a hand-written page with new tables between its markers, in their order."""
+    written, rest = "", (ROOT / page).read_text("utf-8")
+    for table in tables:
+        before, begin, rest = rest.partition(BEGIN)
+        _, end, rest = rest.partition(END)
+        if not (begin and end):
+            raise SystemExit(f"{page} has no table between {BEGIN.strip()} and {END.strip()}")
+        written += before + begin + table() + end
+    return written + rest
 
 
 def rules() -> str:
@@ -52,11 +57,14 @@ def lint_codes() -> str:
     return "\n".join(lines) + "\n"
 
 
+OF_ONE_PAGE: dict[str, tuple[Callable[[], str], ...]] = {"docs/sglang-srt.md": (sglang_srt_waits.table,)}
+"""Further tables of a framework's page, below that of its bindings."""
+
 PAGES: dict[str, Callable[[], str]] = {
     "README.md": partial(with_table, "README.md", hooks_page.short_table),
     "docs/hooks.md": hooks_page.page,
     **{
-        page: partial(with_table, page, partial(framework_tables.table, adapter))
+        page: partial(with_table, page, partial(framework_tables.table, adapter), *OF_ONE_PAGE.get(page, ()))
         for page, adapter in framework_tables.PAGES.items()
     },
     "docs/architecture.md": partial(with_table, "docs/architecture.md", architecture_page.table),
