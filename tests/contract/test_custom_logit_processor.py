@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from syncfree._difference import difference
 from syncfree.adapters.sglang_srt.custom_logit_processor import BINDINGS
+from syncfree.adapters.sglang_srt.custom_logit_processor._rows import RowsOfMasks
 from syncfree.audit import Report, allow
 from syncfree.hooks.custom_logit_processor import HOOK, inputs
 from syncfree.plugins.sync_free.custom_logit_processor import custom_logit_processor
@@ -264,6 +267,27 @@ def test_a_processor_is_run_over_upstreams_mask_where_the_implementation_decline
         expected = served(engine, ["once", "thrice", "once"], CHANGES, 1)
         with engine.bound():
             assert difference(served(engine, ["once", "thrice", "once"], CHANGES, 1), expected, None) is None
+
+
+def test_a_mask_whose_rows_are_known_is_not_kept_alive() -> None:
+    rows, mask = RowsOfMasks(), torch.tensor([True, False])
+    rows.remember(mask, [0])
+    assert rows.known(mask) == [0]
+    left = weakref.ref(mask)
+    del mask
+    gc.collect()
+    assert left() is None
+
+
+def test_masks_of_inference_mode_are_left_to_upstream(engine: Engine, sync_audit: Report) -> None:
+    """They cannot tell that they were written to."""
+    with torch.inference_mode():
+        info = engine.batch(["once", None, "once"])
+        with engine.bound():
+            for _ in range(2):
+                before = sync_audit.count
+                engine.step(info)
+                assert sync_audit.count - before == 5
 
 
 @pytest.mark.parametrize("wrong", ["logits", "mask"])
