@@ -15,6 +15,20 @@ def test_no_torch() -> None:
     assert "this Python has no torch" in refusal(without + "simulated.install()")
 
 
+def test_a_torch_whose_libraries_are_missing_is_not_said_to_be_missing() -> None:
+    broken = (
+        "import sys\n"
+        "class Broken:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'torch': raise ImportError('libcudnn.so.9: cannot open shared object file')\n"
+        "sys.meta_path.insert(0, Broken())\n"
+        "from syncfree.audit import simulated\n"
+    )
+    sentence = refusal(broken + "simulated.install()")
+    assert "torch cannot be imported here: libcudnn.so.9" in sentence
+    assert "--backend dry-run" in sentence
+
+
 def test_audit_without_torch_says_so(tmp_path: Path) -> None:
     program = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'torch' else f(n, *a)\n"
     assert "an audit needs PyTorch" in refusal(program + "from syncfree.audit import audit\nwith audit(): pass")

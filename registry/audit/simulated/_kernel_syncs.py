@@ -80,7 +80,11 @@ def _histc(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
 
 
 def _equal(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:
-    return (Kind.DATA_SHAPE, 1) if args[0].shape == args[1].shape and args[0].numel() else None
+    left, right = args[:2]
+    if left.shape != right.shape or not left.numel():
+        return None
+    is_same = left.data_ptr() == right.data_ptr() and left.stride() == right.stride() and left.dtype == right.dtype
+    return None if is_same else (Kind.DATA_SHAPE, 1)
 
 
 def _unique_dim(args: Sequence[Any], kwargs: dict[str, Any]) -> _Found:

@@ -26,6 +26,15 @@ def install() -> None:
     after_import("triton.runtime.interpreter", _refuse_triton_interpreter)
 
 
+def set_sync_debug_mode(debug_mode: int | str) -> None:
+    """Implement ``torch.cuda.set_sync_debug_mode``, of which only the default is there: the device neither warns nor raises by itself."""
+    if debug_mode not in (0, "default"):
+        raise AuditError(
+            f"torch.cuda.set_sync_debug_mode({debug_mode!r}) does not exist on the simulated CUDA device, whose waits an audit lists: "
+            "leave the call out, or audit with --backend dry-run"
+        )
+
+
 class _NoGraphs:
     """A class, because annotations refer to it."""
 

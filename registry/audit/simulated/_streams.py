@@ -63,7 +63,7 @@ class Event:
 
     def __init__(self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False, **_: Any) -> None:
         self._timeline = _ordering.Timeline()
-        self._time = 0.0
+        self._time: float | None = None
 
     def record(self, stream: Stream | None = None) -> None:
         self._timeline = (stream or current_stream()).timeline.snapshot()
@@ -78,10 +78,13 @@ class Event:
 
     def elapsed_time(self, end_event: Event) -> float:
         """Return the host milliseconds between the two records, which are not a GPU's time."""
+        if self._time is None or end_event._time is None:
+            raise ValueError("Both events must be recorded before calculating elapsed time.")
         return (end_event._time - self._time) * 1e3
 
     def synchronize(self) -> None:
-        _ordering.host_waits(Kind.WAIT, "torch.cuda.Event.synchronize", timeline=self._timeline)
+        if self._time is not None:  # there is no event on the device before it was recorded
+            _ordering.host_waits(Kind.WAIT, "torch.cuda.Event.synchronize", timeline=self._timeline)
 
 
 _default = Stream(_timeline=_ordering.DEFAULT)
@@ -116,6 +119,11 @@ def synchronize(device: Any = None) -> None:
     """Implement ``torch.cuda.synchronize``."""
     _ordering.host_waits(Kind.WAIT, "torch.cuda.synchronize")
     _ordering.finish_everything()
+
+
+def synchronize_accelerator(device: Any = None) -> None:
+    """Implement ``torch.accelerator.synchronize``; a function of its own, because Dynamo keeps a handler for each of the two."""
+    synchronize(device)
 
 
 class _GeneratorType(type(torch.Generator)):  # type: ignore[misc]  # the metaclass of a C type

@@ -36,9 +36,14 @@ def check() -> None:
         )
     try:
         import torch
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise AuditError(
             f"the simulated CUDA device needs PyTorch, and this Python has no torch; install torch {TESTED[-1]}, any build of it"
+        ) from error
+    except ImportError as error:
+        raise AuditError(
+            f"the simulated CUDA device needs PyTorch, and torch cannot be imported here: {error}; where NVIDIA's libraries are "
+            "missing, use the dry run, which brings stand-ins for them: syncfree audit --backend dry-run"
         ) from error
     other = getattr(torch.cuda, _MARK, None)
     if other is not None:

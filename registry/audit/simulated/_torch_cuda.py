@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from . import _copies, _gpu_build, _streams
+from . import _copies, _gpu_build, _refusals, _streams
 from ._forge import device as forge
 
 _MEMORY = 1 << 36
@@ -65,6 +65,9 @@ def install() -> None:
         "default_generators": (torch.default_generator,),
         "is_current_stream_capturing": lambda: False,
         "empty_cache": lambda: None,
+        "ipc_collect": lambda: None,
+        "get_sync_debug_mode": lambda: 0,
+        "set_sync_debug_mode": _refusals.set_sync_debug_mode,
         "memory_stats": lambda device=None: {},
     }
     for name in ("memory_allocated", "max_memory_allocated", "memory_reserved", "max_memory_reserved"):
@@ -75,7 +78,7 @@ def install() -> None:
         setattr(torch.cuda, name, value)
     for name in ("range_push", "range_pop", "mark"):
         setattr(torch.cuda.nvtx, name, lambda *args: None)
-    torch.accelerator.synchronize = _streams.synchronize
+    torch.accelerator.synchronize = _streams.synchronize_accelerator
     torch.Generator = _streams.Generator  # type: ignore[misc]
     torch._C._jit_override_can_fuse_on_gpu(False)  # TorchScript would compile CUDA code
     if _gpu_build.is_gpu_build():
