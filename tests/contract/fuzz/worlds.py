@@ -94,6 +94,11 @@ class World:
     def _parameters(self) -> Any:
         return inspect.signature(self.scheduler.step).parameters
 
+    def timestep(self) -> Any:
+        """The timestep of the request's next step; at the end of the schedule the last one."""
+        timesteps = self.scheduler.timesteps
+        return timesteps[min(self.run.position, len(timesteps) - 1)]
+
     def steps(self, count: int) -> None:
         for _ in range(count):
             timesteps = self.scheduler.timesteps
