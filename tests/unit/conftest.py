@@ -14,7 +14,7 @@ from syncfree import _api, _autoload, ranks
 from syncfree._adapters import Adapters
 from syncfree._runtime import Runtime
 
-from .made_up import MadeUp
+from .made_up import GATHER, REDUCE, MadeUp, Mine
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +48,19 @@ def made_up(tmp_path: Path, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -
     """A framework written into a temporary folder, with an adapter for it."""
     monkeypatch.syspath_prepend(str(tmp_path))
     return MadeUp(tmp_path, runtime)
+
+
+@pytest.fixture
+def only_mine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin ``mine`` is registered and preferred."""
+    syncfree.register(Mine(), "mine")
+    monkeypatch.setenv("SYNCFREE_PLUGINS", "mine")
+
+
+@pytest.fixture
+def ready(made_up: MadeUp, only_mine: None) -> MadeUp:
+    """Release 1.0 stalls, is recorded, installed, and has an adapter."""
+    made_up.release("1.0")
+    made_up.record(REDUCE, GATHER)
+    made_up.install("1.0")
+    return made_up

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from syncfree import hookimpl
 from syncfree._runtime import Runtime
 from syncfree.adapting import Adapter, Attachment, Binding, Form
 from syncfree.fingerprints._fingerprint import fingerprint
@@ -35,6 +36,8 @@ class Sampler:
 """
 REDUCE = "made_up.work:reduce"
 GATHER = "made_up.work:Sampler.gather"
+CALL = ([1, 2], 0, 1, None, "cpu")
+"""Arguments of ``reduce``."""
 
 
 def compose_reduce(mine: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,6 +56,26 @@ def compose_gather(mine: Callable[..., Any], theirs: Callable[..., Any]) -> Call
         return mine(logits, top, 1, None, "cpu")
 
     return gather
+
+
+class Mine:
+    """An exact plugin."""
+
+    @staticmethod
+    @hookimpl(exact=True)
+    def dp_all_reduce(local: Any, rank: Any, size: Any, group: Any, device: Any) -> Any:
+        if rank == 99:
+            return NotImplemented
+        return ["mine", local, rank]
+
+
+class Inexact:
+    """A plugin that is not declared exact."""
+
+    @staticmethod
+    @hookimpl
+    def dp_all_reduce(local: Any, rank: Any, size: Any, group: Any, device: Any) -> Any:
+        return ["inexact", local, rank]
 
 
 class Plugin:

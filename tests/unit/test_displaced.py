@@ -14,34 +14,20 @@ import pytest
 import wrapt
 
 import syncfree
-from syncfree import hookimpl
 
-from .made_up import GATHER, REDUCE, MadeUp, both_binding, reduce_binding
+from .made_up import CALL, GATHER, REDUCE, MadeUp, Mine, both_binding, reduce_binding
 
 HOOK = "dp_all_reduce"
-CALL = ([1, 2], 0, 1, None, "cpu")
-
-
-class Mine:
-    @staticmethod
-    @hookimpl(exact=True)
-    def dp_all_reduce(local: Any, rank: Any, size: Any, group: Any, device: Any) -> Any:
-        return ["mine", local, rank]
 
 
 @pytest.fixture
-def bound(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch) -> Iterator[MadeUp]:
+def bound(ready: MadeUp) -> Iterator[MadeUp]:
     """`reduce` and `Sampler.gather` are bound; what a test leaves patched ends with it."""
-    syncfree.register(Mine(), "mine")
-    monkeypatch.setenv("SYNCFREE_PLUGINS", "mine")
-    made_up.release("1.0")
-    made_up.record(REDUCE, GATHER)
-    made_up.install("1.0")
-    made_up.adapter(both_binding())
-    made_up.work()
+    ready.adapter(both_binding())
+    ready.work()
     syncfree.load("made_up")
     assert entry().state == "bound"
-    yield made_up
+    yield ready
     syncfree.restore()
 
 

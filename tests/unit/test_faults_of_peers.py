@@ -24,19 +24,9 @@ from syncfree.adapters.sglang.compiled_callers import COMPILED_CALLERS
 from syncfree.adapters.vllm.ray_workers import VARIABLE
 from syncfree.hooks import HOOKS
 
-from .made_up import GATHER, REDUCE, SLOW, MadeUp, both_binding, reduce_binding
+from .made_up import CALL, GATHER, REDUCE, SLOW, MadeUp, Mine, both_binding, reduce_binding
 
-CALL = ([1, 2], 0, 1, None, "cpu")
 ROOT = Path(__file__).parents[2]
-
-
-class Mine:
-    """An exact plugin."""
-
-    @staticmethod
-    @hookimpl(exact=True)
-    def dp_all_reduce(local: Any, rank: Any, size: Any, group: Any, device: Any) -> Any:
-        return ["mine", local, rank]
 
 
 def plugin(function: Any) -> object:

@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import importlib
 import logging
-from typing import Any
 
 import pytest
 
 import syncfree
-from syncfree import hookimpl
 from syncfree._runtime import Runtime
 from syncfree.adapting import Binding, Form
 
-from .made_up import GATHER, REDUCE, MadeUp, compose_reduce, reduce_binding
+from .made_up import REDUCE, MadeUp, compose_reduce, reduce_binding
 from .test_exit_report import run
 
 
-class Mine:
-    @staticmethod
-    @hookimpl(exact=True)
-    def dp_all_reduce(local: Any, rank: Any, size: Any, group: Any, device: Any) -> Any:
-        return ["mine", local, rank]
-
-
 @pytest.fixture
-def ready(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> MadeUp:
-    syncfree.register(Mine(), "mine")
-    monkeypatch.setenv("SYNCFREE_PLUGINS", "mine")
-    made_up.release("1.0")
-    made_up.record(REDUCE, GATHER)
-    made_up.install("1.0")
+def ready(ready: MadeUp, caplog: pytest.LogCaptureFixture) -> MadeUp:
+    """The framework that is ready to be loaded, with its log."""
     caplog.set_level(logging.INFO)
-    return made_up
+    return ready
 
 
 def waiting_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
