@@ -7,7 +7,6 @@ from textwrap import fill
 
 from rich.console import Console
 from rich.measure import Measurement
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -29,7 +28,7 @@ def print_rows(console: Console, title: str, columns: Sequence[str], rows: Seque
         console.print(Text(first, "bold"))
         for column, cell in zip(columns[1:], others, strict=True):
             if cell:
-                console.print(Padding(Text(f"{column}: {cell}"), (0, 0, 0, 2)))
+                console.print(Text(_indented(f"{column}: {cell}", console.width)), soft_wrap=True)
 
 
 def print_wrapped(
@@ -60,6 +59,13 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], ri
 
 def _fits(console: Console, table: Table) -> bool:
     return Measurement.get(console, console.options.update(width=_UNLIMITED), table).maximum <= console.width
+
+
+def _indented(text: str, width: int) -> str:
+    """Wrap text at spaces; its first line is indented, the others more."""
+    return fill(
+        text, width, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _narrow(cells: Sequence[str]) -> list[str]:

@@ -131,21 +131,17 @@ def measure(console: Console) -> dict[str, Measured]:
 
 
 def print_plan(console: Console) -> None:
+    """Print a row for each hook and choice that is bound here: in how many places, and the reason of the first."""
     plan = syncfree.plan()
+    chosen: dict[tuple[str, str], list[syncfree.Entry]] = {}
+    for entry in plan:
+        if entry.state == "bound":
+            chosen.setdefault((entry.hook, f"{entry.choice} ({entry.source})"), []).append(entry)
     rows = [
-        (
-            entry.hook,
-            ", ".join(target.rpartition(":")[2] for target in entry.targets),
-            entry.verdict,
-            f"{entry.choice} ({entry.source})",
-            entry.state,
-            entry.reason,
-        )
-        for entry in plan
-        if entry.state == "bound"
+        (hook, choice, str(len(entries)), f"{entries[0].verdict}: {entries[0].reason}")
+        for (hook, choice), entries in chosen.items()
     ]
-    columns = ("hook", "target", "verdict", "choice", "state", "why")
-    print_rows(console, "What was bound in this process, and why", columns, rows)
+    print_rows(console, "What was bound in this process, and why", ("hook", "choice", "places", "upstream"), rows)
     waiting = sum(entry.state == "waiting" for entry in plan)
     console.print(f"{waiting} more bindings wait for their modules: the schedulers that this pipeline does not import.")
 

@@ -36,6 +36,9 @@ class OutputError(SyncfreeError):
 Style = str
 """One of rich's styles."""
 
+_dropped = False
+"""Whether standard output lost its reader, and the rest of the output is dropped."""
+
 _NARROWEST = 60
 """Columns of text; narrower than this the terminal wraps lines itself."""
 
@@ -80,6 +83,11 @@ def print_json(data: Any) -> None:
 def print_error(text: str) -> None:
     """Print one line to standard error."""
     _write(sys.stderr, printable(text) + "\n")
+
+
+def is_read() -> bool:
+    """Whether anybody can still read standard output; nobody can after the other end of a pipe was closed (``| head``)."""
+    return not _dropped
 
 
 def tolerate_every_character() -> None:
@@ -171,6 +179,7 @@ def _write(stream: TextIO | None, text: str) -> None:
     Raises:
         OutputError: standard output cannot be written to for another reason, such as a full disk.
     """
+    global _dropped
     if stream is None:  # closed when Python started
         return
     try:
@@ -181,5 +190,6 @@ def _write(stream: TextIO | None, text: str) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+        _dropped = _dropped or stream is sys.stdout
         if stream is not sys.stderr and not isinstance(error, BrokenPipeError):
             raise OutputError(f"syncfree: cannot write to standard output: {error.strerror}") from error

@@ -60,6 +60,8 @@ def ab_command(
         raise SelectionError("--load-per-block, --load-time and --load-rate need --load COMMAND")
     if json_file is not None and not json_file.resolve().parent.is_dir():
         raise SelectionError(f"--json {json_file}: there is no folder {json_file.parent}")
+    if json_file is not None and json_file.is_dir():
+        raise SelectionError(f"--json {json_file} is a folder; give a file in it")
     design = Design(
         block_seconds=(block_ms or (_BLOCK_MS if job is None else _BLOCK_MS_IN_A_JOB)) / 1e3,
         equal_rounds=equal_rounds,
@@ -88,9 +90,9 @@ def ab_command(
             from ..measuring._of_command import compare_in_command
 
             found = compare_in_command(HOOKS[hook], a, b, command or [], design, RUNTIME.plugins(), progress)
-    if json_file is not None:
-        _write(json_file, found)
     _print(found)
+    if json_file is not None:
+        _write(json_file, found)  # after the verdict, which took minutes and must not be lost with the file
     if found.differences or any(part.doubts() for part in found.parts):
         raise typer.Exit(1)
 

@@ -30,7 +30,7 @@ def explain_command(
 ) -> None:
     """Say what a hook replaces, where the installed release waits, how to switch it, and how to measure it."""
     found = HOOKS[known(hook)]
-    print_line(f"{hook}: {found.summary}", "bold")
+    print_paragraph(f"{hook}: {found.summary}", style="bold")
     print_line("")
     _where([state for state in RUNTIME.survey() if state.binding.hook == hook and state.installed], verbose)
     print_line("")

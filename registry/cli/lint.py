@@ -49,7 +49,7 @@ def lint_command(
             about = f"{one.code} {one.about.name}"
             print_line(annotation("error", one.file, one.line, about, f"{one.about.reason}. Instead: {one.about.replacement}"))
     else:
-        _print(found, number)
+        _print(found, number, len(problems))
     for problem in problems:
         print_error(problem)
     if problems or found:
@@ -70,15 +70,18 @@ def _check(paths: list[Path], settings: Settings, root: Path) -> tuple[list[Find
     return found, problems, number
 
 
-def _print(found: list[Finding], number: int) -> None:
+def _print(found: list[Finding], number: int, unchecked: int) -> None:
     for one in found:
         print_line(f"{one.file}:{one.line}:{one.column}: {one.code} {one.about.name}", "bold")
         if one.source:
             print_paragraph(one.source, 4, "dim")
         print_paragraph(f"why: {one.about.reason}", 2)
         print_paragraph(f"instead: {one.about.replacement}", 2)
+    if not number and not unchecked:
+        print_line("nothing was checked: no Python file is there that is not excluded")
+        return
     files = "1 file" if number == 1 else f"{number} files"
-    print_line(f"{len(found) or 'nothing'} found in {files}")
+    print_line(f"{len(found) or 'nothing'} found in {files}" + (f"; {unchecked} could not be checked" if unchecked else ""))
 
 
 def _print_codes() -> None:

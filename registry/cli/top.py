@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from ..control._client import Process
-from ._output import is_redrawable, print_line, print_table, screen
+from ._output import is_read, is_redrawable, print_line, print_table, screen
 from ._processes import asked, by_job
 from .ps import COLUMNS, rates_of, rows, title
 
@@ -40,7 +40,7 @@ def top_command(
     watch = _Watch(seconds)
     try:
         if not (sys.stdout.isatty() and sys.stdin.isatty()):
-            for _ in _looks(looks, lambda: _slept(seconds)):
+            for _ in _looks(looks, lambda: not is_read() or _slept(seconds)):
                 _print(watch.look())
             return
         with _keys() as pressed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tokenize
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
@@ -15,6 +16,9 @@ from ._source import check_source
 def files(paths: Iterable[Path], settings: Settings, root: Path) -> Iterator[Path]:
     """Yield the files that paths name: each as it is, and of a folder all that end in ``.py``, but for hidden folders.
 
+    In a folder, what is no regular file (a FIFO, a socket, a folder named like a module) is not source code and left out. A folder
+    that cannot be read is yielded itself, and `check_file` says why.
+
     Args:
         root: the folder that ``settings.exclude`` counts from.
 
@@ -24,11 +28,19 @@ def files(paths: Iterable[Path], settings: Settings, root: Path) -> Iterator[Pat
     for path in paths:
         if not path.exists():
             raise LintError(f"{path} does not exist")
-        found = sorted(path.rglob("*.py")) if path.is_dir() else [path]
-        for file in found:
-            hidden = any(part.startswith(".") and part not in (".", "..") for part in file.relative_to(path).parts)
-            if not hidden and not _excluded(file, settings, root):
+        for file in _in_folder(path) if path.is_dir() else [path]:
+            if not _excluded(file, settings, root):
                 yield file
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    unreadable: list[OSError] = []
+    for where, folders, names in os.walk(folder, onerror=unreadable.append):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        there = [Path(where, name) for name in names if name.endswith(".py") and not name.startswith(".")]
+        found += [file for file in there if file.is_file() or not file.exists()]  # a link to nothing is reported
+    return sorted([*found, *(Path(error.filename) for error in unreadable)])
 
 
 def _excluded(file: Path, settings: Settings, root: Path) -> bool:
@@ -58,5 +70,8 @@ def check_file(file: Path, settings: Settings | None = None) -> list[Finding]:
         with tokenize.open(file) as opened:
             source = opened.read()
         return check_source(source, str(file), module_of(file), settings)
-    except (OSError, SyntaxError, ValueError, RecursionError) as error:
-        raise LintError(f"{file} cannot be checked: {error}") from error
+    except SyntaxError as error:
+        line = "" if error.lineno is None else f":{error.lineno}"
+        raise LintError(f"{file}{line} cannot be checked: {error.msg}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise LintError(f"{file} cannot be checked: {(isinstance(error, OSError) and error.strerror) or error}") from error

@@ -49,6 +49,13 @@ def test_a_comparison_says_what_it_found_and_writes_it(calls: Path, tmp_path: Pa
     assert json.loads(file.read_text())["versions"]["torch"] == torch.__version__
 
 
+def test_the_verdict_is_printed_even_where_the_file_cannot_be_written(calls: Path) -> None:
+    done = syncfree("ab", "pooled_rows", "reference", "sync_free", "--replay", str(calls), *QUICK, "--json", "/dev/full")
+    assert done.status == 2
+    assert "host time per call: " in done.output
+    assert "--json /dev/full cannot be written: No space left on device" in done.output
+
+
 def test_different_results_are_told_and_end_it_with_1(calls: Path) -> None:
     wrong = "tests.contract.test_ab_replay:first_row"
     done = syncfree("ab", "pooled_rows", "reference", wrong, "--replay", str(calls), *QUICK)
@@ -81,6 +88,7 @@ def test_a_hook_that_writes_is_measured_on_copies(tmp_path: Path) -> None:
         (("pooled_rows", "reference", "sync_free"), "give one of --replay DIR, --job JOB and -- COMMAND"),
         (("pooled_rows", "reference", "sync_free", "--replay", "{calls}", "--figure", "speed"), "unknown figure 'speed'"),
         (("pooled_rows", "reference", "sync_free", "--replay", "{calls}", "--json", "no/x"), "there is no folder no"),
+        (("pooled_rows", "reference", "sync_free", "--replay", "{calls}", "--json", "{calls}"), " is a folder; give a file in it"),
         (("pooled_rows", "reference", "no_module:f", "--replay", "{calls}"), "'no_module:f' cannot be imported"),
     ],
 )

@@ -154,6 +154,10 @@ def test_a_reader_that_has_left_is_no_error(arguments: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_top_ends_when_its_reader_has_left() -> None:
+    test_a_reader_that_has_left_is_no_error(["top", "--seconds", "0.1"])
+
+
 def test_a_full_disk_is_one_sentence_and_status_2() -> None:
     with open("/dev/full", "w") as full:
         done = run("list", stdout=full.fileno())

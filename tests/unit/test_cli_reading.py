@@ -30,7 +30,7 @@ def lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("arguments", [("list",), ("doctor",), ("explain", "vae_decode"), ("config",), ("--help",)])
+@pytest.mark.parametrize("arguments", [("list",), ("doctor",), ("explain", "scheduler_step"), ("config",), ("--help",)])
 def test_no_line_is_longer_than_the_terminal_but_the_one_to_paste(arguments: tuple[str, ...]) -> None:
     text = says(*arguments).partition("For an issue report:")[0]
     assert [line for line in lines(text) if len(line) > TERMINAL] == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -279,13 +281,42 @@ def test_annotations_are_those_of_github(project: Path) -> None:
 def test_a_file_that_cannot_be_parsed_is_status_2_and_the_others_are_checked(project: Path) -> None:
     (project / "acme" / "broken.py").write_text("def :\n")
     text = says("acme", status=2)
-    assert "acme/broken.py cannot be checked: " in text
+    assert "acme/broken.py:1 cannot be checked: invalid syntax\n" in text
+    assert "1 found in 2 files; 1 could not be checked\n" in text
     assert "SF201" in text
 
 
 def test_an_excluded_folder_is_not_checked_even_where_it_is_named(project: Path) -> None:
     (project / "pyproject.toml").write_text('[tool.syncfree.lint]\nhot = ["*"]\nexclude = ["acme"]\n')
-    assert says("acme", "acme/step.py", status=0) == "nothing found in 0 files\n"
+    assert says("acme", "acme/step.py", status=0).startswith("nothing was checked: ")
+
+
+def test_what_is_no_file_in_a_folder_is_not_read(project: Path) -> None:
+    os.mkfifo(project / "acme" / "fifo.py")  # opening it waits for a writer
+    (project / "acme" / "folder.py").mkdir()
+    (project / "acme" / "folder.py" / "inside.py").write_text("")
+    hidden = project / "acme" / ".hidden"
+    hidden.mkdir()
+    (hidden / "broken.py").write_text("def :")
+    assert "1 found in 3 files\n" in says("acme", status=1)
+
+
+def test_a_link_to_nothing_in_a_folder_could_not_be_checked(project: Path) -> None:
+    (project / "acme" / "gone.py").symlink_to("nowhere")
+    assert "acme/gone.py cannot be checked: No such file or directory\n" in says("acme", status=2)
+
+
+def test_a_folder_that_cannot_be_read_could_not_be_checked(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "acme" / "closed").mkdir()
+    scandir = os.scandir
+
+    def refuses(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuses)
+    assert "acme/closed cannot be checked: " in says("acme", status=2)
 
 
 def test_a_path_that_does_not_exist_is_an_error(project: Path) -> None:
