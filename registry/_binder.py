@@ -10,11 +10,10 @@ from ._attachments import Attachments
 from ._binding_state import BindingState, is_executed
 from ._bindings import Bindings
 from ._change import Change, prepare
-from ._errors import SelectionError
+from ._errors import SelectionError, raise_all
 from ._import_hook import PostImportFinder
 from ._locks import Locks
 from ._log import log_of
-from ._select import raise_all
 from ._transaction import commit
 from ._waiting import Waiting
 from .adapting import Adapter

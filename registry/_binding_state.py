@@ -17,8 +17,9 @@ from ._log import Log, log_of
 from ._modules import fully_imported, is_stand_in
 from ._plan import Entry, State
 from ._plugins import Implementation
-from ._select import ALLOW_UNKNOWN, UPSTREAM, Choice, Selection
+from ._selection import UPSTREAM, Choice, Selection
 from ._target import parse
+from ._variables import ALLOW_UNKNOWN
 from .adapting import BOUND_BY_DEFAULT, Adapter, Binding
 from .fingerprints._releases import ReleaseDataError, load_releases
 from .hooks import HOOKS

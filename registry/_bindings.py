@@ -13,7 +13,7 @@ from ._instrumentation import Instrumentation
 from ._instruments import Instrument
 from ._layers import Layers
 from ._plugins import Implementation
-from ._select import Choice
+from ._selection import Choice
 from .adapting import Adapter
 
 

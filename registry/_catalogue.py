@@ -9,7 +9,8 @@ from ._discovery import Discovered, discover, with_plugins
 from ._errors import PluginError, SelectionError
 from ._locks import Locks, Nesting
 from ._plugins import Plugins, entry_points
-from ._select import Selection, is_off
+from ._selection import Selection
+from ._variables import is_off
 from .hooks import HOOKS
 
 

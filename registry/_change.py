@@ -11,7 +11,7 @@ from ._binding_state import BindingState
 from ._errors import BindingError, PluginError
 from ._instruments import Instrument
 from ._plugins import Implementation
-from ._select import Choice
+from ._selection import Choice
 
 Chosen: TypeAlias = "Callable[[BindingState], tuple[Choice, Implementation | None]]"
 

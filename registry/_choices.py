@@ -10,7 +10,7 @@ from ._discovery import Discovered
 from ._layers import Layers
 from ._plugins import Implementation
 from ._process_group import rank_count
-from ._select import DEFAULT, UPSTREAM, Choice
+from ._selection import DEFAULT, UPSTREAM, Choice
 
 
 @dataclass(frozen=True, slots=True)

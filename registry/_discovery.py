@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ._plugins import Plugins
-from ._select import Selection, check_plugin_names, read_selection
+from ._select import check_plugin_names, read_selection
+from ._selection import Selection
 from .hooks import HOOKS
 
 

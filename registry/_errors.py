@@ -18,6 +18,9 @@ T = TypeVar("T")
 LONGEST = 1000
 """How many characters of a foreign text are shown."""
 
+_PROBLEMS = 20
+"""The number of problems that one error names."""
+
 
 class DocumentedError(Exception):
     """Base of every public error: one with a page of the documentation.
@@ -81,6 +84,13 @@ def unknown_hook(name: object, hooks: Iterable[str]) -> str:
     """Return ``"unknown hook 'x'; did you mean 'y'? Known: ..."``, the problem with a name in a setting or an argument."""
     shown = clipped(name) if isinstance(name, str) else name
     return f"unknown hook {shown!r}{nearest(str(name), hooks)}"
+
+
+def raise_all(problems: list[str]) -> None:
+    """Raise one `SelectionError` that names every problem; return when there is none."""
+    if problems:
+        more = [f"and {len(problems) - _PROBLEMS} more"] if len(problems) > _PROBLEMS else []
+        raise SelectionError("syncfree: " + "; ".join(problems[:_PROBLEMS] + more))
 
 
 def one_line(text: object, longest: int = LONGEST) -> str:

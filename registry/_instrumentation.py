@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ._instruments import Instrument
-from ._select import Selection
+from ._selection import Selection
 from .hooks import HOOKS
 from .verifying._settings import Settings as VerifySettings
 

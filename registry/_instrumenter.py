@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 from ._binder import Binder
 from ._bindings import Bindings
 from ._change import Change, prepare
+from ._errors import raise_all
 from ._log import log_of
-from ._select import raise_all
 from .hooks import HOOKS
 from .verifying._settings import OnMismatch, Settings, policy_problems, share_problems
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Mapping, Sequence
 
-from ._select import Choice
+from ._selection import Choice
 
 
 class Layer:

@@ -9,7 +9,7 @@ from ._errors import SelectionError
 from ._log import Log
 from ._plan import Entry, Plan
 from ._process_group import process_identity, publish, rank_count
-from ._select import UPSTREAM
+from ._selection import UPSTREAM
 
 SECONDS_TO_WAIT = 60.0
 """How long a rank that starts or switches waits for the others."""

@@ -27,7 +27,7 @@ from ._log import log_of
 from ._plan import Plan
 from ._plugins import Implementation, Plugins
 from ._process_group import current_rank
-from ._select import Choice, Selection
+from ._selection import Choice, Selection
 from ._switcher import Switcher
 from ._waiting import Waiting
 

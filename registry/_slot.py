@@ -27,7 +27,7 @@ from ._errors import BindingError
 from ._instruments import Probe
 from ._namespace import ABSENT
 from ._plugins import Implementation
-from ._select import UPSTREAM
+from ._selection import UPSTREAM
 from ._signatures import misfit, parameters, signature
 from .adapting import Compose
 

@@ -15,7 +15,7 @@ from ._locks import Locks
 from ._lockstep import agree
 from ._log import log_of
 from ._process_group import rank_count
-from ._select import UPSTREAM, Choice, choice_problem
+from ._selection import UPSTREAM, Choice, choice_problem
 from .hooks import HOOKS
 
 if TYPE_CHECKING:

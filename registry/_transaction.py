@@ -6,8 +6,8 @@ from collections.abc import Callable
 from itertools import count
 
 from ._change import Change
+from ._errors import raise_all
 from ._locks import Locks
-from ._select import raise_all
 
 
 def commit(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .._binding_state import BindingState
 from .._plan import Entry
 from .._runtime import RUNTIME
-from .._select import UPSTREAM
+from .._selection import UPSTREAM
 from .._target import parse
 from .._version import __version__
 from ..hooks import HOOKS

@@ -11,21 +11,19 @@ import typer
 
 from .._errors import SelectionError
 from .._runtime import RUNTIME
-from .._select import (
+from .._selection import DEFAULT, UPSTREAM, Selection
+from .._variables import (
     ALLOW_UNKNOWN,
     CONFIG,
     CONTROL,
-    DEFAULT,
     METRICS,
     METRICS_SAMPLE,
     RECORD,
     RECORD_TO,
     SWITCH,
-    UPSTREAM,
     VERIFY,
     VERIFY_CONTENTS,
     VERIFY_ON_MISMATCH,
-    Selection,
 )
 from ..hooks import HOOKS
 from ._output import print_json, print_line, print_paragraph, print_table

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from .._errors import SelectionError
-from .._select import RECORD, RECORD_TO
+from .._variables import RECORD, RECORD_TO
 from ..hooks import HOOKS
 from ..recording._settings import parse_calls
 from ._output import print_error, print_line

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .._errors import SyncfreeError
-from .._select import control_directory
 from .._sockets import LONGEST_ADDRESS
+from .._variables import control_directory
 
 _NAME = re.compile(r"(?P<job>[\w.-]{1,40})@(?P<pid>\d{1,10})-[0-9a-f]{8}\.sock", re.ASCII)
 _UNFIT = re.compile(r"[^\w.-]", re.ASCII)

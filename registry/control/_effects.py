@@ -7,7 +7,7 @@ from typing import Any
 
 from .._binding_state import BindingState
 from .._modules import fully_imported
-from .._select import PREFIX
+from .._variables import PREFIX
 
 
 def notes(states: Iterable[BindingState]) -> list[str]:

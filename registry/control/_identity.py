@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 
-from .._select import JOB
+from .._variables import JOB
 
 _LAUNCHERS = (("torchrun", ("TORCHELASTIC_RUN_ID", "MASTER_PORT")), ("ray", ("RAY_JOB_ID",)))
 

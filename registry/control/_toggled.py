@@ -21,7 +21,7 @@ from .._errors import SyncfreeError
 from .._hook import SHARED_MEMORY
 from .._log import log_of
 from .._process_group import current_rank, rank_count
-from .._select import UPSTREAM
+from .._selection import UPSTREAM
 from ._decision import ABORT, COMMIT, AtRanks, InStore, Place, Unknown
 from ._directory import entry_of
 from ._effects import notes, refusals

@@ -18,7 +18,7 @@ from typing import Any
 
 from .._instruments import Place, is_traced_function
 from .._plugins import Implementation
-from .._select import UPSTREAM
+from .._selection import UPSTREAM
 
 _SAMPLES = 256
 """Timed calls of a block, about."""

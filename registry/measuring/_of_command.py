@@ -15,7 +15,8 @@ from typing import Any
 from .._errors import SelectionError
 from .._hook import Hook
 from .._plugins import Plugins
-from .._select import AB, UPSTREAM
+from .._selection import UPSTREAM
+from .._variables import AB
 from ._comparison import Comparison, ComparisonError, Part
 from ._design import Design, Round, round_of
 from ._order import Order

@@ -16,7 +16,7 @@ from typing import Any
 
 from .._errors import SelectionError
 from .._hook import Hook
-from .._select import UPSTREAM
+from .._selection import UPSTREAM
 from ..control._client import Process
 from ..control._timed import COMPARISON
 from ..control._timing import Timing

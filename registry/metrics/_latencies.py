@@ -17,7 +17,7 @@ from typing import Any
 
 from .._instruments import Place, is_traced_function
 from .._plugins import Implementation
-from .._select import UPSTREAM
+from .._selection import UPSTREAM
 
 BOUNDS = tuple(digit * 10**power for power in range(3, 10) for digit in (1, 2, 5))
 """The upper bounds of the buckets but the last one, in nanoseconds: 1 us to 5 s."""

@@ -20,7 +20,8 @@ import pytest
 
 from syncfree import SelectionError
 from syncfree._instruments import Place
-from syncfree._select import UPSTREAM, read_selection
+from syncfree._select import read_selection
+from syncfree._selection import UPSTREAM
 from syncfree.hooks import HOOKS
 from syncfree.metrics import _settings
 from syncfree.metrics._latencies import BOUNDS, Histogram, Latencies

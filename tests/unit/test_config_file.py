@@ -12,7 +12,8 @@ import pytest
 
 from syncfree import SelectionError
 from syncfree._config_file import LARGEST
-from syncfree._select import Selection, read_selection
+from syncfree._select import read_selection
+from syncfree._selection import Selection
 from syncfree.hooks import HOOKS
 from syncfree.recording._settings import Settings as RecordSettings
 from syncfree.verifying._settings import Settings as VerifySettings

@@ -12,7 +12,7 @@ import pytest
 import syncfree
 from docs import captures, framework_tables, hooks_page
 from docs.__main__ import stale, with_table
-from syncfree import _select
+from syncfree import _select, _variables
 from syncfree._runtime import Runtime
 from syncfree.adapting import Adapter, Form
 from syncfree.cli._app import app
@@ -116,13 +116,13 @@ def test_every_page_is_in_the_navigation_of_the_site(page: str) -> None:
 
 @pytest.mark.parametrize("page", WRITTEN)
 def test_every_variable_that_a_page_names_exists(page: str) -> None:
-    known = {*_select.GENERAL_VARIABLES, *(hook.variable for hook in HOOKS.values())}
+    known = {*_variables.GENERAL_VARIABLES, *(hook.variable for hook in HOOKS.values())}
     assert set(VARIABLE.findall(text_of(page))) <= known
 
 
 def test_choosing_names_every_general_variable_and_states_the_precedence_of_the_code() -> None:
     page = text_of("docs/choosing.md")
-    assert all(f"`{variable}`" in page for variable in _select.GENERAL_VARIABLES)
+    assert all(f"`{variable}`" in page for variable in _variables.GENERAL_VARIABLES)
     assert _select.__doc__ is not None
     order = re.findall(r"^\d\. ([^:;]*)", _select.__doc__, re.MULTILINE)
     assert len(order) == 4

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncfree import SelectionError
-from syncfree._select import GENERAL_VARIABLES, Selection, check_plugin_names, read_selection
+from syncfree._select import check_plugin_names, read_selection
+from syncfree._selection import Selection
+from syncfree._variables import GENERAL_VARIABLES
 from syncfree.hooks import HOOKS
 
 INSTALLED = ("sync_free", "acme")

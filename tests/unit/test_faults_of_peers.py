@@ -18,7 +18,7 @@ import pytest
 
 import syncfree
 from syncfree import PluginError, SelectionError, hookimpl
-from syncfree._select import GENERAL_VARIABLES
+from syncfree._variables import GENERAL_VARIABLES
 from syncfree.adapters import sglang, sglang_srt, vllm
 from syncfree.adapters.sglang.compiled_callers import COMPILED_CALLERS
 from syncfree.adapters.vllm.ray_workers import VARIABLE

@@ -9,13 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncfree import SelectionError
-from syncfree._select import (
-    GENERAL_VARIABLES,
-    Choice,
-    check_plugin_names,
-    is_off,
-    read_selection,
-)
+from syncfree._select import check_plugin_names, read_selection
+from syncfree._selection import Choice
+from syncfree._variables import GENERAL_VARIABLES, is_off
 from syncfree.hooks import HOOKS
 
 HOOK = "scheduler_step"
