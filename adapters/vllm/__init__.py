@@ -15,6 +15,7 @@ from syncfree.adapting import Adapter
 from ..early_log import early_logger
 from . import (
     bad_words_mask,
+    chunk_indices,
     conv_metadata,
     dp_all_reduce,
     draft_handover,
@@ -57,6 +58,7 @@ ADAPTER = Adapter(
         penalty_state_reset.BINDING,
         bad_words_mask.BINDING,
         conv_metadata.BINDING,
+        *chunk_indices.BINDINGS,
         lora_mapping.BINDING,
         lora_indices.BINDING,
         sampler_staged_writes.BINDING,

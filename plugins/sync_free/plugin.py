@@ -30,6 +30,7 @@ PLUGIN = implementations(
         "penalty_state_reset",
         "bad_words_mask",
         "conv_metadata",
+        "chunk_indices",
         "lora_mapping",
         "lora_indices",
         "output_token_matrix",

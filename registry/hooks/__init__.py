@@ -31,6 +31,7 @@ _MODULES = (
     "penalty_state_reset",
     "bad_words_mask",
     "conv_metadata",
+    "chunk_indices",
     "lora_mapping",
     "lora_indices",
     "sampler_staged_writes",
