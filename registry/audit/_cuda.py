@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.cuda import _gpu_trace
 
-from . import _autograd
+from . import _autograd, _gpu_reports
 from ._errors import AuditError
 from ._events import Kind
 from ._operators import OperatorWatch, running
@@ -89,7 +89,7 @@ class CudaBackend:
         )
 
     def __init__(self) -> None:
-        torch._C._activate_gpu_trace()
+        _gpu_reports.switch_on()
         callbacks: list[tuple[Callable[[Any], None], Any]] = [
             (_gpu_trace.register_callback_for_stream_synchronization, _on_stream),
             (_gpu_trace.register_callback_for_device_synchronization, _on_device),

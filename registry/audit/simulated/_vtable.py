@@ -1,27 +1,21 @@
-"""Patch the method tables of C++ objects that torch has for CUDA, also in a CPU build.
-
-Slot numbers come from the headers in the wheel. Needs the Itanium C++ ABI (Linux).
-"""
+"""Patch the method tables of C++ objects that torch has for CUDA, also in a CPU build."""
 
 from __future__ import annotations
 
 import ctypes
 import mmap
 import os
-import re
 from typing import Any
 
 import torch
 
 from .._errors import AuditError
+from .._method_tables import ROOT, Table, slots, table_of
 from . import _gpu_build
 
-_ROOT = os.path.dirname(torch.__file__)
 _REGISTRY = "_ZN3c104impl26device_guard_impl_registryE"  # an array, by device type
 _META = 14
 _ALIGNED = 16
-_SLOTS = 64  # more than any of these classes uses
-_Table = ctypes.c_void_p * _SLOTS
 _keep_alive: list[object] = []  # C++ points into these for the rest of the process
 
 
@@ -36,7 +30,7 @@ def install_device_guard() -> None:
     Raises:
         AuditError: a CPU build that already has a CUDA device guard, or torch did not accept ours.
     """
-    library = ctypes.CDLL(os.path.join(_ROOT, "lib", "libc10.so"))
+    library = ctypes.CDLL(os.path.join(ROOT, "lib", "libc10.so"))
     registry = (ctypes.c_void_p * 2).in_dll(library, _REGISTRY)
     if registry[1] and not _gpu_build.is_gpu_build():
         raise AuditError("this torch already has a CUDA device guard, which the simulated device cannot replace")
@@ -44,7 +38,7 @@ def install_device_guard() -> None:
         _install_hooks(_guard_by_hand(library))
         return
     zero = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 0)
-    table = _Table(*[ctypes.cast(zero, ctypes.c_void_p).value] * _SLOTS)
+    table = Table(*[ctypes.cast(zero, ctypes.c_void_p).value] * len(Table()))
     stand_in = ctypes.c_void_p(ctypes.addressof(table))
     _keep_alive.extend([zero, table, stand_in])
     registry[1] = ctypes.addressof(stand_in)
@@ -52,8 +46,8 @@ def install_device_guard() -> None:
     guard = registry[1]
     if guard is None or guard == ctypes.addressof(stand_in):
         raise AuditError("torch did not install its no-op CUDA device guard")
-    slot = _slots("c10/core/impl/DeviceGuardImplInterface.h", "struct C10_API DeviceGuardImplInterface")
-    methods = _table_of(guard)
+    slot = slots("c10/core/impl/DeviceGuardImplInterface.h", "struct C10_API DeviceGuardImplInterface")
+    methods = table_of(guard)
     kind = methods[slot["type"]]
     _patch(guard, {slot["getDevice"]: kind, slot["getDefaultStream"]: methods[slot["getStream"]]})
     _install_hooks(kind)
@@ -70,8 +64,8 @@ def _guard_by_hand(library: ctypes.CDLL) -> int:
     code.write(bytes.fromhex("b801000000c3").ljust(_ALIGNED, b"\xcc"))  # mov eax, 1; ret
     code.write(bytes.fromhex("b80100000031d2c3"))  # mov eax, 1; xor edx, edx; ret: Stream{Device{CUDA, 0}, 0}
     one = ctypes.addressof(ctypes.c_char.from_buffer(code))
-    slot = _slots("c10/core/impl/DeviceGuardImplInterface.h", "struct C10_API DeviceGuardImplInterface")
-    table = _Table.from_buffer_copy(_table_of(registry[_META] or 0))
+    slot = slots("c10/core/impl/DeviceGuardImplInterface.h", "struct C10_API DeviceGuardImplInterface")
+    table = Table.from_buffer_copy(table_of(registry[_META] or 0))
     for name in ("type", "getDevice", "exchangeDevice", "record", "block", "queryEvent", "synchronizeEvent"):
         table[slot[name]] = one
     for name in ("getStream", "getDefaultStream", "getNewStream", "exchangeStream"):
@@ -84,45 +78,24 @@ def _guard_by_hand(library: ctypes.CDLL) -> int:
 
 def _install_hooks(kind: int | None) -> None:
     """Make the CUDA hooks' queries for a device call ``kind``, which returns 1."""
-    library = ctypes.CDLL(os.path.join(_ROOT, "lib", "libtorch_cpu.so"))
+    library = ctypes.CDLL(os.path.join(ROOT, "lib", "libtorch_cpu.so"))
     get_hooks = library._ZN2at6detail12getCUDAHooksEv
     get_hooks.restype = ctypes.c_void_p
     hooks = get_hooks()
-    slot = _slots("ATen/detail/AcceleratorHooksInterface.h", "struct TORCH_API AcceleratorHooksInterface")
+    slot = slots("ATen/detail/AcceleratorHooksInterface.h", "struct TORCH_API AcceleratorHooksInterface")
     methods: dict[int, int | None] = {slot[name]: kind for name in ("isBuilt", "isAvailable", "hasPrimaryContext", "deviceCount")}
     if _gpu_build.is_gpu_build():
         _gpu_build.choose_no_fused_attention(library)
-        own = _slots("ATen/detail/CUDAHooksInterface.h", "struct TORCH_API CUDAHooksInterface", first=max(slot.values()) + 1)
-        real = _Table.from_address(_gpu_build.base_hooks(library, hooks))
+        own = slots("ATen/detail/CUDAHooksInterface.h", "struct TORCH_API CUDAHooksInterface", first=max(slot.values()) + 1)
+        real = Table.from_address(_gpu_build.base_hooks(library, hooks))
         # In a build with cuDNN, composites query its version, which needs no driver.
         methods |= {own[name]: real[own[name]] for name in ("versionCuDNN", "versionRuntimeCuDNN")}
     _patch(hooks, methods)
 
 
-def _slots(header: str, struct: str, first: int = 0) -> dict[str, int]:
-    """Return the indices of a class's own virtual methods: declaration order, a virtual destructor takes two slots."""
-    with open(os.path.join(_ROOT, "include", header)) as file:
-        text = file.read()
-    if struct not in text:
-        raise AuditError(f"{header} of torch {torch.__version__} does not declare {struct!r}")
-    body = re.sub(r"//.*", "", text.split(struct, 1)[1])
-    slots: dict[str, int] = {}
-    index = first
-    for name in re.findall(r"virtual\s+(?:[\w:<>&*\s]+?[\s&*])?(~?\w+)\s*\(", body):
-        slots.setdefault(name, index)
-        index += 2 if name.startswith("~") else 1
-    return slots
-
-
-def _table_of(address: int) -> Any:
-    table = ctypes.c_void_p.from_address(address).value
-    assert table is not None
-    return _Table.from_address(table)
-
-
 def _patch(address: int, replacements: dict[int, Any]) -> None:
     """Give the C++ object at ``address`` a copy of its method table with some slots replaced."""
-    table = _Table.from_buffer_copy(_table_of(address))
+    table = Table.from_buffer_copy(table_of(address))
     for slot, method in replacements.items():
         table[slot] = method
     _keep_alive.append(table)
