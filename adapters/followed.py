@@ -1,4 +1,4 @@
-"""What the host knows of tensors on the device: their values, values close to them, or how they were computed."""
+"""The host's knowledge of tensors on the device: their values, values close to them, or how they were computed."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _notes: dict[int, tuple[weakref.ref[torch.Tensor], Written, dict[Any, Any]]] = {
 _originals: dict[int, tuple[weakref.ref[torch.Tensor], weakref.ref[torch.Tensor]]] = {}
 _close: dict[int, tuple[weakref.ref[torch.Tensor], Written, torch.Tensor, Recipe | None]] = {}
 MARGIN = 1e-5
-"""How far apart two close values must be, relative to the largest, for the device's own to be unequal for certain: 80 times what
+"""The distance that two close values must have, relative to the largest, for the device's own to be unequal for certain: 80 times what
 one rounding of float32 may move a value by. CUDA documents errors of at most 2 roundings for ``logf`` and ``atanf``."""
 
 

@@ -1,4 +1,4 @@
-"""How a tensor on the device was computed, and what its download gave the last time it was computed like this.
+"""The recipe of a tensor on the device, and the result of the last download of a tensor of the same recipe.
 
 The same operations on the same values, on the same device, give the same bits. So what was downloaded once need not be
 downloaded again: the first request with a schedule waits, later ones do not.

@@ -1,4 +1,4 @@
-"""What a scheduler uploads and downloads while it makes a schedule."""
+"""The uploads and downloads of a scheduler while it makes a schedule."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from .hooks_page import ADAPTERS, Stretch, alike
 PAGES = {f"docs/{adapter.framework}.md": adapter for adapter in ADAPTERS}
 
 MOST_NAMED = 3
-"""How many equal bindings a row names; more are only counted, and ``hooks.md`` names them."""
+"""The number of equal bindings that a row names; more are only counted, and ``hooks.md`` names them."""
 
 
 def table(adapter: Adapter) -> str:

@@ -1,4 +1,4 @@
-"""What imports what: the imports between the parts of the package, read from its sources without running them."""
+"""The imports between the parts of the package, read from its sources without running them."""
 
 from __future__ import annotations
 

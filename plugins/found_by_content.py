@@ -1,4 +1,4 @@
-"""What belongs to the content of tensors on the host, found again without reading the content into a key."""
+"""Values that belong to the content of tensors on the host, found again without reading the content into a key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Kept(NamedTuple):
 
 
 class FoundByContent(Generic[T]):
-    """What was found for tensors by their `content`.
+    """The values found for tensors by their `content`.
 
     A tensor that still lies where it lay and holds the same bytes is known by that, which takes a third of the time of making a
     key of them and finding it. Writes through numpy are seen, because the bytes are compared; not seen is ``data`` that is exchanged

@@ -1,4 +1,4 @@
-"""Which tensors an implementation answers for; the rest is upstream's, whose error or result is then the right one.
+"""The tensors that an implementation answers for; the rest is upstream's, whose error or result is then the right one.
 
 Implementations were compared with upstream on plain dense tensors of the host and of CUDA devices. A subclass, a fake, sparse
 or quantized tensor, ``meta`` and other accelerators were not, so they are declined before anything is touched.

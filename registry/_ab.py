@@ -18,7 +18,7 @@ from . import _api
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How long A and B took.
+    """The times of A and B.
 
     Attributes:
         a, b: the choices.

@@ -75,7 +75,7 @@ def counters() -> dict[str, dict[str, dict[str, Counts]]]:
 
 
 class Use:
-    """What `use` returns: the choices are already in effect; used as a ``with`` block, its end takes them back."""
+    """The result of `use`: the choices are already in effect; used as a ``with`` block, its end takes them back."""
 
     def __init__(self, choices: dict[str, str], all_ranks: bool) -> None:
         self._all_ranks = all_ranks

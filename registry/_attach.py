@@ -20,7 +20,7 @@ _left_behind: dict[tuple[str, int], Attached] = {}
 
 
 class _Switch:
-    """What an attached function calls: the adapter's function, or upstream's once the attachment has been undone."""
+    """The callee of an attached function: the adapter's function, or upstream's once the attachment has been undone."""
 
     __slots__ = ("function",)
 

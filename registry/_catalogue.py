@@ -15,7 +15,7 @@ from .hooks import HOOKS
 
 
 class Catalogue:
-    """What can be chosen in a process, and what its user chose.
+    """The adapters and plugins of a process, and its user's choices.
 
     A result that foreign code asks for in the middle of a discovery, such as a plugin while it is imported, is not kept.
     """

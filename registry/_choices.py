@@ -1,4 +1,4 @@
-"""Which implementation a binding uses, and why a choice cannot be met there."""
+"""The choice for a binding, the implementation that it stands for, and the reasons why it cannot be met."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How two results differ, bit for bit or within a tolerance; used by the test kit, by verification and by replays."""
+"""Differences between two results, bit for bit or within a tolerance; used by the test kit, by verification and by replays."""
 
 from __future__ import annotations
 

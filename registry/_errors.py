@@ -16,7 +16,7 @@ from ._text import clipped, printable
 T = TypeVar("T")
 
 LONGEST = 1000
-"""How many characters of a foreign text are shown."""
+"""The number of characters of a foreign text that are shown."""
 
 _PROBLEMS = 20
 """The number of problems that one error names."""

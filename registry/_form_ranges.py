@@ -1,4 +1,4 @@
-"""Which releases a form of an adapter covers, and which releases' code it is known to fit.
+"""The releases that a form of an adapter covers, and those whose code it is known to fit.
 
 A closed range (``>=0.20.0,<0.22``) is taken as written, and the form fits the code of every recorded release in it.
 

@@ -31,7 +31,7 @@ _impl_marker = pluggy.HookimplMarker(PROJECT)
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far an implementation's result may be from the reference, and why. Zero means bitwise equal."""
+    """The distance that an implementation's result may have from the reference, and the reason. Zero means bitwise equal."""
 
     rtol: float
     atol: float
@@ -85,7 +85,7 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What an implementation declares about itself; see `hookimpl`."""
+    """The declarations of an implementation about itself; see `hookimpl`."""
 
     exact: bool = False
     host_syncs: int | None = None

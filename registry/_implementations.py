@@ -13,7 +13,7 @@ __all__ = ["Implementations", "implementations"]
 
 
 class Implementations:
-    """What `implementations` returns: a plugin that has, for each hook, an attribute that declares its implementation.
+    """The result of `implementations`: a plugin that has, for each hook, an attribute that declares its implementation.
 
     ``one | other`` is a plugin with the hooks of both, for hooks that are declared differently.
     """

@@ -1,4 +1,4 @@
-"""Which torch is installed, and whether a range of its releases holds with it; torch is not imported."""
+"""The installed release of torch, and whether a range contains it; torch is not imported."""
 
 from __future__ import annotations
 

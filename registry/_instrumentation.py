@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Instrumentation:
-    """What is around the functions of each hook. Instruments are made when they are first asked for.
+    """The instruments around the functions of each hook. They are made when they are first asked for.
 
     Attributes:
         verified: how the program wants hooks to be verified (None: not at all), which overrides the selection.

@@ -45,7 +45,7 @@ class Probe(Protocol):
 
 
 class Instrument(Protocol):
-    """What makes the probes of a hook. ``at`` may be called again for the same place."""
+    """A factory of the probes of a hook. ``at`` may be called again for the same place."""
 
     def at(self, place: Place) -> Probe:
         """Return the probe of a place."""

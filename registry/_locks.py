@@ -29,7 +29,7 @@ _ROUNDS = 3
 
 
 class Nesting(threading.local):
-    """How deep a thread is nested in a piece of work: foreign code that runs inside it may call us again."""
+    """The depth at which a thread is nested in a piece of work: foreign code that runs inside it may call us again."""
 
     depth = 0
 

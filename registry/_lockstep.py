@@ -12,7 +12,7 @@ from ._process_group import process_identity, publish, rank_count
 from ._selection import UPSTREAM
 
 SECONDS_TO_WAIT = 60.0
-"""How long a rank that starts or switches waits for the others."""
+"""The time for which a rank that starts or switches waits for the others."""
 
 _GIVEN_UP = "given up"
 _SHOWN = 4

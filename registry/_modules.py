@@ -1,4 +1,4 @@
-"""Which modules are fully imported: one that is still being imported lacks what its source defines later."""
+"""Fully imported modules, told from others: one that is still being imported lacks what its source defines later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which code replaced a target, for messages. Reads no attribute of the object itself, which may return anything."""
+"""The code that replaced a target, for messages. Reads no attribute of the object itself, which may return anything."""
 
 from __future__ import annotations
 

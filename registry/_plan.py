@@ -47,7 +47,7 @@ class Entry:
 
     @property
     def calls(self) -> int:
-        """How often an implementation other than upstream was called here, over all targets."""
+        """The number of calls of implementations other than upstream, over all targets."""
         return sum(c.calls for by_choice in self.counts.values() for name, c in by_choice.items() if name != "upstream")
 
 

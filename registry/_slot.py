@@ -45,7 +45,7 @@ class Counter:
 
     @property
     def value(self) -> int:
-        """How often ``tick`` was called."""
+        """The number of calls of ``tick``."""
         return int(repr(self._count)[6:-1])  # "count(3)"; itertools.count exposes its state nowhere else
 
 
@@ -63,7 +63,7 @@ Current = tuple[Callable[[], int], Callable[..., Any], Callable[[], int]]
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """What a slot keeps for one choice."""
+    """The record that a slot keeps for one choice."""
 
     current: Current
     calls: Counter
@@ -77,7 +77,7 @@ class _Prepared:
 
 
 class Slot:
-    """What a bound target calls.
+    """The callee of a bound target.
 
     Attributes:
         bound: the function that replaces the target.

@@ -10,7 +10,7 @@ from ._errors import SyncfreeError
 
 
 class FileFormat(NamedTuple):
-    """What a file of one kind says of itself.
+    """The identification that a file of one kind carries.
 
     Attributes:
         name: the value of ``format``.

@@ -7,7 +7,7 @@ from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 RANDN_TENSOR = "diffusers.utils.torch_utils:randn_tensor"
-"""What a binding depends on that draws this way."""
+"""The functions that a binding that draws this way depends on."""
 
 
 def drawing(upstream: Callable[..., Any]) -> Callable[[Any, Any, Any], Any]:

@@ -1,3 +1,3 @@
-"""What the plan says of targets whose callers SGLang compiles."""
+"""Notes in the plan on targets whose callers SGLang compiles."""
 
 COMPILED_CALLERS = "a toggle compiles callers again, once; captured graphs keep their choice"

@@ -48,7 +48,7 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server is; ``prefix`` is the path before its endpoints."""
+    """The address of a server; ``prefix`` is the path before its endpoints."""
 
     secure: bool
     host: str
@@ -82,7 +82,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; ``body`` is empty unless the status is 200."""
+    """A response; ``body`` is empty unless the status is 200."""
 
     status: int
     reason: str
@@ -130,7 +130,7 @@ def _body(response: HTTPResponse) -> bytes:
 
 
 class _BoundedSocket:
-    """What `HTTPConnection` uses of a socket: it sends nothing after the deadline, and what it reads is bounded."""
+    """The part of a socket that `HTTPConnection` uses: it sends nothing after the deadline, and what it reads is bounded."""
 
     def __init__(self, connected: socket.socket, deadline: Deadline) -> None:
         self._connected = connected

@@ -14,7 +14,7 @@ def _compose(lora_mapping: Callable[..., Any], upstream: Callable[..., Any]) -> 
     from ._lora_slots import LoRASlots
 
     def prepare(meta: Any, slots: Any) -> None:
-        """What `LoRAKernelMeta.prepare_tensors` does, from host data."""
+        """Do what `LoRAKernelMeta.prepare_tensors` does, from host data."""
         used = lora_mapping(slots, LoRATensors(*_tensors(meta)))
         captured = meta.captured_lora_counts
         if used and captured:

@@ -48,7 +48,7 @@ def _compose_apply(write_staged: Callable[..., Any], upstream: Callable[..., Any
 
 
 def _of_others(sampler: Any) -> list[Callable[[], None]]:
-    """What logits processors that are not vLLM's own do in every step; there are such from 0.31."""
+    """Return the methods that logits processors other than vLLM's own run in every step; there are such from 0.31."""
     processors = getattr(sampler, "logits_processors", ())
     return [p.apply_staged_writes for p in processors if not type(p).__module__.startswith("vllm.")]
 

@@ -15,7 +15,7 @@ from ._http import Address, Answer, Deadline, post
 from ._worker_reports import WrongShape, worker_plans
 
 SECONDS_TO_ANSWER = 15.0
-"""How long everything may take: finding the host, connecting, and the answers of all ranks, each between two steps."""
+"""The longest time for everything: finding the host, connecting, and the answers of all ranks, each between two steps."""
 
 _EXAMPLE = "give one like http://localhost:8000 or http://[::1]:8000"
 _SECONDS_BETWEEN = 0.2

@@ -1,4 +1,4 @@
-"""What the worker processes of an engine get besides bindings: a comparison of their plans at start, and a report on demand."""
+"""Additions to the worker processes of an engine besides bindings: a comparison of their plans at start, and a report on demand."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ SHAPE = (1, 16, 3, 4, 4)
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one choice did."""
+    """The figures of one choice."""
 
     video: torch.Tensor
     syncs: list[int]

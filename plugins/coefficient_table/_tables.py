@@ -1,4 +1,4 @@
-"""Where the coefficients of a schedule are kept, and how it is known that they are still right.
+"""The storage of the coefficients of a schedule, and the check that they are still right.
 
 What a coefficient of a UniPC update depends on, and where that is in the key (`step_coefficients` has a key of its own):
 
@@ -37,7 +37,7 @@ _NAMES_MATMUL = hasattr(torch.backends.cuda.matmul, "fp32_precision")
 
 @dataclass(slots=True)
 class Table:
-    """What is known of one schedule; the keys hold everything but what the table itself was found by.
+    """The coefficients of one schedule; the keys hold everything but what the table itself was found by.
 
     Attributes:
         points: of all sigmas, by how they are read.

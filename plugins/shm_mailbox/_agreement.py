@@ -29,7 +29,7 @@ from ._mailbox import Mailbox, payload_bytes
 from ._segment import NONCE_BYTES, Reason, Segment, SegmentError
 
 GREETINGS = {"shm_mailbox": -0x53594E01, "auto": -0x53594E81}
-"""What ranks say first, by choice: negative, which no token count is. The last digits are the choice and the version of the
+"""The first message of a rank, by choice: negative, which no token count is. The last digits are the choice and the version of the
 layout and of this agreement."""
 _NONCE = struct.Struct(f"<{NONCE_BYTES // 4}i")
 _log = logging.getLogger("syncfree")

@@ -33,16 +33,16 @@ MOST = WORDS - 1
 """Most integers of a call: the tag has four bits for their number."""
 BIAS = 2**31
 SPIN_S = 50e-6
-"""How long a rank looks again and again before it sleeps. It does not yield: beside processes that compute, a yield costs a
+"""The time for which a rank polls before it sleeps. It does not yield: beside processes that compute, a yield costs a
 time slice of milliseconds, and a sleeper is woken at once."""
 LOOK_S = 0.1
-"""How often a sleeping rank looks whether the others live."""
+"""The interval at which a sleeping rank looks whether the others live."""
 WARN_S = 60.0
 STALL_S = 600.0
 """A rank that lives and does not come for so long is an error."""
 
 _TAG_HALF = 4 if sys.byteorder == "little" else 0
-"""Where the tag's 32 bits are in a word."""
+"""The position of the tag's 32 bits in a word."""
 _log = logging.getLogger("syncfree")
 
 
@@ -78,7 +78,7 @@ def _shown(local: Sequence[object]) -> str:
 
 
 class Mailbox:
-    """What one rank sees of the memory. Calls must come from one thread at a time.
+    """One rank's view of the memory. Calls must come from one thread at a time.
 
     Args:
         segment: the memory, `payload_bytes` long.

@@ -28,7 +28,7 @@ NONCE_BYTES = 16
 
 
 class Reason(IntEnum):
-    """Why a rank cannot share memory with the others; a number, because the agreement moves numbers."""
+    """The reason why a rank cannot share memory with the others; a number, because the agreement moves numbers."""
 
     NONE = 0
     UNSUPPORTED = 1

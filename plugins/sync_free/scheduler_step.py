@@ -56,7 +56,7 @@ def scheduler_step(update: MultistepUpdate) -> torch.Tensor:
 
 
 def is_ordinary_update(update: MultistepUpdate) -> bool:
-    """Whether it is of plain tensors: samples of floats and of one shape on one device, one row of sigmas, a place in it."""
+    """Return whether it is of plain tensors: samples of floats and one shape on one device, one row of sigmas, a place in it."""
     sample, sigmas, output, start = update.sample, update.sigmas, update.model_output, update.start
     if not is_ordinary(sample) or sample.dtype not in _SAMPLES or sample.dim() < 2:
         return False
@@ -134,7 +134,7 @@ def split(update: MultistepUpdate, weights: torch.Tensor | None) -> tuple[torch.
 
 
 class Point(NamedTuple):
-    """What a sigma, or each of several sigmas, stands for."""
+    """The quantities that a sigma, or each of several sigmas, stands for."""
 
     alpha: torch.Tensor
     sigma: torch.Tensor

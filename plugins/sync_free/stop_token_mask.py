@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import pad
 
 _COPIED = 3
-"""What looking at a copied row moves, in rows: read, written, and read again."""
+"""The memory traffic of looking at a copied row, in rows: read, written, and read again."""
 
 
 def stop_token_mask(

@@ -1,4 +1,4 @@
-"""Which Python processes of a command the audit did not cover, and why."""
+"""The Python processes of a command that the audit did not cover, with the reasons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the host waits for the device, seen without torch's reports and without rules of ours.
+"""A test of whether the host waits for the device, without torch's reports and without rules of ours.
 
 A kernel that runs for a while is queued before the operation. Where it has ended when the operation returns, the host has waited.
 """
@@ -13,7 +13,7 @@ import torch
 CYCLES = 400_000_000
 """Of the device's clock: 0.2 s at 2 GHz, far longer than the host takes to launch an operation."""
 ATTEMPTS = 3
-"""How often the host must have been seen to wait; something else may have held it up."""
+"""The number of times that the host must have been seen to wait; something else may have held it up."""
 
 
 def waits(run: Callable[..., object], operands: tuple[Any, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""What an audit records: syncs, launches and copies, each with its line of Python; and who receives them."""
+"""The events of an audit (syncs, launches and copies, each with its line of Python) and their receivers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Kind(str, Enum):
-    """Why the host waited."""
+    """The reason why the host waited."""
 
     ITEM = "item"
     H2D = "h2d"

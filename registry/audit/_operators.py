@@ -1,4 +1,4 @@
-"""Which operator runs in a thread, so that a wait seen from below can be said to be its."""
+"""The operator that runs in a thread, so that a wait seen from below can be said to be its."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Running(threading.local):
 
 
 running = _Running()
-"""What runs in this thread, for whoever sees a wait there."""
+"""The operator that runs in this thread, for whoever sees a wait there."""
 
 
 class OperatorWatch(TorchDispatchMode):

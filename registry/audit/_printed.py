@@ -11,7 +11,7 @@ from ._events import Frame
 from ._recording import Recording
 
 _MOST = 20
-"""How many lines of code with launches are printed."""
+"""The number of lines of code with launches that are printed."""
 
 
 def text(recording: Recording) -> str:

@@ -1,4 +1,4 @@
-"""What a process under ``syncfree audit`` writes to its log: lines of JSON.
+"""The log of a process under ``syncfree audit``: lines of JSON.
 
 Each log begins with a line about the process; a stack is written once and then referred to; of launches and copies each line of
 code has one line, with the number of them.

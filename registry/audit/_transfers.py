@@ -1,4 +1,4 @@
-"""Which copies between host and device PyTorch makes with the host tensor's own memory, so that they need not wait where it is pinned.
+"""Copies between host and device that PyTorch makes with the host tensor's own memory, so that they need not wait where it is pinned.
 
 The device converts and makes dense. A host tensor that is not dense is copied through pageable memory.
 """

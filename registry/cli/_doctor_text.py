@@ -1,4 +1,4 @@
-"""What ``syncfree doctor`` prints: first what it means, per framework; each binding with its reason on request."""
+"""The text of ``syncfree doctor``: first the meaning, per framework; each binding with its reason on request."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Row:
 
     @property
     def kind(self) -> str:
-        """What the summary counts it as."""
+        """The entry of the summary under which it is counted."""
         if self.replaces:
             return "to bind"
         if self.entry.verdict in ("stalls", "repeats work"):

@@ -1,4 +1,4 @@
-"""What else is installed here: Python, torch, the GPU, and other distributions that change the same frameworks."""
+"""The installation around syncfree: Python, torch, the GPU, and other distributions that change the same frameworks."""
 
 from __future__ import annotations
 

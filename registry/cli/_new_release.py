@@ -1,4 +1,4 @@
-"""What a release that was not recorded means for an adapter: each binding's functions, and its verdict once it is recorded."""
+"""The consequences of a release that was not recorded for an adapter: each binding's functions, and its verdict once it is recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which processes a command is about: the jobs of this user, and how a process is shown."""
+"""The processes that a command is about: the jobs of this user, and the text that names a process."""
 
 from __future__ import annotations
 

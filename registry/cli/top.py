@@ -75,7 +75,7 @@ Shown = list[tuple[str, list[tuple[str, ...]]]]
 
 
 class _Watch:
-    """What was seen before, for rates and courses."""
+    """Earlier samples, for rates and courses."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

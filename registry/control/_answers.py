@@ -1,4 +1,4 @@
-"""What this process does when a command asks it, over its socket or through the job's store."""
+"""The answers of this process to commands, over its socket or through the job's store."""
 
 from __future__ import annotations
 

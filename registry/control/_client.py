@@ -19,7 +19,7 @@ _SECONDS_TO_CONNECT = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is in the run directories.
+    """The content of the run directories.
 
     Attributes:
         entries: the sockets.

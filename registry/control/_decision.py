@@ -37,7 +37,7 @@ class Unknown(LinkError):
 
 
 class Place(Protocol):
-    """Where the decision of a toggle is made."""
+    """The place where the decision of a toggle is made."""
 
     def decide(self, outcome: str) -> str:
         """Propose an outcome; return the one that counts.

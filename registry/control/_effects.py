@@ -1,4 +1,4 @@
-"""What a switch means for code that torch.compile or a CUDA graph has captured: a note, or a reason to refuse it."""
+"""The effect of a switch on code that torch.compile or a CUDA graph has captured: a note, or a reason to refuse it."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _installed: set[Gate] = set()
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a rank is.
+    """The position of a rank.
 
     Attributes:
         calls: how many calls have begun.

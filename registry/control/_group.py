@@ -1,4 +1,4 @@
-"""Which ranks of a job a toggle reaches, from what its processes have answered."""
+"""The ranks of a job that a toggle reaches, from the answers of its processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which job a process belongs to: the processes of one engine.
+"""The job that a process belongs to: the processes of one engine.
 
 The first of these that is there:
 

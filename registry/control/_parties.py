@@ -19,7 +19,7 @@ _SECONDS_OF_NOTICE = 1.0
 _SECONDS_TO_FINISH = 1.0
 
 Answers = dict[str, dict[str, Any]]
-"""What each party answered, by its name."""
+"""The answer of each party, by its name."""
 
 
 class Failed(Exception):

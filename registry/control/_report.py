@@ -1,4 +1,4 @@
-"""What a process tells about itself: its plan with the counters, and where it belongs."""
+"""The report of a process about itself: its plan with the counters, and its job and rank."""
 
 from __future__ import annotations
 

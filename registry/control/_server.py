@@ -36,7 +36,7 @@ _SECONDS_TO_ANSWER = 5.0
 _SECONDS_BEFORE_A_CHILD_LISTENS = 0.2
 """A child that is forked to run another program is gone by then."""
 _SECONDS_BETWEEN_LOOKS = 1.0
-"""How soon a process group is noticed, whose ranks on other machines can be reached from then on."""
+"""The interval at which a process group is looked for, whose ranks on other machines can be reached from then on."""
 _AT_ONCE = 16
 _WAITING = 128
 _SPARE_DESCRIPTORS = 32

@@ -25,7 +25,7 @@ _FURTHEST_AHEAD = 1024
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a toggle.
+    """The outcome of a toggle.
 
     Attributes:
         switched: in every process; otherwise in none.

@@ -1,4 +1,4 @@
-"""Where a module's source text defines functions: by qualified name, by last name, with line and text. Nothing is imported."""
+"""The functions that a module's source text defines: by qualified name, by last name, with line and text. Nothing is imported."""
 
 from __future__ import annotations
 

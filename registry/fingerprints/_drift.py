@@ -1,4 +1,4 @@
-"""What becomes of a function from one release to the next: the same, changed, moved, gone.
+"""The history of a function from one release to the next: the same, changed, moved, gone.
 
 A function that is not where it was is looked for in the whole package: first the same code under the same last name, then the
 same qualified name in another module. What was moved is followed from there.
@@ -70,7 +70,7 @@ class History:
 
     @property
     def kind(self) -> Kind:
-        """What the function is over all: its gravest event; ``not found`` in none of the releases."""
+        """The verdict over all releases: the gravest event; ``not found`` in none of the releases."""
         kinds = {event.kind for event in self.events}
         if self.last is None:
             return "gone" if self.was_seen else "not found"

@@ -24,7 +24,7 @@ from packaging.version import InvalidVersion, Version
 from .._errors import SelectionError, SyncfreeError
 
 _DAMAGE = (OSError, zipfile.BadZipFile, zlib.error, UnicodeDecodeError, EOFError, NotImplementedError)
-"""What reading a damaged zip file raises; the last one for a compression method that does not exist."""
+"""The errors that reading a damaged zip file raises; the last one for a compression method that does not exist."""
 
 
 class FetchError(SyncfreeError):

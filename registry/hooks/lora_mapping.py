@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LoRATensors:
-    """What LoRA kernels read: int32 tensors on one device, for at most N tokens and L adapters.
+    """The tensors that LoRA kernels read: int32 tensors on one device, for at most N tokens and L adapters.
 
     Attributes:
         adapter_of_token: ``[N]``, -1 for a token without an adapter.

@@ -26,7 +26,7 @@ _LONGEST = 2000
 
 @dataclass(frozen=True)
 class Settings:
-    """What every process is told.
+    """The message to every process.
 
     Attributes:
         plugin: an installed plugin's name, or ``"package.module:object"``.

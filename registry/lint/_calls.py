@@ -1,4 +1,4 @@
-"""What calls yield, and the mistakes in them."""
+"""The values of calls, and the mistakes in them."""
 
 from __future__ import annotations
 

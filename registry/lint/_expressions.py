@@ -1,4 +1,4 @@
-"""What an expression yields, and the mistakes in it."""
+"""The value of an expression, and the mistakes in it."""
 
 from __future__ import annotations
 

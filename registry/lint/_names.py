@@ -8,7 +8,7 @@ from ._value import ON_DEVICE, UNKNOWN, Place, Value, What
 
 _HOST_ENDINGS = ("_cpu", "_np", "_numpy", "_host", "_list")
 _HOST_ATTRIBUTES = ("cpu", "np")
-"""What buffers with two halves call the one on the host, as vLLM's ``CpuGpuBuffer`` does; ``gpu`` is the other."""
+"""The host's half of buffers with two, such as vLLM's ``CpuGpuBuffer``; ``gpu`` is the other."""
 
 
 def imported(tree: ast.Module) -> dict[str, str]:

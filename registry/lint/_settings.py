@@ -1,4 +1,4 @@
-"""What is checked: the table ``[tool.syncfree.lint]`` of pyproject.toml, and the options of the command line."""
+"""The settings of the lint: the table ``[tool.syncfree.lint]`` of pyproject.toml, and the options of the command line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LintError(SelectionError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is checked.
+    """The settings of the lint.
 
     Attributes:
         hot: patterns of ``package.module:Class.function``, as of ``fnmatch``, of functions in which waits are looked for.

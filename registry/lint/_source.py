@@ -36,7 +36,7 @@ def check_source(source: str, file: str = "<string>", module: str = "", settings
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What surrounds a definition."""
+    """The surroundings of a definition."""
 
     name: str = ""
     hot: bool = False

@@ -1,4 +1,4 @@
-"""What is known of a value without running the code: a tensor or not, where it lies, whether it is pinned."""
+"""The facts about a value that are known without running the code: a tensor or not, where it lies, whether it is pinned."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class What(Enum):
 
 
 class Place(Enum):
-    """Where memory lies."""
+    """The place of memory."""
 
     HOST = "host"
     DEVICE = "device"
@@ -30,7 +30,7 @@ class Place(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What is known; the default is nothing.
+    """The known facts about a value; the default is none.
 
     Attributes:
         pinned: of memory on the host; None where it is not known.
@@ -88,7 +88,7 @@ def joined(one: Value, other: Value) -> Value:
 
 @dataclass
 class State:
-    """What is known at one point of a function.
+    """The known facts at one point of a function.
 
     Attributes:
         values: of names and attributes (``x``, ``self.x``).

@@ -1,4 +1,4 @@
-"""How a comparison is made: the order of the blocks, and when to stop."""
+"""The design of a comparison: the order of the blocks, and the rule to stop."""
 
 from __future__ import annotations
 

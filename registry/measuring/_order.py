@@ -1,4 +1,4 @@
-"""What ``syncfree ab`` tells the processes of the program that it runs: a folder with this order, where they leave their blocks."""
+"""The order of ``syncfree ab`` to the processes of the program that it runs: a folder with this order, where they leave their blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all processes of this job tell about themselves, for whoever scrapes this process.
+"""The reports of all processes of this job about themselves, for whoever scrapes this process.
 
 The sockets of the job are asked once a second, by a thread that begins with the first scrape and ends a minute after the last:
 a scrape may come in an event loop of the framework, which must not wait for a process that does not answer.

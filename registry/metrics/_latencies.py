@@ -23,7 +23,7 @@ BOUNDS = tuple(digit * 10**power for power in range(3, 10) for digit in (1, 2, 5
 """The upper bounds of the buckets but the last one, in nanoseconds: 1 us to 5 s."""
 
 Bucket = tuple[int, int]
-"""How many calls, and the sum of their nanoseconds."""
+"""The number of calls, and the sum of their nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What ``SYNCFREE_METRICS`` says: off, on, or an address to export at; and ``SYNCFREE_METRICS_SAMPLE``: the share of the calls to time."""
+"""The values of ``SYNCFREE_METRICS`` (off, on, or an address) and of ``SYNCFREE_METRICS_SAMPLE`` (the share of the calls to time)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOCAL = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class MetricsSettings:
-    """Where metrics go: a TCP address, a Unix socket, or, with neither, to the registry of the framework.
+    """The destination of metrics: a TCP address, a Unix socket, or, with neither, to the registry of the framework.
 
     Attributes:
         host: empty without a TCP address.

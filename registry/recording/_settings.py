@@ -1,4 +1,4 @@
-"""What is recorded: how many calls of which hooks, and where to; checked before anything runs."""
+"""The settings of recording: hooks, numbers of calls and the folder; checked before anything runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .._text import clipped
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a hook is recorded: the first ``calls`` of each process, into ``folder``."""
+    """The recording of a hook: the first ``calls`` of each process, into ``folder``."""
 
     calls: int
     folder: str

@@ -53,7 +53,7 @@ class Pair:
 
 
 class Ledger(Protocol):
-    """Where a verified call is counted."""
+    """The counters of verified calls."""
 
     @property
     def on_mismatch(self) -> OnMismatch:

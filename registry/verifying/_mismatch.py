@@ -1,4 +1,4 @@
-"""What is kept of a verification that failed: which call, how the results differ, and what the arguments looked like."""
+"""The record of a verification that failed: the call, the difference of the results, and a description of the arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is verified: the share of a hook's calls, and what happens on a mismatch; checked before anything runs."""
+"""The settings of verification: the share of a hook's calls, and the policy on a mismatch; checked before anything runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROLL_BACK: OnMismatch = "upstream"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a hook is verified.
+    """The verification of a hook.
 
     Attributes:
         share: the probability with which a call is verified, above 0 and at most 1.

@@ -28,7 +28,7 @@ from ._settings import ROLL_BACK, OnMismatch, Settings
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What verification found at one target in this process.
+    """The results of verification at one target in this process.
 
     Attributes:
         share: the probability with which a call is verified.
@@ -95,7 +95,7 @@ class PlaceVerifier:
 
     @property
     def against(self) -> str:
-        """What the chosen implementation is compared with."""
+        """The function that the chosen implementation is compared with."""
         # Only the contract's arguments can be kept, so a target whose arguments are wanted is compared there.
         return "upstream" if self._place.repeatable and self._verifier.settings.contents is None else "reference"
 

@@ -23,7 +23,7 @@ another one: products of two alphas and a beta are above 6e-38 in float32."""
 _EXACT = (torch.float32, torch.float64)
 _MOST_SCALARS = 4096
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
-"""What `original_sample` covers."""
+"""The prediction types that `original_sample` covers."""
 
 Scalars = TypeVar("Scalars", bound="tuple[Any, ...]")
 

@@ -1,4 +1,4 @@
-"""What diffusers' schedulers upload: schedules, and constants and noise of two of them."""
+"""Uploads of diffusers' schedulers: schedules, and constants and noise of two of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the steps of schedulers share whose model sees ``sample / sqrt(sigma ** 2 + 1)``: Euler, Heun, DPM2.
+"""Shared parts of the steps of schedulers whose model sees ``sample / sqrt(sigma ** 2 + 1)``: Euler, Heun, DPM2.
 
 Upstream computes the scalars of a step on the host, out of sigmas that are there. Here they come from the table, and the
 sample's arithmetic is upstream's, operation by operation, with the same scalars.

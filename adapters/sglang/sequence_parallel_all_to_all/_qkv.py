@@ -1,4 +1,4 @@
-"""What the bindings of SGLang's Ulysses attention share: Q, K and V gathered in one call, and when that is upstream's to do."""
+"""Shared parts of the bindings of SGLang's Ulysses attention: Q, K and V gathered in one call, and the calls left to upstream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What SGLang sends over transports of its own, which stay upstream's even when an implementation is named."""
+"""SGLang's own transports, which stay upstream's even when an implementation is named."""
 
 from __future__ import annotations
 

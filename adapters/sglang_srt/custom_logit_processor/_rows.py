@@ -1,4 +1,4 @@
-"""What the host knows of the masks that say which requests use a custom logit processor."""
+"""The host's knowledge of the masks of the requests that use a custom logit processor."""
 
 from __future__ import annotations
 

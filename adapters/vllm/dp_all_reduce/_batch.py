@@ -1,4 +1,4 @@
-"""What the data-parallel ranks of Model Runner V2 conclude from each other's numbers, on lists.
+"""The conclusions of the data-parallel ranks of Model Runner V2 from each other's numbers, on lists.
 
 The numbers come as rows, one per quantity, in the order of upstream's tensor; a row has one number per rank. Upstream does
 the same with some twenty operations on tensors of a few numbers. ``vllm`` is the namespace of the target's module.

@@ -1,4 +1,4 @@
-"""What the stub libraries report: waits, copies that involve pageable memory, and numbers of everything else."""
+"""The reports of the stub libraries: waits, copies that involve pageable memory, and numbers of everything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other code loads in a dry run: NVIDIA's libraries by their paths, and shared objects that use what the stubs lack."""
+"""Libraries that other code loads in a dry run: NVIDIA's libraries by their paths, and shared objects that use what the stubs lack."""
 
 from __future__ import annotations
 

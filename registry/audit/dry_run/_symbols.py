@@ -1,4 +1,4 @@
-"""Which symbols of NVIDIA's libraries the shared objects of an installation need, read with ``readelf``."""
+"""The symbols of NVIDIA's libraries that the shared objects of an installation need, read with ``readelf``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from .._errors import AuditError
 
 OF_NVIDIA = r"(__)?(cuda[A-Z]|cu[A-Z]|cublas|cudnn|cufft|curand|cusparse|cusolver|nccl|nvrtc|nvshmem|cupti|nvml|nvJitLink)"
-"""How the symbols of NVIDIA's libraries begin."""
+"""The prefixes of the symbols of NVIDIA's libraries."""
 _LIBRARY_OF_PREFIX = (
     ("nccl", "libnccl"),
     ("nvrtc", "libnvrtc"),

@@ -1,4 +1,4 @@
-"""Where the simulated device is supported, and a clear error everywhere else."""
+"""The installations that the simulated device supports, and a clear error everywhere else."""
 
 from __future__ import annotations
 
