@@ -59,7 +59,6 @@ def _binding(library: str, *forms: Form) -> Binding:
             "vllm.v1.attention.backends.utils:compute_causal_conv1d_metadata",
         ),
         forms=forms,
-        repeatable=True,
         note=_NOTE,
     )
 
