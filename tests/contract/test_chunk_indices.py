@@ -132,3 +132,14 @@ def test_upstream_waits_once_per_step_and_up_to_0_27_for_its_upload_too(
         vllm.upstream(metadata.non_spec_query_start_loc, 64)
     release = Version(request.node.callspec.params["vllm"])
     assert sync_audit.count == (1 if release >= Version("0.28") else 2)
+
+
+def test_chunk_offsets_wait_once_per_step_up_to_0_27(
+    vllm: Engine, request: pytest.FixtureRequest, sync_audit: Report
+) -> None:
+    """Nothing is bound there."""
+    with allow("made once for the step"):
+        metadata = vllm.step(MIXED, "cuda")
+    for _ in range(2):  # layers
+        vllm.chunk_offsets(metadata.non_spec_query_start_loc, 64)
+    assert sync_audit.count == (0 if Version(request.node.callspec.params["vllm"]) >= Version("0.28") else 1)

@@ -58,9 +58,10 @@ class Common(SimpleNamespace):
 
 @dataclass
 class Engine:
-    """One release: upstream's `prepare_chunk_indices`, ours, the real builder's `build`, and the forward context that ours asks."""
+    """One release: upstream's functions, our `prepare_chunk_indices`, the real builder's `build`, and the forward context."""
 
     upstream: Any
+    chunk_offsets: Any
     bound: Any
     build: Any
     metadata_class: type
@@ -156,7 +157,7 @@ def engine(release: str, patch: pytest.MonkeyPatch) -> Engine:
         module = ModuleType(name)
         vars(module).update(members)
         patch.setitem(sys.modules, name, module)
-    return Engine(upstream, ours, vllm["build"], vllm["GDNAttentionMetadata"], context)
+    return Engine(upstream, vllm["prepare_chunk_offsets"], ours, vllm["build"], vllm["GDNAttentionMetadata"], context)
 
 
 def _upload(
