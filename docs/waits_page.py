@@ -17,8 +17,8 @@ and a fourth that joins later; waits are those of all threads, from the first st
 or data-parallel (DP) ranks each worker process is a row. In diffusers each scheduler steps through one request with random model
 outputs, its `set_timesteps` in the first step, and tiny pipelines generate once; all values are computed. In SGLang two Ulysses ranks
 generate a tiny Wan video, with SGLang's own PyTorch form of each fused kernel. Its language engine serves eight requests of a tiny
-Llama, counted in the process of its scheduler; of *language models*, the functions that read the logprobs of named tokens are bound
-and called in their own modules, without the rest of the engine.
+Llama, counted in the process of its scheduler; of *language models*, the functions that read the logprobs of named tokens, prepare a
+batch's sampling and apply it are bound and called in their own modules, without the rest of the engine.
 The dry run says nothing of how long a wait is.
 
 ## With our hooks and without

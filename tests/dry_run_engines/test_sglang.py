@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,58 @@ def named_tokens(version: str, module: str, functions: list[str], folder: Path, 
     return run(
         develop(cuda=True), "sglang_scoring", folder, module, *functions, hooks=how == "on", values=True, PYTHONPATH=path
     )
+
+
+BATCHES, PENALTIES = "sglang/srt/sampling/sampling_batch_info.py", "sglang/srt/sampling/penaltylib/"
+PREPARED = (
+    *(f"{PENALTIES}{kind}.py _prepare" for kind in ("frequency_penalty", "min_new_tokens", "presence_penalty")),
+    f"{PENALTIES}min_new_tokens.py <listcomp>",  # stop tokens, request by request
+)
+BIASES = Expected("new batch, 3 logit biases per request", "sampling_parameters", 12, (f"{BATCHES} from_schedule_batch",))
+SAMPLER = "sglang/srt/layers/sampler.py"
+PROCESSORS = Expected(
+    "custom logit processor of 2 requests",
+    "custom_logit_processor",
+    5,
+    (f"{SAMPLER} apply_custom_logit_processor", f"{SAMPLER} <listcomp>"),  # the rows' parameters, request by request
+)
+SAMPLING: dict[str, dict[str, Expected]] = {
+    "0.5.9": {
+        "biases": replace(BIASES, waits=16),
+        "penalties": Expected("new batch, all penalties", "sampling_parameters", 7, PREPARED),
+        "min_tokens": Expected("min_new_tokens", "min_tokens_penalty", 3, (f"{PENALTIES}min_new_tokens.py _apply",)),
+        "processors": PROCESSORS,
+    },
+    "0.5.20": {
+        "biases": BIASES,
+        "penalties": Expected(
+            "new batch, all penalties", "sampling_parameters", 8, (*PREPARED, f"{PENALTIES}repetition_penalty.py _prepare")
+        ),
+        "processors": PROCESSORS,
+    },
+}
+"""By release and name in `programs/sglang_sampling.py`; four requests."""
+
+
+@pytest.mark.parametrize("version", list(SAMPLING))
+def test_what_requests_ask_of_the_sampler_costs_no_waits_of_upstream(
+    version: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    path = os.pathsep.join(map(str, (PROGRAMS, ROOT, unpacked("sglang", version))))
+    asked = [f"{case}={expected.hook}" for case, expected in SAMPLING[version].items()]
+    off, on = (
+        run(develop(cuda=True), "sglang_sampling", made(tmp_path / how), *asked, hooks=how == "on", values=True, PYTHONPATH=path)
+        for how in ("off", "on")
+    )
+    rows = []
+    for case, expected in SAMPLING[version].items():
+        assert on["cases"][case]["generated"] == off["cases"][case]["generated"]
+        rows.append(records.row(expected, off["cases"][case], on["cases"][case]))
+        records.check(rows[-1], expected)
+    if request.config.getoption("--record"):
+        records.write("sglang", version, "language models, sampling", on["about"], rows)
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
