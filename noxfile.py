@@ -258,6 +258,12 @@ def sglang_srt_all(session: nox.Session) -> None:
 
 
 @nox.session
+def vllm_omni_all(session: nox.Session) -> None:
+    """Test the installed wheel in vLLM-Omni's diffusion worker and pipelines on the CPU; makes an environment; `-- -k 0.30.0` selects."""
+    _pytest(session, "tests/engines/vllm_omni")
+
+
+@nox.session
 def gpu_build(session: nox.Session) -> None:
     """Run the demos and `make test` in a fresh clone, with torch built for CUDA; `-- TARGET` selects targets of make.
 

@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     develop_of = commands.add_parser("develop", help="make an overlay of dev with the working tree editable; prints its interpreter")
     _add_cuda(develop_of)
     release_of = commands.add_parser("release", help="make an overlay with one framework release; prints its interpreter")
-    release_of.add_argument("framework", choices=["vllm", "sglang", "diffusers"])
+    release_of.add_argument("framework", choices=["vllm", "sglang", "diffusers", "vllm-omni"])
     release_of.add_argument("version")
     _add_cuda(release_of)
     release_of.add_argument("--without-wheel", action="store_true", help="do not install this project's wheel")

@@ -81,7 +81,7 @@ def install_source(python: Path, folder: Path) -> None:
 def lock(name: str) -> Path:
     """Resolve the spec against the current package index and write its lock file, without the base's own requirements."""
     spec = load(name)
-    of_base = () if spec.base is None else load(spec.base).requirements
+    of_base = () if spec.base is None or not spec.requirements else load(spec.base).requirements
     pins = _resolved((*of_base, *spec.requirements)) | _resolved(spec.without_dependencies, "--no-deps")
     for requirement in of_base:
         del pins[_project(requirement)]

@@ -12,7 +12,7 @@ from pathlib import Path
 from ._build import build, install_source, pip, python_of, run, see, site_packages_of
 from ._cache import cache_root, content_key, made_once
 from ._specs import load
-from ._wheels import HYBRID_RELEASES, NEWER_HYBRIDS, ROOT, unpacked, vllm_hybrid
+from ._wheels import HYBRID_RELEASES, NEWER_HYBRIDS, ROOT, unpacked, vllm_hybrid, vllm_python
 
 
 def overlay(base: str, *installs: str | Path, before: Sequence[Path] = (), directory: Path | None = None) -> Path:
@@ -36,6 +36,8 @@ def overlay(base: str, *installs: str | Path, before: Sequence[Path] = (), direc
 
 def release(framework: str, version: str, *installs: str | Path, cuda: bool | str = False, directory: Path | None = None) -> Path:
     """Return the Python of an overlay that has exactly this release of vLLM (others than 0.32.0: hybrids), SGLang or diffusers.
+
+    vLLM-Omni comes with the vLLM of the same number, without its C extensions, and the diffusers that it asks for.
 
     With `cuda` its torch is the build for CUDA, without NVIDIA's libraries: what the dry run needs. A text is the release of torch;
     otherwise it is that of `dev`.
@@ -85,11 +87,21 @@ def _base_of(framework: str, version: str) -> tuple[str, tuple[Path, ...]]:
         return f"vllm-{version}", ()
     if framework == "sglang":
         base = "0.5.23" if number >= (0, 5, 21) else "0.5.11"
+    elif framework == "vllm-omni":
+        omni = unpacked("vllm-omni", version)
+        return "vllm-omni", (omni, vllm_python(version), unpacked("diffusers", _wanted(omni, "diffusers")))
     elif framework == "diffusers":
         base = "0.37.0" if number <= (0, 37, 0) else "0.42.1"
     else:
-        raise ValueError(f"no framework named {framework!r}; known: vllm, sglang, diffusers")
+        raise ValueError(f"no framework named {framework!r}; known: vllm, sglang, diffusers, vllm-omni")
     return f"{framework}-{base}", () if version == base else (unpacked(framework, version),)
+
+
+def _wanted(wheel: Path, project: str) -> str:
+    """Return the release of a project that the metadata of an unpacked wheel asks for, exactly."""
+    (metadata,) = wheel.glob("*.dist-info/METADATA")
+    (line,) = (line for line in metadata.read_text().splitlines() if line.startswith(f"Requires-Dist: {project}=="))
+    return line.partition("==")[2]
 
 
 def _make(target: Path, base: Path, installs: Sequence[str | Path], before: Sequence[Path]) -> None:

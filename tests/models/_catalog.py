@@ -30,6 +30,7 @@ _MAKERS = {
     "mamba2": Maker("language", "vllm-0.32.0"),
     "bert-cross-encoder": Maker("cross_encoder", "vllm-0.32.0"),
     "wan": Maker("wan", "sglang-0.5.23"),
+    "omni-wan": Maker("wan", "vllm-omni"),
 }
 NAMES = tuple(_MAKERS)
 
