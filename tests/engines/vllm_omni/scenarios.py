@@ -1,4 +1,4 @@
-"""What the tests run in processes of their own: `python -m tests.engines.vllm_omni.scenarios NAME PIPELINE MODEL RESULT`."""
+"""What the tests run in processes of their own: `python -m tests.engines.vllm_omni.scenarios SCENARIO NAME MODEL RESULT`."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def digest(latents: torch.Tensor) -> str:
     return hashlib.sha256(latents.cpu().float().numpy().tobytes()).hexdigest()
 
 
-def plain(pipeline: str, model: str) -> dict[str, Any]:
+def plain(name: str, model: str) -> dict[str, Any]:
     """Generate on the CPU, with no word about syncfree in the program."""
-    latents = Worker(model, pipeline).generate()
+    latents = Worker(name, model).generate()
     found = {"digest": digest(latents), "shape": list(latents.shape), "spread": latents.float().std().item()}
     if "syncfree" not in sys.modules:
         return {**found, "syncfree": False}
     return {**found, "syncfree": True, **bound()}
 
 
-def simulated(pipeline: str, model: str) -> dict[str, Any]:
+def simulated(name: str, model: str) -> dict[str, Any]:
     """Generate on a simulated GPU with each choice: once, with its waits counted, and with its launches counted."""
     import syncfree
     from syncfree.audit import audit
     from tests.contract.support.launches import Launches
 
-    worker = Worker(model, pipeline)
+    worker = Worker(name, model)
     with audit(backend="simulated"):
         pass  # from here on there is a GPU
     worker.move(torch.device("cuda"))
@@ -45,7 +45,7 @@ def simulated(pipeline: str, model: str) -> dict[str, Any]:
         "coefficient_table": {"scheduler_step": "coefficient_table"},
     }
     found = {}
-    for name, hooks in choices.items():
+    for choice, hooks in choices.items():
         with syncfree.use(**hooks):
             worker.generate()
             with audit() as report:
@@ -53,7 +53,7 @@ def simulated(pipeline: str, model: str) -> dict[str, Any]:
             with Launches() as launches:  # apart: it would be where every operator waits
                 worker.generate()
         sites = [(f"{Path(site.where.file).name}:{site.where.function}", site.count) for site in report.sites()]
-        found[name] = {
+        found[choice] = {
             "digest": digest(latents),
             "sites": {place: sum(count for other, count in sites if other == place) for place, _ in sites},
             "launches": launches.count,
@@ -80,5 +80,5 @@ def bound() -> dict[str, Any]:
 SCENARIOS: dict[str, Callable[[str, str], dict[str, Any]]] = {f.__name__: f for f in (plain, simulated)}
 
 if __name__ == "__main__":
-    scenario, pipeline, model, result = sys.argv[1:]
-    Path(result).write_text(json.dumps(SCENARIOS[scenario](pipeline, model)))
+    scenario, name, model, result = sys.argv[1:]
+    Path(result).write_text(json.dumps(SCENARIOS[scenario](name, model)))

@@ -14,13 +14,14 @@ from .tiny import PIPELINES, STEPS
 
 
 class Worker:
-    """The worker of a pipeline, by the name that models have in vLLM-Omni's registry."""
+    """The worker of one of `PIPELINES`, whose model is in the folder `model`."""
 
-    def __init__(self, model: str, pipeline: str) -> None:
-        self._sizes = PIPELINES[pipeline].sizes
+    def __init__(self, name: str, model: str) -> None:
+        tiny = PIPELINES[name]
+        self._sampling = tiny.sampling
         self._config = OmniDiffusionConfig.from_kwargs(
             model=model,
-            model_class_name=pipeline,
+            model_class_name=tiny.pipeline,
             dtype=torch.bfloat16,  # in fp32 0.24.0 goes around the platform's attention
             enforce_eager=True,
             num_gpus=1,
@@ -41,7 +42,7 @@ class Worker:
     def generate(self) -> torch.Tensor:
         """Return the latents of one request with guidance, always from the same seed."""
         sampling = OmniDiffusionSamplingParams(
-            num_inference_steps=STEPS, seed=7, output_type="latent", guidance_scale=4.0, **self._sizes
+            num_inference_steps=STEPS, seed=7, output_type="latent", guidance_scale=4.0, **self._sampling
         )
         prompt = {"prompt": "a curious raccoon walks in the sunflower field", "negative_prompt": "blurry video"}
         request = OmniDiffusionRequest(prompt=prompt, request_id="one", sampling_params=sampling)
