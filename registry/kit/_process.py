@@ -21,6 +21,8 @@ CALLS_PER_ORDER = 30
 """One order may take this many time limits of one call."""
 START_S = 120
 """More, for importing torch and the plugin on a busy machine."""
+_LOOK_S = 1.0
+"""How often the pytest side looks whether a process has ended whose pipe is still open."""
 _LONGEST = 2000
 
 
@@ -59,25 +61,47 @@ class Process:
         with contextlib.suppress(BrokenPipeError):  # it has ended, which the missing answer shows
             self._orders.write(json.dumps(order) + "\n")
             self._orders.flush()
-        allowed = START_S + CALLS_PER_ORDER * self._settings.limit
-        line = self._line(time.monotonic() + allowed)
-        if line is None:
-            return _failed(f"no answer within {allowed:g} s; the process was killed", self._end(kill=True))
-        if not line:
-            problem = f"the process ended with {self._status()}, or a call did not return and no signal could end it"
-            return _failed(problem, self._end(kill=False))
+        allowed = START_S + (CALLS_PER_ORDER if order else 1) * self._settings.limit  # an empty order only imports the plugin
+        deadline = time.monotonic() + allowed
+        line = self._line(deadline)
+        if line is None or not self._answers_or_ends(line, deadline):
+            _, output = self._end()
+            return _failed(f"no answer within {allowed:g} s; the process was killed", output)
+        if not line.endswith("\n"):
+            status, output = self._end()
+            ended = f"signal {-status}" if status < 0 else f"status {status}"
+            return _failed(f"the process ended with {ended}, or a call did not return and no signal could end it", output)
         answer: dict[str, Any] = json.loads(line)
         return answer
 
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
-            self._end(kill=True)
+            self._end()
 
     def _line(self, deadline: float) -> str | None:
-        """Return the next line, an empty one where the process has ended, None where there is none in time."""
-        ready, _, _ = select.select([self._answers], [], [], max(0.0, deadline - time.monotonic()))
-        return self._answers.readline() if ready else None
+        """Return the next line, one without an end where the process has ended or closed the pipe, None where there is none in time."""
+        while True:
+            ended = self._has_ended()  # before the look: what it wrote before its end is read
+            if select.select([self._answers], [], [], 0.0 if ended else min(_LOOK_S, max(0.0, deadline - time.monotonic())))[0]:
+                return self._answers.readline()
+            if ended:  # and what it started holds the pipe open
+                return ""
+            if time.monotonic() >= deadline:
+                return None
+
+    def _answers_or_ends(self, line: str, deadline: float) -> bool:
+        """Return whether a line is an answer, or else whether the process ends in time: it may have closed the pipe and go on."""
+        while not line.endswith("\n") and not self._has_ended():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def _has_ended(self) -> bool:
+        assert self._process is not None
+        # It stays a zombie, so that its process group, which `_end` kills, is not another one's by then.
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _start(self) -> None:
         orders, to_it = os.pipe()
@@ -103,25 +127,19 @@ class Process:
         }
         self._orders.write(json.dumps(start) + "\n")
 
-    def _status(self) -> str:
+    def _end(self) -> tuple[int, str]:
+        """End the process and all that it started; return its status and the end of what it wrote."""
         assert self._process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # the ranks that it started, and what a plugin forked, are in its group
         status = self._process.wait()
-        return f"signal {-status}" if status < 0 else f"status {status}"
-
-    def _end(self, kill: bool) -> str:
-        """End the process and return the end of what it wrote."""
-        assert self._process is not None
-        if kill:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)  # the ranks that it started are in its group
-        self._process.wait()
         self._process = None
         for pipe in (self._orders, self._answers):
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
         with self._output as output:
             output.seek(0)
-            return output.read().decode(errors="replace")[-_LONGEST:]
+            return status, output.read().decode(errors="replace")[-_LONGEST:]
 
 
 # sys.path first, so that it finds this package and the plugin where pytest does.

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from .._errors import SyncfreeError
 from ._checks import CHECKS
 from ._items import PROPERTY, Run
 from ._process import Settings
 from ._report import lines_of
+
+_LONGEST_LIMIT = 86_400
 
 
 class Checking:
@@ -21,8 +22,13 @@ class Checking:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         limit, examples = config.getoption("syncfree_check_limit"), config.getoption("syncfree_check_examples")
-        if limit <= 0 or examples < 1:
-            raise pytest.UsageError("--syncfree-check-limit is a number of seconds above 0, --syncfree-check-examples from 1 on")
+        if not 0 < limit <= _LONGEST_LIMIT or examples < 1:
+            raise pytest.UsageError(
+                f"--syncfree-check-limit is a number of seconds above 0, up to {_LONGEST_LIMIT}, --syncfree-check-examples from 1 on"
+            )
+        json_file = config.getoption("syncfree_check_json")
+        if json_file and (Path(json_file).is_dir() or not Path(json_file).absolute().parent.is_dir()):
+            raise pytest.UsageError(f"--syncfree-check-json {json_file}: give a file in a folder that exists")
         folder = config.invocation_params.dir
         self._run = Run(Settings(config.getoption("syncfree_check"), limit, examples, folder))
         self._records: list[dict[str, Any]] = []
@@ -51,7 +57,7 @@ class Checking:
             try:
                 Path(path).write_text(json.dumps(found, indent=1) + "\n")
             except OSError as error:
-                raise SyncfreeError(f"the report cannot be written: {error}") from error
+                raise pytest.UsageError(f"--syncfree-check-json {path} cannot be written: {error.strerror}") from error
 
     def pytest_unconfigure(self) -> None:
         """End the processes."""

@@ -17,6 +17,8 @@ from ._plugin import implementations_of, inapplicable
 
 def main(orders: int, answers: int) -> None:
     """Serve orders until the pipe is closed. The arguments are file descriptors."""
+    # A child that the plugin forks would hold the pipe open after our end, and answer a second time if its call returned.
+    os.register_at_fork(after_in_child=lambda: [os.closerange(pipe, pipe + 1) for pipe in (orders, answers)])
     with os.fdopen(orders) as reader, os.fdopen(answers, "w") as writer:
         start = json.loads(reader.readline())
         worker = _Worker(**start)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+
+import pytest
 
 from tests.kit.running import checked
 
@@ -26,6 +29,101 @@ def test_impossible_limits_are_wrong_usage(tmp_path: Path) -> None:
     assert done.status == 4
     assert "--syncfree-check-limit is a number of seconds above 0" in done.output
 
+
+def test_limits_that_no_timer_takes_are_wrong_usage(tmp_path: Path) -> None:
+    for limit in ("nan", "inf", "1e300"):
+        assert checked("sync_free", tmp_path, "--syncfree-check-limit", limit).status == 4
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_checked(tmp_path: Path) -> None:
+    for file in (tmp_path, tmp_path / "no" / "report.json"):
+        done = checked("sync_fre", tmp_path, "--syncfree-check-json", str(file))
+        assert (done.status, "loads" in done.output) == (4, False), done.output
+        assert f"--syncfree-check-json {file}: give a file in a folder that exists" in done.output
+
+
+def test_a_report_that_cannot_be_written_in_the_end_is_one_sentence(tmp_path: Path) -> None:
+    done = checked("sync_fre", tmp_path, "--syncfree-check-json", "/dev/full")
+    assert done.status == 4
+    assert "--syncfree-check-json /dev/full cannot be written: No space left on device" in done.output
+    assert "INTERNALERROR" not in done.output
+
+
+@pytest.mark.parametrize("child", ["wait", "return"])
+def test_children_that_a_plugin_forks_give_no_answer_and_end_with_the_run(child: str, tmp_path: Path) -> None:
+    (tmp_path / "forking.py").write_text(FORKING)
+    (tmp_path / "child").write_text(child)
+    options = ("-k", "returns or types or raises", "--syncfree-check-examples", "2")
+    done = checked("forking:postprocess", tmp_path, *options)
+    assert (done.status, done.failed) == (0, {}), done.output
+    assert {check for _, check in done.found} == {"returns", "types", "raises"}
+    assert left_of(tmp_path) == []
+
+
+def test_a_process_that_ends_is_noticed_though_its_child_lives(tmp_path: Path) -> None:
+    (tmp_path / "forking.py").write_text(FORKING)
+    (tmp_path / "child").write_text("wait, and then the parent ends")
+    done = checked("forking:postprocess", tmp_path, "-k", "returns")
+    assert "the process ended with status 3" in done.failed["returns"], done.output
+    assert left_of(tmp_path) == []
+
+
+def test_a_process_that_closes_the_pipe_is_one_that_ended(tmp_path: Path) -> None:
+    (tmp_path / "closing.py").write_text(CLOSING)
+    done = checked("closing:postprocess", tmp_path, "-k", "returns or types")
+    assert done.failed["returns"].startswith("the process ended with status 1"), done.output
+
+
+def left_of(folder: Path) -> list[int]:
+    """Return the children that a plugin wrote down and that still run."""
+    deadline = time.monotonic() + 30
+    while alive := [pid for pid in map(int, (folder / "pids").read_text().split()) if runs(pid)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    return alive
+
+
+def runs(pid: int) -> bool:
+    """Whether a process runs; one that has ended may stay a zombie where its new parent does not ask for its status."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
+
+
+FORKING = '''
+import os, pathlib, signal
+from syncfree import hookimpl
+
+FOLDER = pathlib.Path(__file__).parent
+CHILD = (FOLDER / "child").read_text()
+
+@hookimpl(exact=True, needs=("torch",))
+def postprocess(decoded):
+    pid = os.fork()
+    if pid:
+        with open(FOLDER / "pids", "a") as pids:
+            pids.write(f"{pid}\\n")
+        if "ends" in CHILD:
+            os._exit(3)
+    elif "wait" in CHILD:
+        signal.alarm(0)
+        while True:
+            signal.pause()
+    return (decoded * 0.5 + 0.5).clamp(0, 1).float()
+'''
+
+CLOSING = '''
+import os
+from syncfree import hookimpl
+
+@hookimpl(exact=True, needs=("torch",))
+def postprocess(decoded):
+    os.closerange(3, 64)
+    return (decoded * 0.5 + 0.5).clamp(0, 1).float()
+'''
 
 ENDING = '''
 import os
