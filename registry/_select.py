@@ -72,13 +72,13 @@ def read_selection(environ: Mapping[str, str], hooks: Mapping[str, Hook]) -> Sel
     variables = {hook.variable: name for name, hook in hooks.items()}
     problems = list(unknown_variables(environ, (*GENERAL_VARIABLES, *variables)))
     said: dict[str, bool | None] = {}
-    run_directory = control_directory(environ)
-    for variable in (SWITCH, REPORT, *(() if run_directory else (CONTROL,))):
+    for variable in (SWITCH, REPORT, CONTROL):
         try:
-            said[variable] = is_on(environ, variable)
+            on_a_path = variable == CONTROL and control_directory(environ) is not None
+            said[variable] = True if on_a_path else is_on(environ, variable)
         except SelectionError as error:
             problems.append(str(error).removeprefix("syncfree: "))
-    off, control = said.get(SWITCH) is False, True if run_directory else said.get(CONTROL)
+    off, control = said.get(SWITCH) is False, said.get(CONTROL)
     path = value_of(environ, CONFIG)
     file = read_config_file(path, hooks) if path and not off else ConfigFile()
     problems += file.problems

@@ -65,9 +65,19 @@ def is_off(environ: Mapping[str, str]) -> bool:
 
 
 def control_directory(environ: Mapping[str, str]) -> str | None:
-    """Return the run directory that ``SYNCFREE_CONTROL`` names, an absolute path; None where it names none."""
+    """Return the run directory that ``SYNCFREE_CONTROL`` names, an absolute path; None where it names none.
+
+    Raises:
+        SelectionError: the value is neither on, off nor an absolute path.
+    """
     value = value_of(environ, CONTROL)
-    return value if os.path.isabs(value) else None
+    if os.path.isabs(value):
+        return value
+    try:
+        is_on(environ, CONTROL)
+    except SelectionError as error:
+        raise SelectionError(f"{error}; or give the absolute path of a folder for sockets") from None
+    return None
 
 
 def unknown_variables(environ: Mapping[str, str], known: tuple[str, ...]) -> Iterator[str]:

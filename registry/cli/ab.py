@@ -14,6 +14,7 @@ from .._runtime import RUNTIME
 from ..hooks import HOOKS
 from ..measuring._comparison import Comparison
 from ..measuring._design import Design
+from ._hook_names import complete
 from ._output import RoundsBar, print_line
 from ._processes import asked, of_job
 
@@ -22,7 +23,7 @@ _BLOCK_MS, _BLOCK_MS_IN_A_JOB = 50.0, 1000.0
 
 
 def ab_command(
-    hook: Annotated[str, typer.Argument(help="The hook.")],
+    hook: Annotated[str, typer.Argument(help="The hook.", autocompletion=complete)],
     a: Annotated[str, typer.Argument(help="What to compare with.")],
     b: Annotated[str, typer.Argument(help="The other one.")],
     command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND...]", help="A program to measure in.")] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ from ..scaffold._adapter import adapter_files
 from ..scaffold._names import check_name, check_package
 from ..scaffold._plugin import plugin_files
 from ..scaffold._write import check_target, write
+from ._hook_names import complete
 from ._output import print_line
 
 _Folder = Annotated[Path | None, typer.Option("--to", help="The folder to write; by default NAME, here. It must not exist.")]
@@ -21,7 +23,9 @@ _Folder = Annotated[Path | None, typer.Option("--to", help="The folder to write;
 
 def new_plugin_command(
     name: Annotated[str, typer.Argument(help="The name of the plugin and of its package, such as kept_frames.")],
-    hook: Annotated[str, typer.Option(help="The hook that it implements; see syncfree list.")] = "postprocess",
+    hook: Annotated[
+        str, typer.Option(help="The hook that it implements; see syncfree list.", autocompletion=complete)
+    ] = "postprocess",
     to: _Folder = None,
 ) -> None:
     """Write a package with a plugin: one implementation, which calls the hook's reference, its tests and its CI file.
@@ -33,7 +37,7 @@ def new_plugin_command(
     check_name(name, "plugin", _installed(PROJECT))
     write(folder, plugin_files(name, hook))
     print_line(f"{folder}: write the implementation in src/{name}/{hook}.py, then")
-    print_line(f'  cd {folder} && pip install -e ".[test]" && pytest')
+    print_line(f'  cd {quote(str(folder))} && pip install -e ".[test]" && pytest')
     print_line(f"  pytest --syncfree-check {name}")
 
 
@@ -58,7 +62,7 @@ def new_adapter_command(
         )
     write(folder, adapter_files(name, framework))
     print_line(f"{folder}: name the function to bind in src/{name}/postprocess.py; README.md has the steps. Before that:")
-    print_line(f'  cd {folder} && pip install -e ".[test]" && pytest')
+    print_line(f'  cd {quote(str(folder))} && pip install -e ".[test]" && pytest')
 
 
 def _installed(group: str) -> dict[str, str | None]:

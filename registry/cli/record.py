@@ -13,11 +13,12 @@ from .._errors import SelectionError
 from .._variables import RECORD, RECORD_TO
 from ..hooks import HOOKS
 from ..recording._settings import parse_calls
+from ._hook_names import complete
 from ._output import print_error, print_line
 
 
 def record_command(
-    hook: Annotated[str, typer.Argument(help="The hook.")],
+    hook: Annotated[str, typer.Argument(help="The hook.", autocompletion=complete)],
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="The program and its arguments.")],
     out: Annotated[Path, typer.Option(help="The folder for the calls; made if it does not exist.")],
     calls: Annotated[int, typer.Option(min=1, help="How many calls each process keeps, the first ones.")] = 100,

@@ -11,6 +11,7 @@ from .._text import clipped
 from ..control._client import Process
 from ..control._toggle import Outcome, toggle
 from ..hooks import HOOKS
+from ._hook_names import complete_choice
 from ._output import print_json, print_line
 from ._processes import asked, of_job
 
@@ -19,7 +20,9 @@ _SECONDS_OF_MACHINES = 10.0
 
 
 def toggle_command(
-    choices: list[str] = typer.Argument(None, metavar="HOOK=CHOICE...", help="A plugin's name, upstream or default."),  # noqa: B008
+    choices: list[str] = typer.Argument(  # noqa: B008
+        None, metavar="HOOK=CHOICE...", help="A plugin's name, upstream or default.", autocompletion=complete_choice
+    ),
     job: str | None = typer.Option(None, help="The job, as `syncfree ps` names it; not needed where there is one."),
     pid: int | None = typer.Option(None, help="One process alone."),
     reset: bool = typer.Option(False, "--reset", help="Take back every toggle: the choices that the job was started with."),

@@ -87,7 +87,9 @@ def check(path: Path) -> None:
         raise RunDirectoryError(f"{path} belongs to user {status.st_uid}, not to user {os.geteuid()}")
     if status.st_mode & 0o077:
         mode = stat.S_IMODE(status.st_mode)
-        raise RunDirectoryError(f"{path} has mode {mode:04o}, so that others could use it: chmod 700 {path}")
+        # A folder with the sticky bit, such as /tmp, is meant for everybody: closing it would harm other programs.
+        mend = f"name a folder of your own, such as {path}/syncfree" if mode & stat.S_ISVTX else f"chmod 700 {path}"
+        raise RunDirectoryError(f"{path} has mode {mode:04o}, so that others could use it: {mend}")
 
 
 def new_name(job: str) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import traceback
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 from .._errors import SyncfreeError
@@ -18,7 +19,7 @@ from ._plugin import implementations_of, inapplicable
 def main(orders: int, answers: int) -> None:
     """Serve orders until the pipe is closed. The arguments are file descriptors."""
     # A child that the plugin forks would hold the pipe open after our end, and answer a second time if its call returned.
-    os.register_at_fork(after_in_child=lambda: [os.closerange(pipe, pipe + 1) for pipe in (orders, answers)])
+    os.register_at_fork(after_in_child=partial(_close, orders, answers))
     with os.fdopen(orders) as reader, os.fdopen(answers, "w") as writer:
         start = json.loads(reader.readline())
         worker = _Worker(**start)
@@ -26,6 +27,11 @@ def main(orders: int, answers: int) -> None:
             answer = worker.answer(json.loads(line))
             writer.write(json.dumps(answer) + "\n")
             writer.flush()
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.closerange(descriptor, descriptor + 1)  # it may be closed already
 
 
 class _Worker:

@@ -9,6 +9,7 @@ from time import perf_counter
 
 from .._errors import SelectionError
 from .._hook import Hook
+from .._installed_torch import torch_text
 from .._plugins import Plugins
 from ..recording._files import read_calls
 from ._comparison import Comparison, Part
@@ -29,6 +30,8 @@ def compare_replayed(
     """
     if a == b:
         raise SelectionError(f"syncfree: {a!r} is given twice; the rounds of A against A are made without asking")
+    if torch_text() is None:
+        raise SelectionError("syncfree: recorded calls are replayed with torch, which is not installed here")
     import torch
 
     on = device or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -11,6 +11,8 @@ from .._errors import SelectionError
 from .._plugins import RESERVED
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*[a-z0-9]")
+_NEEDED = ("torch", "pytest", "hypothesis", "setuptools")
+"""What a new package or its tests need, here or where it is installed later."""
 _TOP_LEVEL = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -27,12 +29,15 @@ def check_name(name: str, what: str, taken: dict[str, str | None]) -> None:
     """
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         example = "kept_frames" if what == "plugin" else "acme_syncfree"
-        raise SelectionError(f"{name!r} cannot be the name of a package: use lower-case letters, digits and _, such as {example!r}")
+        raise SelectionError(
+            f"{name!r} cannot be the name of a package: use two or more lower-case letters, digits and _, such as {example!r}, "
+            "with a letter first and no _ last, and no keyword of Python"
+        )
     if name in RESERVED:
         raise SelectionError(f"{name!r} cannot be a {what}'s name: it means a choice; take another one")
     if name in taken:
         raise SelectionError(f"{what} {name!r} is installed already, by {taken[name] or 'the program'}; take another name")
-    if name in sys.stdlib_module_names or _is_module(name):
+    if name in sys.stdlib_module_names or name in _NEEDED or _is_module(name):
         raise SelectionError(f"a module {name!r} exists already, and the package would hide it; take another name")
 
 

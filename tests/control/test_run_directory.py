@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from syncfree import SelectionError
 from syncfree._sockets import LONGEST_ADDRESS
 from syncfree.control import _decision, _directory
 from syncfree.control._client import connect, find
@@ -41,6 +42,19 @@ def test_a_directory_that_others_could_use_is_refused_with_the_next_step(tmp_pat
     with pytest.raises(RunDirectoryError, match=r"run has mode 0750, so that others could use it: chmod 700"):
         usable({"SYNCFREE_CONTROL": str(run)})
     assert find({"SYNCFREE_CONTROL": str(run)}).problems
+
+
+def test_nobody_is_told_to_close_a_directory_that_is_for_everybody(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    run.chmod(0o1777)
+    with pytest.raises(RunDirectoryError, match=r"run has mode 1777, so that others could use it: name a folder of your own"):
+        usable({"SYNCFREE_CONTROL": str(run)})
+
+
+def test_a_value_that_is_no_absolute_path_is_an_error_for_the_commands_too() -> None:
+    with pytest.raises(SelectionError, match=r"SYNCFREE_CONTROL='run' is neither on nor off.*; or give the absolute path of a folder"):
+        find({"SYNCFREE_CONTROL": "run"})
 
 
 def test_a_directory_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,15 +143,21 @@ def test_config_never_overwrites_a_file(tmp_path: Path) -> None:
     assert path.read_text() == "mine"
 
 
-def test_the_shell_completes_names_of_hooks() -> None:
-    done = CliRunner().invoke(
-        app,
-        prog_name="syncfree",
-        env={
-            "_SYNCFREE_COMPLETE": "complete_bash",
-            "COMP_WORDS": "syncfree explain vae",
-            "COMP_CWORD": "2",
-            "_TYPER_COMPLETE_ARGS": "syncfree explain vae",
-        },
-    )
-    assert "vae_decode" in done.output
+def completed(*words: str) -> set[str]:
+    variables = {
+        "_SYNCFREE_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+        "_TYPER_COMPLETE_ARGS": " ".join(words),
+    }
+    return set(CliRunner().invoke(app, prog_name="syncfree", env=variables).output.split())
+
+
+@pytest.mark.parametrize("command", [("explain",), ("doctor",), ("ab",), ("record",), ("new-plugin", "x", "--hook")])
+def test_the_shell_completes_names_of_hooks(command: tuple[str, ...]) -> None:
+    assert completed("syncfree", *command, "vae") == {"vae_decode"}
+
+
+def test_the_shell_completes_what_a_hook_can_be_toggled_to() -> None:
+    assert completed("syncfree", "toggle", "vae") == {f"vae_decode={name}" for name in ("sync_free", "upstream", "default")}
+    assert completed("syncfree", "toggle", "vae_decode=u") == {"vae_decode=upstream"}

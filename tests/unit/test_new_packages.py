@@ -52,6 +52,8 @@ def test_a_folder_is_written_where_it_is_asked_for(here: Path) -> None:
         (("new-plugin", "upstream"), "'upstream' cannot be a plugin's name"),
         (("new-plugin", "sync_free"), "plugin 'sync_free' is installed already, by syncfree"),
         (("new-plugin", "json"), "a module 'json' exists already"),
+        (("new-plugin", "torch"), "a module 'torch' exists already"),
+        (("new-plugin", "x"), "'x' cannot be the name of a package: use two or more lower-case letters"),
         (("new-plugin", "kept_frames", "--hook", "postproces"), "unknown hook 'postproces'; did you mean 'postprocess'"),
         (("new-plugin", "kept_frames", "--to", "no/such/folder"), "no/such is no folder: make it"),
         (("new-adapter", "Acme"), "'Acme' cannot be the name of a package"),
@@ -64,6 +66,12 @@ def test_what_cannot_be_written_is_refused_with_the_reason(arguments: tuple[str,
     with pytest.raises(SelectionError, match=problem):
         run(*arguments)
     assert os.listdir(here) == []
+
+
+@pytest.mark.parametrize("command", ["new-plugin", "new-adapter"])
+def test_the_next_step_can_be_pasted_where_the_folder_has_spaces(command: str, here: Path) -> None:
+    done = CliRunner().invoke(app, [command, "kept_frames", "--to", "two words"])
+    assert "  cd 'two words' && pip install" in done.output
 
 
 @pytest.mark.parametrize("command", ["new-plugin", "new-adapter"])

@@ -68,6 +68,7 @@ def test_every_mistake_is_named_in_one_message(tmp_path: Path) -> None:
     environment = {
         "SYNCFREE_CONFIG": path,
         "SYNCFREE": "perhaps",
+        "SYNCFREE_CONTROL": "run/here",
         "SYNCFREE_ALLOW_UNKNOWN": "nothing",
         "SYNCFREE_X": "1",
     }
@@ -77,6 +78,8 @@ def test_every_mistake_is_named_in_one_message(tmp_path: Path) -> None:
     for part in (
         "unknown variable SYNCFREE_X",
         "SYNCFREE='perhaps' is neither on nor off",
+        "SYNCFREE_CONTROL='run/here' is neither on nor off",
+        "or give the absolute path of a folder for sockets",
         "unknown key 'hoks'; did you mean 'hooks'",
         "plugins must be a list",
         "unknown hook 'scheduler'",
