@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.cuda import _gpu_trace
 
-from . import _autograd, _gpu_reports
+from . import _autograd, _gpu_reports, _printing
 from ._errors import AuditError
 from ._events import Kind
 from ._operators import OperatorWatch, running
@@ -98,6 +98,7 @@ class CudaBackend:
         for register, callback in callbacks:
             register(callback)
         _autograd.connect()
+        _printing.install()
 
     @contextmanager
     def watching(self) -> Iterator[None]:

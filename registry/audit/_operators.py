@@ -6,9 +6,9 @@ import threading
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ._events import Kind
+from ._printing import KeptWhilePrinting
 
 _DATA_SHAPE = {
     "aten::nonzero", "aten::masked_select", "aten::_unique", "aten::_unique2", "aten::unique_dim",
@@ -27,7 +27,7 @@ running = _Running()
 """The operator that runs in this thread, for whoever sees a wait there."""
 
 
-class OperatorWatch(TorchDispatchMode):
+class OperatorWatch(KeptWhilePrinting):
     """Keeps `running` up to date."""
 
     def __torch_dispatch__(

@@ -13,12 +13,13 @@ from contextlib import contextmanager
 
 import torch
 
-from .. import _autograd
+from .. import _autograd, _printing
 from .._events import Kind
 from .._operators import OperatorWatch, running
 from .._record import is_active, note, record
 from . import _counting
 from ._load import is_zeroed
+from ._printed import contents
 
 _NAMES = {
     _counting.STREAM: "cudaStreamSynchronize",
@@ -103,6 +104,7 @@ class DryRunBackend:
     def __init__(self) -> None:
         _counting.watch(_on_event, _WAITS)
         _autograd.connect()
+        _printing.install(lambda tensor: None if is_zeroed() else contents(tensor))
 
     @contextmanager
     def watching(self) -> Iterator[None]:

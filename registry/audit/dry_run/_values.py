@@ -22,10 +22,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
+from .. import _printing
 from .._errors import AuditError
+from .._printing import KeptWhilePrinting
 from .._stacks import user_location
 from . import _python_bodies, _random, _triton
 from ._cpu_body import registered
@@ -43,7 +44,7 @@ _COLLECTIVES = ("c10d::", "_c10d_functional::", "_c10d_functional_autograd::")
 _log = logging.getLogger("syncfree")
 
 
-class Values(TorchDispatchMode):
+class Values(KeptWhilePrinting):
     """A mode in which operators on the dry-run device have their values; for the thread that enters it.
 
     Attributes:
@@ -64,6 +65,7 @@ class Values(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.computed: Counter[str] = Counter()
         self.missing: Counter[str] = Counter()
+        _printing.install()
         _triton.connect(Values, Values._compute_kernel, on_host)
         self._on_missing = on_missing or (lambda what: _log.warning("syncfree: dry run: values are not real after %s", what))
 
