@@ -14,7 +14,9 @@ from syncfree import _api, _autoload, ranks
 from syncfree._adapters import Adapters
 from syncfree._runtime import Runtime
 
-from .made_up import GATHER, REDUCE, MadeUp, Mine
+from . import spawned
+from .made_up import GATHER, REDUCE, MadeUp, Mine, reduce_binding
+from .two_places import Raising, gather_binding
 
 
 @pytest.fixture(autouse=True)
@@ -63,4 +65,17 @@ def ready(made_up: MadeUp, only_mine: None) -> MadeUp:
     made_up.release("1.0")
     made_up.record(REDUCE, GATHER)
     made_up.install("1.0")
+    return made_up
+
+
+@pytest.fixture
+def two(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
+    """Two bindings of one hook, two plugins; by default upstream's code runs in both places."""
+    spawned.register()
+    monkeypatch.setenv("SYNCFREE_PLUGINS", "first,second,raising")
+    syncfree.register(Raising(), "raising")
+    made_up.release("1.0")
+    made_up.record(REDUCE, GATHER)
+    made_up.install("1.0")
+    made_up.adapter(reduce_binding(), gather_binding())
     return made_up
