@@ -16,6 +16,7 @@ from syncfree._runtime import Runtime
 
 from . import spawned
 from .made_up import GATHER, REDUCE, MadeUp, Mine, reduce_binding
+from .neighbours import GOOD, Neighbours
 from .two_places import Raising, gather_binding
 
 
@@ -79,3 +80,12 @@ def two(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
     made_up.install("1.0")
     made_up.adapter(reduce_binding(), gather_binding())
     return made_up
+
+
+@pytest.fixture
+def neighbours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Neighbours:
+    """A folder in front of all others, with one plugin that nothing is wrong with."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    made = Neighbours(tmp_path)
+    made.plugin(GOOD, "good")
+    return made

@@ -6,6 +6,9 @@ import importlib
 import textwrap
 from pathlib import Path
 
+from syncfree._plugins import BrokenPlugin, Plugins
+from syncfree.hooks import HOOKS
+
 GOOD = """
 import syncfree
 
@@ -57,3 +60,19 @@ class Neighbours:
         """A distribution of one adapter, ``ADAPTER`` of the package ``made_up_NAME``."""
         self.module(f"made_up_{name}/__init__", source)
         self.distribution(f"[syncfree.adapters]\n{name} = made_up_{name}:ADAPTER\n", name)
+
+
+def discovered() -> Plugins:
+    plugins = Plugins(HOOKS)
+    plugins.discover()
+    return plugins
+
+
+def left_out(neighbours: Neighbours) -> BrokenPlugin:
+    """The one plugin that is left out, in one printable line, while the good one and ours are there."""
+    plugins = discovered()
+    assert {"sync_free", "good"} <= {found.plugin for found in plugins.candidates("postprocess")}
+    (broken,) = plugins.broken
+    assert str(broken).isprintable()
+    assert len(str(broken)) < 2500
+    return broken
