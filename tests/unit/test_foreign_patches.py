@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
 import sys
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest import mock
 
 import pytest
 import wrapt
@@ -19,103 +17,12 @@ from syncfree import BindingError, SelectionError, hookimpl
 from syncfree._patch import make_patches
 from syncfree.adapting import Binding, Form
 
+from . import foreign_patches
+from .decorated_framework import DECORATING, SOURCE
+from .foreign_patches import PATCHES, wrapped, wrapt_wrapper
 from .made_up import MadeUp
 
 HOOK = "dp_all_reduce"
-SOURCE = """
-import contextlib
-import functools
-import importlib
-import sys
-from .decorating import Timed, kept, named, registered, timed, unnamed
-
-def reduce(local, rank, size, group, device):
-    return ["upstream", list(local), rank, size]
-
-class Work:
-    def method(self, value):
-        return ("upstream", value)
-
-    @staticmethod
-    def static(value):
-        return ("upstream", value)
-
-    @classmethod
-    def made(cls, value):
-        return ("upstream", value)
-
-    @timed
-    def in_time(self, value):
-        return ("upstream", value)
-
-    @staticmethod
-    @named("static")
-    def with_name(value):
-        return ("upstream", value)
-
-    @registered("here")
-    @unnamed
-    @timed
-    def thrice(self, value):
-        return ("upstream", value)
-
-    @functools.partial(named, "partial")
-    def through_partial(self, value):
-        return ("upstream", value)
-
-    @contextlib.contextmanager
-    def context(self, value):
-        yield ("upstream", value)
-
-    @Timed()
-    def by_object(self, value):
-        return ("upstream", value)
-
-    @kept
-    def as_is(self, value):
-        return ("upstream", value)
-
-if True:
-    def conditional(value):
-        return ("upstream", value)
-else:
-    def conditional(value):
-        return ("never", value)
-"""
-DECORATING = """
-import functools
-import importlib
-import sys
-
-def timed(function):
-    @functools.wraps(function)
-    def wrapper(*args, **kwargs):
-        return function(*args, **kwargs)
-    return wrapper
-
-def unnamed(function):
-    def wrapper(*args, **kwargs):
-        return function(*args, **kwargs)
-    return wrapper
-
-def named(name, function=None):
-    if function is None:
-        return functools.partial(named, name)
-    @functools.wraps(function)
-    def wrapper(*args, **kwargs):
-        return function(*args, **kwargs)
-    return wrapper
-
-def registered(name):
-    return lambda function: function
-
-def kept(function):
-    return function
-
-class Timed:
-    def __call__(self, function):
-        return timed(function)
-"""
 PLAIN = ("reduce", "conditional", "Work.method")
 DECORATED = ("Work.in_time", "Work.thrice", "Work.through_partial", "Work.context", "Work.by_object", "Work.as_is")
 METHODS = ("Work.static", "Work.made", "Work.with_name")
@@ -174,97 +81,6 @@ def test_what_the_source_defines_is_bound_whatever_its_decorators(framework: Mad
     assert vars(owner)[attribute] is not raw
 
 
-def changed_globals(function: Any) -> Any:
-    copy = types.FunctionType(function.__code__, {**function.__globals__}, None, function.__defaults__, function.__closure__)
-    return functools.update_wrapper(copy, function)
-
-
-def other_constants(function: Any) -> Any:
-    constants = tuple("changed" if c == "upstream" else c for c in function.__code__.co_consts)
-    names = tuple("tuple" if n == "list" else n for n in function.__code__.co_names)
-    code = function.__code__.replace(co_consts=constants, co_names=names)
-    if code == function.__code__:
-        return wrapped(function)
-    copy = types.FunctionType(code, function.__globals__, None, function.__defaults__, function.__closure__)
-    return functools.update_wrapper(copy, function)
-
-
-def exchanged_code(function: Any) -> Any:
-    def theirs(*args: Any, **kwargs: Any) -> Any:
-        return "theirs"
-
-    if function.__closure__ is not None:
-        return wrapped(function)
-    function.__code__ = theirs.__code__
-    return function
-
-
-def wrapped(function: Any) -> Any:
-    @functools.wraps(function)
-    def theirs(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    return theirs
-
-
-def lying(function: Any) -> Any:
-    """Holds no original, and says that it wraps it."""
-
-    def theirs(*args: Any, **kwargs: Any) -> Any:
-        return "theirs"
-
-    return functools.update_wrapper(theirs, function)
-
-
-def wrapt_wrapper(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-    return wrapped(*args, **kwargs)
-
-
-class Forwarding:
-    """Says of itself that it is a function, and forwards every attribute."""
-
-    def __init__(self, function: Any) -> None:
-        self.function = function
-        self.theirs = wrapped(function)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.theirs(*args, **kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["function"], name)
-
-    @property
-    def __class__(self) -> Any:
-        return types.FunctionType
-
-
-PATCHES: dict[str, Callable[[Any], Any]] = {
-    "a function": lambda function: lambda *args, **kwargs: "theirs",
-    "functools.wraps": wrapped,
-    "functools.wraps twice": lambda function: wrapped(wrapped(function)),
-    "functools.wraps of what it does not call": lying,
-    "wrapt.FunctionWrapper": lambda function: wrapt.FunctionWrapper(function, wrapt_wrapper),
-    "wrapt.decorator": lambda function: wrapt.decorator(wrapt_wrapper)(function),
-    "wrapt.ObjectProxy": wrapt.ObjectProxy,
-    "functools.partial": lambda function: functools.update_wrapper(functools.partial(wrapped(function)), function),
-    "functools.partialmethod": lambda function: functools.partialmethod(wrapped(function)),
-    "functools.lru_cache": functools.lru_cache,
-    "functools.singledispatch": functools.singledispatch,
-    "contextlib.contextmanager": contextlib.contextmanager,
-    "a mock": lambda function: mock.MagicMock(wraps=function),
-    "an autospecced mock": lambda function: mock.create_autospec(function),
-    "a bound method": lambda function: types.MethodType(wrapped(function), object()),
-    "an object that forwards": Forwarding,
-    "a copy with other globals": changed_globals,
-    "a copy with other constants": other_constants,
-    "its code exchanged": exchanged_code,
-    "a class": lambda function: type("Theirs", (), {}),
-    "a builtin": lambda function: print,
-    "a property": property,
-    "nothing": lambda function: None,
-}
-
-
 @pytest.mark.parametrize("patch", PATCHES)
 @pytest.mark.parametrize("name", [*PLAIN, *METHODS, "Work.in_time", "Work.thrice", "Work.as_is"])
 def test_a_patched_target_is_refused_and_left_alone(framework: MadeUp, name: str, patch: str) -> None:
@@ -311,8 +127,8 @@ def test_the_refusal_names_whose_the_patch_is_and_where_it_is_written(framework:
     work: Any = framework.work()
     work.reduce = PATCHES[patch](work.reduce)
     reason = bind(framework, "reduce").reason
-    assert __file__ in reason or patch == "a copy with other globals"
-    assert __name__ in reason or "made_up.work (" in reason
+    assert foreign_patches.__file__ in reason or patch == "a copy with other globals"
+    assert foreign_patches.__name__ in reason or "made_up.work (" in reason
 
 
 def test_an_explicit_choice_at_a_patched_target_is_an_error(framework: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
