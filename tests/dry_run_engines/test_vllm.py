@@ -70,6 +70,9 @@ STOP = Expected(
 CONV = "vllm/model_executor/layers/mamba/ops/causal_conv1d.py"
 MAMBA = Expected("Mamba-1, prefills", "conv_metadata", 12, (f"{CONV} causal_conv1d_fn", f"{CONV} num_program"))
 """Three waits in each of two layers, in each of two steps with prefills."""
+FLA = "vllm/third_party/flash_linear_attention/ops/index.py"
+HYBRID = Expected("gated delta rules, prefills", "chunk_indices", 2, (f"{FLA} prepare_chunk_indices",))
+"""One wait in each of two steps with prefills, for both layers."""
 MAPPING = "vllm/lora/ops/triton_ops/lora_kernel_metadata.py prepare_tensors"
 LORA = {"lora": Expected("LoRA, the mapping changes", "lora_mapping", 30, (MAPPING,))}
 """Six waits at each of five changes."""
@@ -105,6 +108,7 @@ ENGINES = [
     Engine("0.32.0", 2, "compiled", {"greedy": SHOWN["greedy"]}),
     Engine("0.32.0", 1, "pooling", {"pooling": Expected("embeddings, one prompt in chunks")}),
     Engine("0.32.0", 1, "pooling by a registered model", {"pooling": POOLED}),
+    Engine("0.32.0", 2, "eager with random weights, OLMo Hybrid", {"greedy": HYBRID}, values=True, model="olmo-hybrid"),
     Engine("0.21.0", 1, "lora", LORA, values=True),
     Engine("0.21.0", 1, "eager, Mamba-1", {"greedy": MAMBA}, values=True, model="mamba"),
 ]

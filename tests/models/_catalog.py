@@ -28,6 +28,7 @@ _MAKERS = {
     "qwen3-moe": Maker("language", "vllm-0.32.0"),
     "mamba": Maker("language", "vllm-0.32.0"),
     "mamba2": Maker("language", "vllm-0.32.0"),
+    "olmo-hybrid": Maker("hybrid", "vllm-0.32.0"),
     "bert-cross-encoder": Maker("cross_encoder", "vllm-0.32.0"),
     "wan": Maker("wan", "sglang-0.5.23"),
     "omni-wan": Maker("wan", "vllm-omni"),

@@ -31,6 +31,7 @@ POOLING: dict[str, Any] = {
 }
 ENGINES: dict[str, dict[str, Any]] = {
     "eager": {"enforce_eager": True},
+    "eager with random weights": {"enforce_eager": True, "load_format": "dummy"},
     "compiled": {},
     "steps in turn": {"enforce_eager": True, "async_scheduling": False},
     "pooling": POOLING,
