@@ -45,7 +45,7 @@ class Measurement:
     def steps(self, number: int) -> Iterator[None]:
         """Count several steps, of which nothing is known one by one."""
         before = dry_run.counts()
-        self._begun.append(self._report.count)
+        self._begun.append(self._report.count if self._begun else 0)  # what came before the first step is the first step's
         with nullcontext() if self._open else self.between_steps():
             yield
         self._number += number

@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ CASES: dict[str, dict[str, Any]] = {
     "greedy": {},
     "named": {"token_ids_logprob": [[1, 3], [2], [0, 2, 4], [1], [5, 6], [7], [8, 9, 10], [11]]},
     "scoring": {"token_ids_logprob": [[1, 3], [2], [0, 2, 4], [1], [5, 6], [7], [8, 9, 10], [11]], "tokens": 0},
+    "biased": {"sampling": {"logit_bias": {"3": 0.5, "7": -100.0}}},
 }
-"""By name: the arguments of ``Engine.generate``, and how many tokens each request gets."""
+"""By name: arguments of ``Engine.generate``, further sampling parameters, and how many tokens each request gets."""
 
 
 def main(model: str, *cases: str) -> None:
@@ -53,11 +55,13 @@ def main(model: str, *cases: str) -> None:
     Path(os.environ["RESULT"]).write_text(json.dumps({"about": about, "cases": found}))
 
 
-def requested(engine: Any, name: str, *, tokens: int = STEPS, **asked: Any) -> list[Any]:
+def requested(
+    engine: Any, name: str, *, tokens: int = STEPS, sampling: Mapping[str, Any] | None = None, **asked: Any
+) -> list[Any]:
     """Return the tokens of each request, and the logprobs that it named; the requests come in one batch."""
     answers = engine.generate(
         input_ids=[[5 + index, 6, 7, 8] for index in range(REQUESTS)],
-        sampling_params={"temperature": 0, "max_new_tokens": tokens, "ignore_eos": True},
+        sampling_params={"temperature": 0, "max_new_tokens": tokens, "ignore_eos": True, **(sampling or {})},
         rid=[f"{name}/{index}" for index in range(REQUESTS)],
         return_logprob=bool(asked),
         **asked,

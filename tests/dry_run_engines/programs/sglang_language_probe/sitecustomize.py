@@ -20,12 +20,15 @@ def use_no_dual_gemm(module: ModuleType, imported: frozenset[str]) -> None:
 
 
 def count_steps(module: ModuleType, imported: frozenset[str]) -> None:
-    """Count the waits of a case from its first batch until its last result: the scheduler works on the last step meanwhile."""
+    """Count the waits of a case from the preparation of its first batch until the next case begins.
+
+    With the overlap schedule the scheduler works on the last step meanwhile.
+    """
     from measuring import Measurement, about
 
     hooks = dict(one.split("=") for one in os.environ["PROBE_CASES"].split(","))
-    scheduler = module.Scheduler
-    run, process = scheduler.run_batch, scheduler.process_batch_result
+    scheduler, batch_class = module.Scheduler, module.ScheduleBatch
+    run, process, prepare = scheduler.run_batch, scheduler.process_batch_result, batch_class.prepare_for_extend
     counted: dict[str, Measurement] = {}
     until_the_next_case = [lambda: None]
 
@@ -33,16 +36,23 @@ def count_steps(module: ModuleType, imported: frozenset[str]) -> None:
         case = str(batch.reqs[0].rid).partition("/")[0] if batch.reqs else ""
         return case if case in hooks else None
 
+    def begin(case: str) -> None:
+        until_the_next_case.pop()()
+        measurement = counted[case] = Measurement(hooks[case] or None)
+        between = measurement.between_steps()
+        between.__enter__()
+        until_the_next_case.append(lambda: between.__exit__(None, None, None))
+
+    def prepare_for_extend(self: Any, *arguments: Any, **options: Any) -> Any:
+        case = case_of(self)
+        if case is not None and case not in counted:
+            begin(case)
+        return prepare(self, *arguments, **options)
+
     def run_batch(self: Any, batch: Any, *arguments: Any, **options: Any) -> Any:
         case = case_of(batch)
         if case is None:
             return run(self, batch, *arguments, **options)
-        if case not in counted:
-            until_the_next_case.pop()()
-            measurement = counted[case] = Measurement(hooks[case] or None)
-            between = measurement.between_steps()
-            between.__enter__()
-            until_the_next_case.append(lambda: between.__exit__(None, None, None))
         with counted[case].step():
             return run(self, batch, *arguments, **options)
 
@@ -56,6 +66,7 @@ def count_steps(module: ModuleType, imported: frozenset[str]) -> None:
         return result
 
     scheduler.run_batch, scheduler.process_batch_result = run_batch, process_batch_result
+    batch_class.prepare_for_extend = prepare_for_extend
 
 
 def begin_together(module: ModuleType, imported: frozenset[str]) -> None:
