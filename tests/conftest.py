@@ -1,4 +1,4 @@
-"""What holds for every test of the project."""
+"""Fixtures and options of every test of the project."""
 
 from __future__ import annotations
 

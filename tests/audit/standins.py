@@ -1,4 +1,4 @@
-"""What programs under test run on: a stand-in for torch, which is imported in milliseconds and waits when asked."""
+"""The base of programs under test: a stand-in for torch, which is imported in milliseconds and waits when asked."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ Command = list[Text]
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What one run of a program shows."""
+    """The result of one run of a program."""
 
     printed: bytes
     errors: str

@@ -1,4 +1,4 @@
-"""What becomes of signals, descriptors and files around an audited command."""
+"""Signals, descriptors and files around an audited command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the simulated device and an audit cost: ``python -m tests.audit_counts.cost``, in an environment with diffusers.
+"""The cost of the simulated device and of an audit: ``python -m tests.audit_counts.cost``, in an environment with diffusers.
 
 A scheduler loop (tiny tensors, many operations) and a transformer layer (large ones), on the CPU in a process of its own,
 then on the simulated device without and with an open audit. Ratios to the CPU, medians of repeats.

@@ -1,4 +1,4 @@
-"""What one case is, and how it is counted. Runs inside a framework's environment, on the simulated device."""
+"""One case and its count. Runs inside a framework's environment, on the simulated device."""
 
 from __future__ import annotations
 

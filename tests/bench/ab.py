@@ -1,4 +1,4 @@
-"""Whether ``syncfree ab`` says what is true: A against itself is no difference, and 5 % more work is slower.
+"""The truth of what ``syncfree ab`` says: A against itself is no difference, and 5 % more work is slower.
 
     python -m tests.bench.ab [same] [slower]
 

@@ -1,4 +1,4 @@
-"""What a scheduler step costs the host, upstream against ours, in one run: ``make bench-diffusers``.
+"""The cost of a scheduler step for the host, upstream against ours, in one run: ``make bench-diffusers``.
 
 The schedulers of diffusers that pipelines use most, and those whose scalars come from tables. Host time is the thread's CPU time
 with small latents on the CPU, so next to nothing of it is the arithmetic of samples, and no row contains a wait for a GPU: on one,

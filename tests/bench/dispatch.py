@@ -1,4 +1,4 @@
-"""What it costs to reach an implementation, in one run: ``make bench``.
+"""The cost of reaching an implementation, in one run: ``make bench``.
 
 All rows call the same implementation on the same arguments. *direct* is the adapter's replacement called by itself, so the
 difference to *bound hook* is what the slot adds: two calls and a count. SGLang's row needs SGLang 0.5.21 or newer.

@@ -1,4 +1,4 @@
-"""What data-parallel ranks pay for their coordination before a step, in one run: ``make bench-dp``.
+"""The cost of data-parallel ranks' coordination before a step, in one run: ``make bench-dp``.
 
 Upstream's functions of vLLM 0.32.0 over Gloo, and the same with ``shm_mailbox``, in blocks that alternate. Three rows for each
 number of ranks: V1 is ``_synchronize_dp_ranks``, V2 ``sync_cudagraph_and_dp_padding``, each with all that it calls, and V2 of

@@ -1,4 +1,4 @@
-"""What a rank runs in the benchmark of data-parallel coordination."""
+"""The work of a rank in the benchmark of data-parallel coordination."""
 
 from __future__ import annotations
 

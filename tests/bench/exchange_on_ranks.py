@@ -1,4 +1,4 @@
-"""What each rank of the exchange benchmark does: Q, K and V of one attention call gathered four ways, in interleaved blocks."""
+"""The work of each rank of the exchange benchmark: Q, K and V of one attention call gathered four ways, in interleaved blocks."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ WORK: dict[str, dict[str, Any]] = {
     "20 bad words": {"bad_words": [chr(ord("a") + index) for index in range(20)]},
     "penalties": {"repetition_penalty": 1.2, "presence_penalty": 0.3, "frequency_penalty": 0.3},
 }
-"""What each request asks for besides greedy tokens."""
+"""The options of each request besides greedy tokens."""
 
 
 def engine(requests: int, tokens: int) -> LLM:

@@ -1,4 +1,4 @@
-"""What `vllm_tokens` asks of the worker, which vLLM's CPU platform before 0.28 puts in a process of its own."""
+"""The requests of `vllm_tokens` to the worker, which vLLM's CPU platform before 0.28 puts in a process of its own."""
 
 from __future__ import annotations
 

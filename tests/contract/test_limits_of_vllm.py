@@ -1,4 +1,4 @@
-"""What is not bound in vLLM, and the attempt that shows why: the host's numbers are not those that the function reads."""
+"""Functions of vLLM that are not bound, and the attempt that shows why: the host's numbers are not those that the function reads."""
 
 from __future__ import annotations
 

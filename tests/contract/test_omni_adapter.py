@@ -17,9 +17,9 @@ ROOT = Path(__file__).parents[2]
 ADAPTER = ROOT / "adapters" / "vllm_omni"
 OLD = {UNIPC, HELIOS, WAN_EULER, MAMMOTH, OMNIGEN}
 SCHEDULERS = {"0.14.0": {UNIPC}, "0.24.0": OLD, "0.30.0": {*OLD, EULER, BOOGU}}
-"""What each release has a copy of."""
+"""The schedulers that each release has a copy of."""
 READ = {"WanEulerScheduler": 1, "use_dynamic_shifting": 2}
-"""How many schedules are computed on the device, and read in the first request that has them."""
+"""The number of schedules that are computed on the device, and read in the first request that has them."""
 
 
 @pytest.fixture(scope="module", params=SCHEDULERS)

@@ -46,7 +46,7 @@ def test_normalized_and_rotated_queries_and_keys_are_the_release_s(release: str,
 
 
 class RMSNorm:
-    """What ``apply_qk_norm`` uses of SGLang's layer."""
+    """The part of SGLang's layer that ``apply_qk_norm`` uses."""
 
     def __init__(self, weight: torch.Tensor, eps: float) -> None:
         self.weight, self.variance_epsilon = weight, eps

@@ -27,7 +27,7 @@ def test_a_clip_put_together_once_is_the_reference_s(arguments: dict[str, Any]) 
 
 
 class TinyVAE:
-    """What ``AutoencoderKLWan.decode`` uses of itself, with a decoder that keeps state from chunk to chunk."""
+    """The part of itself that ``AutoencoderKLWan.decode`` uses, with a decoder that keeps state from chunk to chunk."""
 
     def __init__(self, dtype: torch.dtype, patch_size: int | None, state: SimpleNamespace) -> None:
         self.use_feature_cache = True

@@ -1,4 +1,4 @@
-"""What a toggle says of code that torch.compile or a CUDA graph has captured."""
+"""The messages of a toggle about code that torch.compile or a CUDA graph has captured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What PyTorch computes with cuDNN: it finds an algorithm in a dry run, and has its values."""
+"""PyTorch's use of cuDNN: it finds an algorithm in a dry run, and has its values."""
 
 from __future__ import annotations
 

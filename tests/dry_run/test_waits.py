@@ -1,4 +1,4 @@
-"""What PyTorch's own CUDA code waits for, as the dry run sees it."""
+"""The waits of PyTorch's own CUDA code, as the dry run sees them."""
 
 from __future__ import annotations
 

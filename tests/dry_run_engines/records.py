@@ -39,7 +39,7 @@ COUNTS = ("waits", "waits_by_step", "sites", "launches_per_step", "copies_per_st
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What is expected of a case.
+    """The expectations of a case.
 
     Attributes:
         case: its name in the record.

@@ -16,7 +16,7 @@ from .records import Expected
 from .running import PROGRAMS, run
 
 NEEDED = ("uvloop==0.23.0", "nvidia-ml-py==13.615.71", "openai-harmony==0.0.8", "xgrammar==0.2.7")
-"""What this engine imports and SGLang diffusion does not."""
+"""The packages that this engine imports and SGLang diffusion does not."""
 HOOK = "sampler_logprob_gather"
 OF_A_BATCH = "sglang/srt/layers/logprob_processor.py get_token_ids_logprobs_batch_optimized"
 PROCESSOR = "sglang/srt/managers/scheduler_components/batch_result_processor.py"

@@ -44,7 +44,7 @@ class Suite:
 
 _DIFFUSERS_NEEDS = ("torchvision===0.28.0", "torchsde==0.2.6", "trampoline==0.1.2")
 _VLLM_NEEDS = ("tblib==3.2.2", "pytest-asyncio==1.3.0", "anthropic==0.75.0", "docstring-parser==0.17.0", "distro==1.9.0")
-"""What the tests import, beside the framework's own needs."""
+"""The packages that the tests import, beside the framework's own needs."""
 SUITES = {
     "diffusers": Suite(
         "0.37.0",

@@ -16,7 +16,7 @@ from tests import environments
 from tests.bench import gpu_pack
 
 TORCH = "2.11.0"
-"""What the GPU machine at hand has."""
+"""The packages of the GPU machine at hand."""
 REHEARSE = Path(__file__).with_name("rehearse.py")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from .installation import Installation, variables
 
 SECONDS = 60.0
-"""How long a situation may take before it counts as hanging; the slowest takes three seconds, and ten times that on a busy machine."""
+"""The time after which a situation counts as hanging; the slowest takes three seconds, and ten times that on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What runs in the middle of our work: handlers of logs and signals, callbacks of the garbage collector, exit handlers."""
+"""Foreign code that runs in the middle of our work: handlers of logs and signals, callbacks of the garbage collector, exit handlers."""
 
 from __future__ import annotations
 

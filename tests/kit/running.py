@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Checked:
-    """What a run said: its exit status, its output, and by hook and check the outcome and the problem."""
+    """The report of a run: its exit status, its output, and by hook and check the outcome and the problem."""
 
     status: int
     output: str

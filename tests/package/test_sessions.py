@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = ("_all", "_engines", "_torch")
-"""How the names of sessions end that `make test` leaves out."""
+"""The endings of the names of sessions that `make test` leaves out."""
 
 
 def folders_of_sessions() -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""What is in the wheel, and that it does not depend on how it was built."""
+"""The content of the wheel, which does not depend on how it was built."""
 
 from __future__ import annotations
 

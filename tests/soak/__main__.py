@@ -30,7 +30,7 @@ NAMED = {
     "vllm": {"SYNCFREE_SAMPLER_LOGPROB_GATHER": "sync_free", "SYNCFREE_BAD_WORDS_MASK": "sync_free"},
     "sglang": {"SYNCFREE_SEQUENCE_PARALLEL_ALL_TO_ALL": "sync_free"},
 }
-"""What would not be bound by itself in these releases, so that there is more to toggle."""
+"""Choices that would not be bound by themselves in these releases, so that there is more to toggle."""
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""What the lines of a meter say: did anything grow after the warm-up, did anything go wrong."""
+"""The verdict on the lines of a meter: did anything grow after the warm-up, did anything go wrong."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 WARM_UP = 0.25
 """The share of a run in which caches fill and allocators find their size."""
 LIMITS = {"resident": 32 << 20, "traced": 256 << 10, "blocks": 20_000}
-"""How far the medians of the first and the last quarter after the warm-up may be apart."""
+"""The distance that the medians of the first and the last quarter after the warm-up may have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What child processes do in the tests of processes."""
+"""The work of child processes in the tests of processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an adapter puts beside or around functions that are no targets: attached after import, and taken out again."""
+"""Attachments of an adapter beside or around functions that are no targets: attached after import, and taken out again."""
 
 from __future__ import annotations
 

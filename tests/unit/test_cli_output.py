@@ -1,4 +1,4 @@
-"""What the command prints of foreign text, and to a standard output that cannot take it."""
+"""The output of the command: foreign text, and output to a standard output that cannot take it."""
 
 from __future__ import annotations
 

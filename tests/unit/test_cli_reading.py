@@ -1,4 +1,4 @@
-"""What people read in a terminal of 80 columns: summary first, names whole, details on request; `explain` and `config`."""
+"""The text that people read in a terminal of 80 columns: summary first, names whole, details on request; `explain` and `config`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often torch.compile compiles a caller of a bound function: as often as one of upstream's, and once more per new choice."""
+"""Compilations by torch.compile of a caller of a bound function: as often as one of upstream's, and once more per new choice."""
 
 from __future__ import annotations
 

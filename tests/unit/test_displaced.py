@@ -1,4 +1,4 @@
-"""What the plan says of a target after somebody patched over it, reloaded its module or threw it away."""
+"""The plan's entry for a target after somebody patched over it, reloaded its module or threw it away."""
 
 from __future__ import annotations
 

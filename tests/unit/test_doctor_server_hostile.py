@@ -29,7 +29,7 @@ GOOD = answer([told(0, 1)]).encode()
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 PROGRAM = "import sys; from syncfree.cli import main; sys.argv[0] = 'syncfree'; main()"
 SECONDS = 0.5
-"""How long a server may take in the tests of the deadline."""
+"""The time that a server may take in the tests of the deadline."""
 
 
 class Listening:

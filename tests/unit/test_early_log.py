@@ -1,4 +1,4 @@
-"""What is printed before a framework has configured its log."""
+"""Messages that are printed before a framework has configured its log."""
 
 from __future__ import annotations
 

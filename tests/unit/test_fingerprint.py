@@ -1,4 +1,4 @@
-"""What a fingerprint reacts to and what it ignores."""
+"""The changes that a fingerprint reacts to, and those that it ignores."""
 
 from __future__ import annotations
 

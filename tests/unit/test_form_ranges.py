@@ -1,4 +1,4 @@
-"""Which releases a form covers, and whose code it fits: closed ranges as written, open ones by what was recorded."""
+"""The releases that a form covers, and whose code it fits: closed ranges as written, open ones by what was recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``import syncfree`` offers, and what it costs."""
+"""The names that ``import syncfree`` offers, and its cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user can see of a call and of a scheduler, as plain values that are equal when they are equal bit for bit."""
+"""The state of a call and of a scheduler that a user can see, as plain values that are equal when they are equal bit for bit."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Run:
 
 
 class World:
-    """What a situation happens to. Everything random is drawn from the seed, so two worlds of one seed live alike.
+    """The subject of a situation. Everything random is drawn from the seed, so two worlds of one seed live alike.
 
     Attributes:
         seen: what was done, and what came of it.

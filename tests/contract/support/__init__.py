@@ -1,1 +1,1 @@
-"""What several contract tests use: functions of real releases, ranks, and programs that run in processes of their own."""
+"""Support of several contract tests: functions of real releases, ranks, and programs that run in processes of their own."""

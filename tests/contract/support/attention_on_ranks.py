@@ -1,4 +1,4 @@
-"""What the ranks of the attention tests do: an SGLang release's own layer, and the same layer with our bindings."""
+"""The work of the ranks of the attention tests: an SGLang release's own layer, and the same layer with our bindings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a rank of `gloo_ranks` runs in the tests of ``dp_all_reduce=auto``, each over a group of its own."""
+"""The work of a rank of `gloo_ranks` in the tests of ``dp_all_reduce=auto``, each over a group of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STEPS = 3
 
 
 class Found(NamedTuple):
-    """What `exchanges` saw on a rank: our matrices, upstream's, how many calls were declined, the warnings."""
+    """The result of `exchanges` on a rank: our matrices, upstream's, how many calls were declined, the warnings."""
 
     matrices: list[list[list[int]]]
     expected: list[list[list[int]]]

@@ -12,7 +12,7 @@ from syncfree.cli._app import app
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended: its status (2 for an error that the user can fix), and all that it says."""
+    """The end of a command: its status (2 for an error that the user can fix), and all that it says."""
 
     status: int
     output: str

@@ -47,7 +47,7 @@ def rows_with_prefills(draw: st.DrawFn) -> Rows:
 
 
 class Common(SimpleNamespace):
-    """What stands for ``CommonAttentionMetadata``."""
+    """A stand-in for ``CommonAttentionMetadata``."""
 
     def replace(self, **changes: Any) -> Common:
         return Common(**{**vars(self), **changes})

@@ -1,4 +1,4 @@
-"""What a rank of `gloo_ranks` runs in the tests of ``shm_mailbox``: each function over a group of its own, with a mailbox of its
+"""The work of a rank of `gloo_ranks` in the tests of ``shm_mailbox``: each function over a group of its own, with a mailbox of its
 own, so that what one test spoils is not the next one's.
 """
 
@@ -28,7 +28,7 @@ Exchange = Callable[..., list[list[int]]]
 
 
 class Ended(NamedTuple):
-    """How a call ended on a rank: the error (empty without one), and after how many seconds."""
+    """The end of a call on a rank: the error (empty without one), and after how many seconds."""
 
     error: str
     seconds: float

@@ -1,4 +1,4 @@
-"""What a call returned and what it made of its arguments, to compare implementations that work in place."""
+"""The result of a call and its arguments afterwards, to compare implementations that work in place."""
 
 from __future__ import annotations
 

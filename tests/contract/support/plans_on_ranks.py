@@ -1,4 +1,4 @@
-"""What a rank of `gloo_ranks` runs in the tests of plans that are compared between ranks."""
+"""The work of a rank of `gloo_ranks` in the tests of plans that are compared between ranks."""
 
 from __future__ import annotations
 

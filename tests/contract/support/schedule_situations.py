@@ -1,4 +1,4 @@
-"""What users do with schedules, on a simulated GPU: upstream against ours after each.
+"""Uses of schedules, on a simulated GPU: upstream against ours after each.
 
 ``python -m tests.contract.support.schedule_situations RELEASE`` prints a JSON object by situation and scheduler.
 """

@@ -28,7 +28,7 @@ KINDS = {
 
 @dataclasses.dataclass
 class Request:
-    """What a request asks of the sampler."""
+    """The options of a request to the sampler."""
 
     temperature: float = 1.0
     top_p: float = 1.0
@@ -64,7 +64,7 @@ class Batch:
 
 
 class _Features:
-    """What a server may be started with; only deterministic sampling is."""
+    """The options that a server may be started with; only deterministic sampling is."""
 
     enable_deterministic_inference = True
 

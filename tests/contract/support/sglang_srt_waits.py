@@ -1,4 +1,4 @@
-"""How often functions of SGLang's language engine make the host wait: the table of docs/sglang-srt.md.
+"""Counts of the host's waits in functions of SGLang's language engine: the table of docs/sglang-srt.md.
 
 `tests/contract/test_waits_of_sglang_srt.py` counts each row again, on the simulated device.
 """
@@ -12,7 +12,7 @@ RELEASES = ("0.5.9", "0.5.15", "0.5.20", "0.5.23")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one function costs.
+    """The cost of one function.
 
     Attributes:
         name: of the row's counter in the test.

@@ -1,4 +1,4 @@
-"""What the ranks of the all-to-all tests do. Each function runs on every rank of a `GlooRanks` pool."""
+"""The work of the ranks of the all-to-all tests. Each function runs on every rank of a `GlooRanks` pool."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def compiled_agrees(source: Path, release: str) -> bool:
 
 
 class SequenceParallelGroup:
-    """What upstream's exchange reads of its group coordinator."""
+    """The part of its group coordinator that upstream's exchange reads."""
 
     def __init__(self) -> None:
         self.ulysses_group = dist.group.WORLD

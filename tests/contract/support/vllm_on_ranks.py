@@ -1,4 +1,4 @@
-"""What a rank of `gloo_ranks` runs in the tests of vLLM's data-parallel coordination."""
+"""The work of a rank of `gloo_ranks` in the tests of vLLM's data-parallel coordination."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .vllm_releases import define, form_of
 
 PLUGINS = ("sync_free", "shm_mailbox", "auto")
 Step = tuple[bool, int, int, int]
-"""What one rank of V1 says before a step: wants micro-batches, tokens, tokens with padding, CUDA graph mode."""
+"""The numbers of one rank of V1 before a step: wants micro-batches, tokens, tokens with padding, CUDA graph mode."""
 
 
 def implementation(plugin: str) -> Callable[..., Any]:
@@ -105,7 +105,7 @@ def _v1_functions(release: str, device: torch.device, group: Any) -> dict[str, A
 
 @dataclass(frozen=True)
 class Batch:
-    """What one rank of V2 says before a step; releases take what they know of it."""
+    """The numbers of one rank of V2 before a step; releases take what they know of it."""
 
     num_tokens: int
     mode: int

@@ -25,7 +25,7 @@ from .upstream_source import functions
 NEWEST = "0.32.0"
 RELEASES = ("0.20.2", "0.21.0", "0.22.0", NEWEST)
 SWEPT = tuple(name for name in load_releases("syncfree.adapters.vllm").names if name not in ("0.18.0", *RELEASES))
-"""What else has been read, for ``--sweep``: only the Python sources are at hand."""
+"""Other releases that have been read, for ``--sweep``: only the Python sources are at hand."""
 
 
 def package(release: str) -> Path:

@@ -1,4 +1,4 @@
-"""What a function of a framework does, as its source shows, that must not be done twice: writes to arguments, random draws.
+"""Effects of a framework's function, as its source shows them, that must not happen twice: writes to arguments, random draws.
 
 An argument is followed through names: what is bound to it, to a part of it, to what one of its methods returns, or to an item of
 it, may share its memory, unless it comes from a call that makes something new. What called functions do is not seen, so
@@ -20,7 +20,7 @@ RANDOM = ("rand", "normal", "multinomial", "seed", "bernoulli", "shuffle")
 
 @dataclass
 class Found:
-    """What a function does: lines of its source, and names of functions that get an argument."""
+    """The effects of a function: lines of its source, and names of functions that get an argument."""
 
     writes: list[str] = field(default_factory=list)
     draws: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What PyTorch's own test of `torch.cuda.set_sync_debug_mode` runs (`test_torch.py::test_sync_warning`), written anew."""
+"""The operations of PyTorch's own test of `torch.cuda.set_sync_debug_mode` (`test_torch.py::test_sync_warning`), written anew."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FREE: dict[str, Callable[[], object]] = {
     "repeat_interleave(x, repeats, output_size=8)": lambda: torch.repeat_interleave(X, REPEATS, output_size=8),
     "any(cuda0d)": lambda: torch.any(NUMBER),
 }
-"""Where PyTorch's test expects no wait."""
+"""The operations of which PyTorch's test expects no wait."""
 
 WAITS: dict[str, Callable[[], object]] = {
     "x[mask] = cuda0d": lambda: _store(MASK, NUMBER),
@@ -43,6 +43,6 @@ WAITS: dict[str, Callable[[], object]] = {
     "one_hot(index)": lambda: functional.one_hot(INDEX),
     "repeat_interleave(x, repeats)": lambda: torch.repeat_interleave(X, REPEATS),
 }
-"""Where it expects one."""
+"""The operations of which it expects one."""
 
 CASES = FREE | WAITS

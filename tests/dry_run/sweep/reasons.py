@@ -1,4 +1,4 @@
-"""Why the two devices differ in an operator of the sweep: every difference must be named here."""
+"""The reasons why the two devices differ in operators of the sweep: every difference must be named here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program of this folder counts while an engine runs under ``syncfree audit --backend dry-run``: waits, launches, copies."""
+"""The counts of a program of this folder while an engine runs under ``syncfree audit --backend dry-run``: waits, launches, copies."""
 
 from __future__ import annotations
 

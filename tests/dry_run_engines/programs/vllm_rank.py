@@ -1,4 +1,4 @@
-"""What a worker process of a vLLM engine tells of its waits; vLLM mixes it into the worker's class (``worker_extension_cls``)."""
+"""The report of a worker process of a vLLM engine about its waits; vLLM mixes it into the worker's class (``worker_extension_cls``)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import torch
 from syncfree.audit.dry_run._host_tensors import host
 
 TOKEN = 67
-"""What every request samples."""
+"""The sampling parameters of every request."""
 
 
 def give_tokens(v2: bool) -> None:

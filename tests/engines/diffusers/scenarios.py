@@ -1,4 +1,4 @@
-"""What the engine tests run in processes of their own, inside an environment with a real diffusers and our real wheel.
+"""The programs of the engine tests, each in a process of its own, inside an environment with a real diffusers and our real wheel.
 
 ``python -m tests.engines.diffusers.scenarios NAME`` prints one JSON object.
 """

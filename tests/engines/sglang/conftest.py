@@ -1,4 +1,4 @@
-"""Which releases the engine tests run: three by default, seven with ``--sweep``."""
+"""The releases that the engine tests run: three by default, seven with ``--sweep``."""
 
 from __future__ import annotations
 

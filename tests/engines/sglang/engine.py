@@ -26,7 +26,7 @@ TIMEOUT_S = 400
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run left behind.
+    """The results of one run.
 
     Attributes:
         made: per generation, hashes of the latents of every step and of the frames.

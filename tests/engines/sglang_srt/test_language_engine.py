@@ -17,7 +17,7 @@ from tests.models import tiny_model
 
 PROGRAM = Path(__file__).with_name("generate.py")
 BESIDE = ("uvloop==0.23.0", "xgrammar==0.2.7", "apache-tvm-ffi==0.1.15.post2")
-"""What the language engine imports, and SGLang diffusion does not."""
+"""The packages that the language engine imports, and SGLang diffusion does not."""
 HOOK = "sampler_logprob_gather"
 TIMEOUT_S = 900
 

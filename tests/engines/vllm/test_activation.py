@@ -1,4 +1,4 @@
-"""What vLLM's plug-in loading makes of us: nothing imported early, nothing bound that needs no binding, errors seen."""
+"""The effect of vLLM's plug-in loading on us: nothing imported early, nothing bound that needs no binding, errors seen."""
 
 from __future__ import annotations
 

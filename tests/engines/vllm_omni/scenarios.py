@@ -1,4 +1,4 @@
-"""What the tests run in processes of their own: `python -m tests.engines.vllm_omni.scenarios SCENARIO NAME MODEL RESULT`."""
+"""The programs of the tests, each in a process of its own: `python -m tests.engines.vllm_omni.scenarios SCENARIO NAME MODEL RESULT`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the processes of hostile situations share: they say where they stand when asked, and write facts down.
+"""Shared parts of the processes of hostile situations: they say where they stand when asked, and write facts down.
 
 Importing it loads nothing of syncfree. `write` may be called with closed descriptors, few of them left, and no working
 directory. The watchdog is the parent's: one in this process would be a thread, which a fork loses.

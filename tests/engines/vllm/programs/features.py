@@ -1,4 +1,4 @@
-"""What needs an engine of its own. Usage: features.py drafts|fast_prefill|score MODEL RESULT
+"""Features that need an engine of their own. Usage: features.py drafts|fast_prefill|score MODEL RESULT
 
 `drafts`: a Llama with n-gram drafts and fast prefill; `fast_prefill`: without drafts; `score`: a cross-encoder. It works
 under `sync_free` and under `upstream` in all bound hooks of the worker. RESULT gets what came out by choice, and the

@@ -1,4 +1,4 @@
-"""What the tests ask of the worker processes; vLLM mixes it into their class (``worker_extension_cls``)."""
+"""The requests of the tests to the worker processes; vLLM mixes it into their class (``worker_extension_cls``)."""
 
 from __future__ import annotations
 
