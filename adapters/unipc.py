@@ -28,6 +28,7 @@ class UniPCForm(NamedTuple):
         flow: what ``_sigma_to_alpha_sigma_t`` does with flow sigmas.
         only_flow: it knows no other sigmas, and reads no ``config.use_flow_sigmas``.
         pair: see `MultistepUpdate`.
+        rounds_step: likewise.
     """
 
     releases: str
@@ -37,6 +38,7 @@ class UniPCForm(NamedTuple):
     flow: Literal["flow", "clamped_flow"] = "flow"
     only_flow: bool = False
     pair: Literal["solve", "cramer"] = "solve"
+    rounds_step: bool = False
 
 
 def unipc_binding(scheduler: str, *forms: UniPCForm, depends: tuple[str, ...] = (), note: str = "") -> Binding:
@@ -158,6 +160,7 @@ def translation(
             model_output=model_output,
             host_sigmas=host_copy_of(sigmas),
             pair=form.pair,
+            rounds_step=form.rounds_step,
         )
 
     return translate

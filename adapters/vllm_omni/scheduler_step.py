@@ -14,6 +14,12 @@ BINDINGS = (
     ),
     unipc_binding(
         HELIOS,
-        UniPCForm(RELEASES[HELIOS], "sigmas", "12 host syncs per step at order 2: lists of device scalars", flow="clamped_flow"),
+        UniPCForm(
+            RELEASES[HELIOS],
+            "sigmas",
+            "12 host syncs per step at order 2: lists of device scalars",
+            flow="clamped_flow",
+            rounds_step=True,
+        ),
     ),
 )

@@ -75,6 +75,7 @@ def form_of(update: MultistepUpdate) -> tuple[Hashable, ...]:
         update.schedule,
         update.scalars_follow,
         update.pair,
+        update.rounds_step,
         update.sample.dtype,
         _solver_settings() if update.sample.is_cuda and update.order + (update.model_output is not None) > 2 else None,
     )

@@ -181,6 +181,8 @@ def terms(update: MultistepUpdate, end: Point, begin: Point, older: Sequence[tor
     """
     h = end.log_snr - begin.log_snr
     hh = -h if update.predict_x0 else h
+    if update.rounds_step:
+        hh = hh.float()
     h_phi_1 = torch.expm1(hh)
     b_h = hh if update.solver_type == "bh1" else h_phi_1
     ratios = tuple((log_snr - begin.log_snr) / h for log_snr in older)
@@ -251,6 +253,8 @@ def _weights(
         (ratio,), determinant = ratios, 1 - ratios[0]
         solved = (right[0] - right[1]) / determinant, (right[1] - ratio * right[0]) / determinant
         return torch.stack(solved, dim=-1), None
+    if update.rounds_step:
+        ratios = tuple(ratio.float() for ratio in ratios)
     knots = torch.stack([*ratios, torch.ones_like(hh)] if corrector else ratios, dim=-1)
     both = knots, torch.stack(right, dim=-1)
     if hh.device != x.device:

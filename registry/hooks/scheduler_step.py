@@ -35,6 +35,8 @@ class MultistepUpdate(NamedTuple):
             They tell whether a system is singular.
         pair: how upstream solves the order-2 corrector's system: ``solve`` (``linalg.solve``, rounded to the sample's dtype)
             or ``cramer`` (Cramer's rule, in the dtype of the sigmas, never rounded).
+        rounds_step: whether upstream rounds the step in log-SNR and the system to float32, as vLLM-Omni's Helios does, whose
+            pipeline's sigmas are float64.
     """
 
     phase: Literal["predictor", "corrector"]
@@ -50,6 +52,7 @@ class MultistepUpdate(NamedTuple):
     model_output: torch.Tensor | None = None
     host_sigmas: torch.Tensor | None = None
     pair: Literal["solve", "cramer"] = "solve"
+    rounds_step: bool = False
 
 
 @hookspec
@@ -105,6 +108,8 @@ def scheduler_step(update: MultistepUpdate) -> torch.Tensor:
     alpha_t, sigma_t, lambda_t = point(u.start + 1)
     h = lambda_t - lambda_0
     hh = -h if u.predict_x0 else h
+    narrow = torch.float32 if u.rounds_step else sigmas.dtype
+    hh = hh.to(narrow)
     b_h = hh if u.solver_type == "bh1" else torch.expm1(hh)
 
     ratios = [(point(u.start - i)[2] - lambda_0) / h for i in range(1, u.order)]
@@ -118,16 +123,16 @@ def scheduler_step(update: MultistepUpdate) -> torch.Tensor:
         factorial *= i + 1
         phi = phi / hh - 1 / factorial
     size = len(differences)
-    knots = torch.tensor([*(r.item() for r in ratios), 1.0], dtype=sigmas.dtype, device=device)
+    knots = torch.tensor([*(r.item() for r in ratios), 1.0], dtype=narrow, device=device)
     if len(differences) < 2:
         rhos = torch.tensor([0.5], dtype=x.dtype, device=device)
     elif len(differences) == 2 and u.phase == "corrector" and u.pair == "cramer":
-        ratio, (b_0, b_1) = knots[0], torch.tensor(right, dtype=sigmas.dtype, device=device)
+        ratio, (b_0, b_1) = knots[0], torch.tensor(right, dtype=narrow, device=device)
         rhos = torch.stack([(b_0 - b_1) / (1 - ratio), (b_1 - ratio * b_0) / (1 - ratio)])
     else:
         # Of the predictor's matrix a part is solved, with the strides of the whole one: up to torch 2.8 they change the result.
         left = torch.stack([knots**i for i in range(len(knots))])
-        rhos = torch.linalg.solve(left[:size, :size], torch.tensor(right, dtype=sigmas.dtype, device=device)).to(x.dtype)
+        rhos = torch.linalg.solve(left[:size, :size], torch.tensor(right, dtype=narrow, device=device)).to(x.dtype)
 
     older: torch.Tensor | int = 0
     if u.order > 1:
@@ -172,6 +177,7 @@ def inputs() -> Any:
             sample=noise[order],
             model_output=noise[order + 1] if corrector else None,
             pair=draw(st.sampled_from(("solve", "cramer"))),
+            rounds_step=draw(st.booleans()),
         )
         return {"update": update}
 

@@ -72,6 +72,7 @@ FIELDS: dict[str, tuple[Any, ...]] = {
     "schedule": ("flow", "clamped_flow", "vp"),
     "scalars_follow": ("sigmas", "sample"),
     "pair": ("solve", "cramer"),
+    "rounds_step": (True, False),
 }
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64)
 

@@ -32,6 +32,7 @@ _MAKERS = {
     "bert-cross-encoder": Maker("cross_encoder", "vllm-0.32.0"),
     "wan": Maker("wan", "sglang-0.5.23"),
     "omni-wan": Maker("wan", "vllm-omni"),
+    "omni-helios": Maker("helios", "vllm-omni"),
 }
 NAMES = tuple(_MAKERS)
 

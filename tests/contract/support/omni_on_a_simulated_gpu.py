@@ -19,6 +19,7 @@ from statistics import median
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 
 import syncfree
@@ -34,9 +35,17 @@ from .launches import Launches
 
 STEPS = 12
 SHAPE = (1, 16, 3, 4, 4)
+GIVEN = "given sigmas"
+"""Whether a request brings its sigmas, in float64, as Helios's pipeline does."""
 CONFIGURATIONS: dict[str, tuple[dict[str, Any], ...]] = {
     UNIPC: ({"shift": 5.0}, {"shift": 5.0, "solver_order": 3}, {"shift": 3.0, "solver_type": "bh1"}),
-    HELIOS: ({"stages": 1}, {"stages": 1, "solver_order": 3}, {"stages": 1, "use_dynamic_shifting": True}),
+    HELIOS: (
+        {"stages": 1},
+        {"stages": 1, "solver_order": 3},
+        {"stages": 1, "use_dynamic_shifting": True},
+        {"stages": 1, GIVEN: True},
+        {"stages": 1, "solver_order": 3, GIVEN: True},
+    ),
     EULER: ({}, {"use_karras_sigmas": True}, {"stochastic_sampling": True}),
     WAN_EULER: ({"shift": 5.0}, {"shift": 0.7}),
     MAMMOTH: ({}, {"dynamic_time_shift": False}),
@@ -76,12 +85,14 @@ def request(owner: Any, dtype: torch.dtype, configuration: dict[str, Any]) -> tu
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
     outputs = [torch.randn(SHAPE, generator=generator).to(dtype).to("cuda") for _ in range(STEPS)]
+    configuration = dict(configuration)
+    given = {"sigmas": np.linspace(0.999, 0.0, STEPS + 1)[:-1]} if configuration.pop(GIVEN, False) else {}
     scheduler, samples, launches = owner(**configuration), [outputs[0]], list[int]()
     more: dict[str, Any] = {"mu": 0.7} if configuration.get("use_dynamic_shifting") else {}
     if "num_tokens" in inspect.signature(owner.set_timesteps).parameters:
         more = {"num_tokens": 4096}
     with audit() as making:
-        scheduler.set_timesteps(STEPS, device="cuda", **more)
+        scheduler.set_timesteps(STEPS, device="cuda", **given, **more)
     with audit() as report:
         for timestep, output in zip(scheduler.timesteps, outputs, strict=True):
             step()

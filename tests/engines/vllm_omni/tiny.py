@@ -45,4 +45,12 @@ PIPELINES = {
         ("scheduling_wan_euler.py",),
         SCHEDULE,
     ),
+    "helios": Tiny(
+        "HeliosPipeline",
+        "omni-helios",
+        "HeliosScheduler",
+        VIDEO,
+        ("scheduling_helios.py",),
+        {**UNIPC, "set_timesteps": "sync_free"},  # its steps are counted from 0, not searched
+    ),
 }
