@@ -44,7 +44,7 @@ class Call:
     theirs: Arguments
     result: Any = None
     expected: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
     expected_error: Exception | None = None
 
     @property
@@ -123,7 +123,9 @@ class Caller:
         try:
             with time_limit(self.limit), around or nullcontext():
                 made.result = self.function(*made.own.values())
-        except Exception as error:  # noqa: BLE001 - the check decides what it means
+        except TimeLimitExceededError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the check decides what it means; sys.exit is no end of this process
             made.error = error
         return made
 

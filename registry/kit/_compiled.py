@@ -25,7 +25,7 @@ def compiled(caller: Caller) -> Finding | None:
             with time_limit(10 * caller.limit):
                 theirs = _compilations(caller, caller.hook.reference, arguments)
                 ours = _compilations(caller, caller.function, arguments)
-        except Exception as error:  # noqa: BLE001 - it is the finding
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the finding
             return Finding(f"a compiled caller raises {describe_error(error)}", arguments)
         if ours[0] > theirs[0]:
             return Finding(f"{ours[0]} graph breaks, not {theirs[0]} as around the reference: {'; '.join(ours[2])}", arguments)

@@ -29,6 +29,8 @@ class Checking:
         json_file = config.getoption("syncfree_check_json")
         if json_file and (Path(json_file).is_dir() or not Path(json_file).absolute().parent.is_dir()):
             raise pytest.UsageError(f"--syncfree-check-json {json_file}: give a file in a folder that exists")
+        if not config.getoption("syncfree_check").strip():
+            raise pytest.UsageError("--syncfree-check is empty: give a plugin's name, or package.module:object")
         folder = config.invocation_params.dir
         self._run = Run(Settings(config.getoption("syncfree_check"), limit, examples, folder))
         self._records: list[dict[str, Any]] = []

@@ -45,7 +45,7 @@ def threads(caller: Caller) -> Finding | None:
         for _, made in calls:
             try:
                 made.result = caller.function(*made.own.values())
-            except Exception as error:  # noqa: BLE001 - it is the finding, below
+            except BaseException as error:  # noqa: BLE001 - it is the finding, below
                 made.error = error
         sys.settrace(None)
 

@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Load the rest, where a plugin is to be checked."""
-    if config.getoption("syncfree_check"):
+    if config.getoption("syncfree_check") is not None:
         from . import _session
 
         config.pluginmanager.register(_session.Checking(config), "syncfree_checking")

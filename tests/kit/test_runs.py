@@ -30,6 +30,21 @@ def test_impossible_limits_are_wrong_usage(tmp_path: Path) -> None:
     assert "--syncfree-check-limit is a number of seconds above 0" in done.output
 
 
+def test_a_plugin_without_a_name_is_wrong_usage_and_no_other_test_runs_instead(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text("def test_it() -> None:\n    pass\n")
+    done = checked("", tmp_path)
+    assert done.status == 4
+    assert "--syncfree-check is empty" in done.output
+
+
+@pytest.mark.parametrize("raised", ["SystemExit('bye')", "KeyboardInterrupt('bye')", "GeneratorExit('bye')"])
+def test_a_call_that_raises_what_usually_ends_a_program_is_one_that_raises(raised: str, tmp_path: Path) -> None:
+    (tmp_path / "raising.py").write_text(RAISING.replace("RAISED", raised))
+    done = checked("raising:postprocess", tmp_path, "-k", "returns or raises", "--syncfree-check-examples", "2")
+    name = raised.partition("(")[0]
+    assert done.failed == {"raises": f"raised {name}: bye, where the reference does not"}, done.output
+
+
 def test_limits_that_no_timer_takes_are_wrong_usage(tmp_path: Path) -> None:
     for limit in ("nan", "inf", "1e300"):
         assert checked("sync_free", tmp_path, "--syncfree-check-limit", limit).status == 4
@@ -92,6 +107,14 @@ def runs(pid: int) -> bool:
         return False
     return state not in "ZX"
 
+
+RAISING = '''
+from syncfree import hookimpl
+
+@hookimpl(exact=True, needs=("torch",))
+def postprocess(decoded):
+    raise RAISED
+'''
 
 FORKING = '''
 import os, pathlib, signal
