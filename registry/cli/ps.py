@@ -57,8 +57,9 @@ def rates_of(before: dict[str, Any] | None, process: Process, seconds: float) ->
 def title(job: str, processes: list[Process]) -> str:
     """Return the heading of a job: its processes and their frameworks."""
     number = len(processes)
-    named = dict.fromkeys(frameworks(process.report) for process in processes if process.report is not None)
-    return f"job {job}: {number} process{'es' * (number > 1)}, {'; '.join(filter(None, named)) or 'no framework'}"
+    reports = [process.report for process in processes if process.report is not None]
+    named = "; ".join(filter(None, dict.fromkeys(map(frameworks, reports))))
+    return f"job {job}: {number} process{'es' * (number > 1)}, {named or ('no framework' if reports else 'no answer')}"
 
 
 def elsewhere(processes: list[Process]) -> list[str]:

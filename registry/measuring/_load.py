@@ -7,6 +7,7 @@ block in which its line was printed.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -28,8 +29,7 @@ from ._comparison import FIGURES, ComparisonError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_NUMBER = r"([-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)"
-_PROTOCOL = re.compile(rf"^syncfree (time|rate) ([A-Za-z]\w*)={_NUMBER}\s*$")
+_PROTOCOL = re.compile(r"^syncfree (time|rate) ([A-Za-z]\w*)=(\S+)\s*$")
 _SECONDS_TO_END = 10.0
 _LINES_KEPT = 20
 
@@ -81,6 +81,7 @@ class Load:
         self._patterns = tuple(patterns)
         self._found: list[tuple[float, str, float]] = []
         self._last: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._unusable: dict[str, str] = {}
         self._problem = ""
         self._stopping = threading.Event()
         self._process: subprocess.Popen[str] | None = None
@@ -119,8 +120,12 @@ class Load:
     def check(self) -> None:
         """Raise `ComparisonError` if a run failed."""
         if self._problem:
-            said = "\n".join(self._last)
-            raise ComparisonError(f"the load {self._problem}: {self.command}" + (f"\nIts last lines:\n{said}" if said else ""))
+            said = " | ".join(line for line in self._last if line.strip())
+            raise ComparisonError(f"the load {self._problem}: {self.command}" + (f"; its last lines: {said}" if said else ""))
+
+    def unusable(self, name: str) -> str:
+        """Return the last line whose figure of this name is no number above 0; empty where there is none."""
+        return self._unusable.get(name, "")
 
     def figures(self, since: float, until: float) -> dict[str, float]:
         """Return the median of each figure printed in this time of `time.perf_counter`; of a rate, its reciprocal."""
@@ -156,7 +161,7 @@ class Load:
             self._read(process.stdout)
         status = process.wait()
         if status != 0 and not self._stopping.is_set():
-            self._problem = f"ended with status {status}"
+            self._problem = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
         elif not self.once and time.perf_counter() - began < 0.1:
             self._stopping.wait(0.1)  # a command that does nothing is not started thousands of times
 
@@ -165,15 +170,25 @@ class Load:
             for line in output:
                 self._last.append(line.rstrip("\n"))
                 for name, kind, number in self._matches(line):
-                    with suppress(ValueError):
-                        value = float(number)
-                        if value > 0:
-                            self._found.append((time.perf_counter(), name, value if kind == "time" else 1 / value))
+                    value = _positive(number)
+                    if value is None:
+                        self._unusable[name] = clipped(line.strip())
+                    else:
+                        self._found.append((time.perf_counter(), name, value if kind == "time" else 1 / value))
 
-    def _matches(self, line: str) -> list[tuple[str, str, str]]:
-        found: list[tuple[str, str, str]] = [
+    def _matches(self, line: str) -> list[tuple[str, str, str | None]]:
+        found: list[tuple[str, str, str | None]] = [
             (pattern.name, pattern.kind, match[1]) for pattern in self._patterns if (match := pattern.expression.search(line))
         ]
         if of_protocol := _PROTOCOL.match(line):
             found.append((of_protocol[2], of_protocol[1], of_protocol[3]))
         return found
+
+
+def _positive(text: str | None) -> float | None:
+    """Return a finite number above 0 whose reciprocal is one, too; None for any other text, and for a group that took no part."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if 0 < value < math.inf and 1 / value < math.inf else None

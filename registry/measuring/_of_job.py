@@ -82,7 +82,7 @@ def _parts(job: _Job, timing: Timing, a: str, b: str, design: Design, progress: 
     def enough(rounds: Sequence[Round]) -> bool:
         deciding = [of for name in _names(rounds) if (of := _of_part(rounds, name)) and design.figure in of[0].a[0]]
         if not deciding and design.figure not in FIGURES and rounds:
-            raise ComparisonError(f"--figure {design.figure}: the load printed no such figure in a block; make blocks longer (--block-ms)")
+            raise ComparisonError(f"--figure {design.figure}: {job.why_no_figure(design.figure)}")
         return bool(deciding) and all(design.enough(of) for of in deciding)
 
     equal, _ = run_rounds(
@@ -124,6 +124,12 @@ class _Job:
             raise ComparisonError(f"no process of the job has a place for {self._hook.name}; `syncfree ps` lists the hooks that have")
         self.notes += outcome.notes
 
+    def why_no_figure(self, name: str) -> str:
+        """Return why a figure of the load is in no block, and the next step."""
+        if self._load is not None and (line := self._load.unusable(name)):
+            return f"the load printed no number above 0 for it, but {line!r}"
+        return "the load printed no such figure in a block; make blocks longer (--block-ms)"
+
     def go_back(self) -> None:
         """Take back the comparison's choice in all processes. Raises `ComparisonError` where that fails."""
         outcome = toggle(self.entries, None, _SECONDS_TO_SWITCH, COMPARISON)
@@ -151,6 +157,11 @@ class _Job:
 
     def _is_complete(self, since: float, timing: Timing) -> bool:
         if self._load is not None and self._load.once:
+            if since > self._design.budget_seconds and self._load.is_running:
+                raise ComparisonError(
+                    f"one run of the load takes longer than the budget of {self._design.budget_seconds:g} s for all rounds; a round has "
+                    "four runs: give a load that ends sooner, or more time with --budget"
+                )
             return not self._load.is_running
         calls = timing.calls()
         if since > _SECONDS_WITHOUT_A_CALL and not calls:

@@ -150,6 +150,7 @@ REFUSED = {
     ("postprocess", "first", "first"): "'first' is given twice",
     ("postprocess", "upstream", "second", "--load", "echo no such model; exit 3"): "the load ended with status 3",
     ("postprocess", "upstream", "second", "--load", "sleep 600", "--figure", "rps"): "the load printed no such figure",
+    ("postprocess", "upstream", "second", "--load", prints("syncfree rate rps=-1"), "--figure", "rps"): "but 'syncfree rate rps=-1'",
     ("postprocess", "upstream", "second", "--load", "true", "--load-time", "x"): "is not of the form NAME=REGEX",
     ("postprocess", "upstream", "second", "--load-per-block"): "need --load COMMAND",
 }
@@ -163,6 +164,14 @@ def test_what_cannot_be_compared_says_why_and_changes_nothing(job: Job) -> None:
         assert message in done.stderr
         (member,) = told(job)
         assert (member["choices"]["postprocess"], member["timed"]) == ("first", [])
+
+
+def test_a_load_per_block_that_does_not_end_ends_the_comparison(job: Job) -> None:
+    serving(job, 1)
+    done = ab(job, "--load", "sleep 600", "--load-per-block", "--budget", "1")
+    assert done.returncode == 2, done.stdout
+    assert "one run of the load takes longer than the budget of 1 s for all rounds" in done.stderr
+    assert told(job)[0]["choices"]["postprocess"] == "first"
 
 
 def test_a_process_that_ends_meanwhile_ends_the_comparison_and_the_others_have_their_choice(job: Job) -> None:
@@ -202,8 +211,28 @@ def test_a_load_that_fails_says_its_last_lines() -> None:
     with Load("echo first; echo 'no such model' >&2; exit 3", once=True) as load:
         load.start()
         eventually(lambda: not load.is_running)
-        with pytest.raises(ComparisonError, match=r"ended with status 3(.|\n)*no such model"):
+        with pytest.raises(ComparisonError, match=r"ended with status 3: .*; its last lines: first \| no such model"):
             load.check()
+
+
+def test_a_load_that_is_killed_says_by_which_signal() -> None:
+    with Load("kill -9 $$", once=True) as load:
+        load.start()
+        eventually(lambda: not load.is_running)
+        with pytest.raises(ComparisonError, match=r"^the load was ended by signal 9: "):
+            load.check()
+
+
+@pytest.mark.parametrize("number", ["0", "-5", "nan", "inf", "1e999", "5e-324", "none", ""])
+def test_a_figure_that_is_no_number_above_0_is_not_counted_and_its_line_is_kept(number: str) -> None:
+    pattern = parse_pattern(r"t=t is (\S+)?", "time", "--load-time")  # its group may take no part
+    began = time.perf_counter()
+    with Load(f"echo 't is {number}'; echo 'syncfree time u={number}'; echo 'syncfree time v=2'", (pattern,)) as load:
+        eventually(lambda: load.runs >= 2)
+        load.check()
+    assert load.figures(began, time.perf_counter()) == {"v": 2.0}
+    assert (load.unusable("t"), load.unusable("v")) == (f"t is {number}".strip(), "")
+    assert load.unusable("u") == (f"syncfree time u={number}" if number else "")
 
 
 @pytest.mark.parametrize(
