@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from . import _skipped
 from ._events import Kind
 from ._printing import KeptWhilePrinting
 
@@ -38,6 +39,7 @@ class OperatorWatch(KeptWhilePrinting):
         outer = running.op, running.kind, running.shape
         running.op, running.shape = name, _shape(args)
         running.kind = _kind(name, args, kwargs)
+        _skipped.note(name, args)
         self.begins(name, args, kwargs)
         try:
             return func(*args, **kwargs)
@@ -53,7 +55,9 @@ class OperatorWatch(KeptWhilePrinting):
 
 
 def _shape(args: tuple[Any, ...]) -> tuple[int, ...] | None:
-    return tuple(args[0].shape) if args and isinstance(args[0], torch.Tensor) else None
+    if not args or not isinstance(args[0], torch.Tensor) or (args[0].is_nested and type(args[0]) is torch.Tensor):
+        return None  # a nested tensor of torch's own class has no shape, and raises when it is asked for one
+    return tuple(args[0].shape)
 
 
 def _kind(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Kind:

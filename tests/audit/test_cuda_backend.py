@@ -82,6 +82,15 @@ def test_a_wait_is_named_after_the_operator_that_runs(backend: Any, monkeypatch:
     assert {sync.shape for sync in report} == {(2, 3)}
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors_which_have_no_shape_run_under_the_watch(backend: Any) -> None:
+    report = Report(None, "cuda")
+    with opened(report), backend.watching():
+        nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+        padded = torch.nested.to_padded_tensor(nested, 0.0)
+    assert padded.tolist() == [[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]]
+
+
 def test_a_pageable_non_blocking_upload_is_soft_and_a_blocking_one_is_left_to_the_callback(backend: Any) -> None:
     from syncfree.audit._cuda import _record_staged
 

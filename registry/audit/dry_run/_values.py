@@ -89,6 +89,9 @@ class Values(KeptWhilePrinting):
             if not computed:
                 self._miss(f"{name}: no cpu_body")
             return result
+        if tensors((args, kwargs), _has_no_memory_of_the_host):
+            self._miss(f"{name}: a nested or quantized tensor")
+            return func(*args, **kwargs)
         generators = _random.begin((args, kwargs))
         written = [(tensor, tensor.clone()) for tensor in map(host, written_operands(func, args, kwargs))]
         failure: Exception | None = None
@@ -112,6 +115,9 @@ class Values(KeptWhilePrinting):
         if tensors((args, kwargs, values), lambda tensor: tensor.layout is not torch.strided):
             self._miss(f"{name}: a sparse tensor")
             return result
+        if tensors((values, result), _has_no_memory_of_the_host):
+            self._miss(f"{name}: a nested or quantized tensor")
+            return result
         self.computed[name] += 1
         _random.end(generators)
         return with_values(values, result, (*args, *kwargs.values()))
@@ -133,6 +139,11 @@ class Values(KeptWhilePrinting):
 def _is_composite(func: Any) -> bool:
     """Return whether an operator only calls others; in inference mode it comes here before it has, and may look like a view."""
     return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+
+
+def _has_no_memory_of_the_host(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor is more than numbers in memory: a nested one without a layout of its own, or a quantized one."""
+    return tensor.is_quantized or (tensor.is_nested and type(tensor) is torch.Tensor)
 
 
 def _compute(func: Any, body: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
