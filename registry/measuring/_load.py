@@ -84,6 +84,7 @@ class Load:
         self._unusable: dict[str, str] = {}
         self._problem = ""
         self._stopping = threading.Event()
+        self._starting = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._thread: threading.Thread | None = None
 
@@ -95,8 +96,9 @@ class Load:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stopping.set()
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        with self._starting:  # a process that runs already may not be known yet
             process = self._process
+        for number in (signal.SIGTERM, signal.SIGKILL):
             if process is None:
                 break
             with suppress(ProcessLookupError):
@@ -140,21 +142,24 @@ class Load:
             self._run_once()
 
     def _run_once(self) -> None:
-        try:
-            # A group of its own: Ctrl-C goes to the command that compares, which ends the load last.
-            process = subprocess.Popen(
-                ["/bin/sh", "-c", self.command],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-            )
-        except OSError as error:
-            self._problem = f"cannot be started ({error.strerror})"
-            return
-        self._process = process
+        with self._starting:
+            if self._stopping.is_set():
+                return
+            try:
+                # A group of its own: Ctrl-C goes to the command that compares, which ends the load last.
+                process = subprocess.Popen(
+                    ["/bin/sh", "-c", self.command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    errors="replace",
+                    start_new_session=True,
+                )
+            except OSError as error:
+                self._problem = f"cannot be started ({error.strerror})"
+                return
+            self._process = process
         self.runs += 1
         began = time.perf_counter()
         if process.stdout is not None:
