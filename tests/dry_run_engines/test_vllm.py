@@ -73,6 +73,9 @@ MAMBA = Expected("Mamba-1, prefills", "conv_metadata", 12, (f"{CONV} causal_conv
 FLA = "vllm/third_party/flash_linear_attention/ops/index.py"
 HYBRID = Expected("gated delta rules, prefills", "chunk_indices", 2, (f"{FLA} prepare_chunk_indices",))
 """One wait in each of two steps with prefills, for both layers."""
+OLDER_FLA = "vllm/model_executor/layers/fla/ops/index.py"
+OLDER_HYBRID = Expected(HYBRID.case, HYBRID.hook, 4, (f"{OLDER_FLA} prepare_chunk_indices",))
+"""And one for the upload that follows it."""
 MAPPING = "vllm/lora/ops/triton_ops/lora_kernel_metadata.py prepare_tensors"
 LORA = {"lora": Expected("LoRA, the mapping changes", "lora_mapping", 30, (MAPPING,))}
 """Six waits at each of five changes."""
@@ -109,6 +112,7 @@ ENGINES = [
     Engine("0.32.0", 1, "pooling", {"pooling": Expected("embeddings, one prompt in chunks")}),
     Engine("0.32.0", 1, "pooling by a registered model", {"pooling": POOLED}),
     Engine("0.32.0", 2, "eager with random weights, OLMo Hybrid", {"greedy": HYBRID}, values=True, model="olmo-hybrid"),
+    Engine("0.21.0", 1, "eager with random weights, OLMo Hybrid", {"greedy": OLDER_HYBRID}, values=True, model="olmo-hybrid"),
     Engine("0.21.0", 1, "lora", LORA, values=True),
     Engine("0.21.0", 1, "eager, Mamba-1", {"greedy": MAMBA}, values=True, model="mamba"),
 ]
