@@ -55,7 +55,8 @@ class Call:
         try:
             return {name: decode(value) for name, value in self.tree["arguments"].items()}
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-            raise RecordingError(f"{self.path} cannot be replayed: {error}") from error
+            why = f"it has no {error}" if isinstance(error, KeyError) else error
+            raise RecordingError(f"{self.path} cannot be replayed: {why}") from error
 
     @property
     def has_result(self) -> bool:

@@ -197,7 +197,7 @@ def changed(folder: Path, **entries: Any) -> None:
         ({"tensors": "../../etc/passwd"}, "is damaged: it names no file of tensors"),
         ({"arguments": {"pooled": {"pickle": "x"}, "rows": 1}}, "a value of the unknown kind 'pickle'"),
         ({"arguments": {"pooled": {"record": "os:system", "fields": {}}}}, "names 'os:system', which is not of a hook's contract"),
-        ({"arguments": {"pooled": {"tensor": "7", "device": "cpu", "pinned": False}}}, "cannot be replayed: '7'"),
+        ({"arguments": {"pooled": {"tensor": "7", "device": "cpu", "pinned": False}}}, "cannot be replayed: it has no '7'"),
         ({"format": "x"}, "is not a recorded call"),
     ],
 )
