@@ -50,6 +50,8 @@ def config_command(
                 "plugins": _plugins(selection),
                 "allow_unknown": sorted(selection.allow_unknown),
                 "control": selection.control,
+                "metrics": asdict(selection.metrics) if selection.metrics else None,
+                "metrics_sample": selection.metrics_sample,
                 "verify": {hook: asdict(settings) for hook, settings in selection.verify.items()},
                 "record": {hook: asdict(settings) for hook, settings in selection.record.items()},
                 "hooks": hooks,
@@ -61,12 +63,12 @@ def config_command(
     print_line(f"configuration file: {os.environ.get(CONFIG) or f'none ({CONFIG} is not set)'}")
     print_line(f"plugins: {', '.join(_plugins(selection)) or 'all'}" + (f" ({selection.plugins_source})" if _plugins(selection) else ""))
     print_line(f"bound to unknown code, too: {', '.join(sorted(selection.allow_unknown)) or 'nothing'}")
+    print_line(f"reached by ps, top and toggle: {'yes' if selection.enabled and selection.control else 'no'}")
+    print_line(f"metrics: {_metrics(selection)}")
     for hook, verified in selection.verify.items():
         print_line(f"verified: {hook}, a share of {verified.share:g} of its calls; on a mismatch: {verified.on_mismatch}")
     for hook, recorded in selection.record.items():
         print_line(f"recorded: {hook}, the first {recorded.calls} calls of a process, to {recorded.folder}")
-    if selection.metrics is not None and selection.metrics_sample:
-        print_line(f"timed for the metrics: a share of {selection.metrics_sample:g} of the calls of every hook")
     print_line("")
     if rows:
         print_table(("hook", "choice", "chosen by"), rows)
@@ -79,6 +81,14 @@ def config_command(
 
 def _plugins(selection: Selection) -> list[str]:
     return [*selection.allowed, *(f"-{name}" for name in sorted(selection.denied))]
+
+
+def _metrics(selection: Selection) -> str:
+    if selection.metrics is None:
+        return "none"
+    place = f"at {selection.metrics.where}" if selection.metrics.where else "in the framework's own registry"
+    timed = f", with times of a share of {selection.metrics_sample:g} of the calls of every hook" if selection.metrics_sample else ""
+    return f"{place}{timed}"
 
 
 def _write(path: str, lines: Iterator[str]) -> None:

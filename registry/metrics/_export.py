@@ -141,17 +141,13 @@ class Endpoint(_Background):
                 server = self._bound()
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
-                    self._log.error("syncfree: metrics cannot be served at %s: %s", self._where, error.strerror)
+                    self._log.error("syncfree: metrics cannot be served at %s: %s", self._settings.where, error.strerror)
                     return
             else:
-                self._log.info("syncfree: the metrics of this job are at %s", self._where)
+                self._log.info("syncfree: the metrics of this job are at %s", self._settings.where)
                 with server:
                     server.serve_forever()
             time.sleep(_SECONDS_BETWEEN)
-
-    @property
-    def _where(self) -> str:
-        return self._settings.socket or f"{self._settings.host}:{self._settings.port}"
 
     def _bound(self) -> WSGIServer:
         path, of_family = self._settings.socket, _V6Server if ":" in self._settings.host else _Server

@@ -32,6 +32,12 @@ class MetricsSettings:
     port: int = 0
     socket: str = ""
 
+    @property
+    def where(self) -> str:
+        """The path or the address; empty for the registry of the framework."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.socket or (f"{host}:{self.port}" if self.port else "")
+
 
 def parse_metrics(text: str, variable: str) -> tuple[MetricsSettings | None, list[str]]:
     """Return the settings (None: no metrics), and what is wrong with the value."""

@@ -13,6 +13,7 @@ from syncfree._config_file import read_config_file
 from syncfree.adapting import Form
 from syncfree.cli._app import app
 from syncfree.hooks import HOOKS
+from syncfree.metrics import _settings
 
 from .made_up import REDUCE, SLOW, MadeUp, compose_reduce, reduce_binding
 from .test_cli import installed, of_this_test, says
@@ -122,6 +123,31 @@ def test_config_shows_each_choice_with_its_source(monkeypatch: pytest.MonkeyPatc
     assert "vae_decode  upstream  SYNCFREE_VAE_DECODE" in " ".join(says("config").replace("   ", "  ").split("\n"))
     found = json.loads(says("config", "--json"))
     assert found["hooks"] == {"vae_decode": {"choice": "upstream", "source": "SYNCFREE_VAE_DECODE"}}
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({"SYNCFREE_CONTROL": "on"}, ["reached by ps, top and toggle: yes", "metrics: none"]),
+        ({"SYNCFREE_CONTROL": "off"}, ["reached by ps, top and toggle: no"]),
+        ({"SYNCFREE": "off"}, ["reached by ps, top and toggle: no"]),
+        ({"SYNCFREE_METRICS": "9400"}, ["metrics: at 127.0.0.1:9400"]),
+        ({"SYNCFREE_METRICS": "[::1]:9400"}, ["metrics: at [::1]:9400"]),
+        ({"SYNCFREE_METRICS": "/run/metrics.sock"}, ["metrics: at /run/metrics.sock"]),
+        (
+            {"SYNCFREE_METRICS": "on", "SYNCFREE_METRICS_SAMPLE": "0.01"},
+            ["metrics: in the framework's own registry, with times of a share of 0.01 of the calls of every hook"],
+        ),
+    ],
+)
+def test_config_says_whether_a_process_is_reached_and_where_its_metrics_go(
+    said: dict[str, str], shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_settings, "find_spec", lambda name: object())
+    for variable, value in said.items():
+        monkeypatch.setenv(variable, value)
+    lines = " ".join(says("config").split())
+    assert [line for line in shown if line not in lines] == []
 
 
 def test_the_file_that_config_writes_is_read_back_as_the_same_choices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
