@@ -40,7 +40,14 @@ class Worker:
         self.pipeline.to(device)
 
     def generate(self) -> torch.Tensor:
-        """Return the latents of one request with guidance, always from the same seed."""
+        """Return the latents of one request with guidance, always from the same seed, as a worker's first request gets them.
+
+        Helios keeps what it made of a prompt under the address of the prompt's embeddings, and forgets it with neither the request
+        nor the tensor: a later request whose embeddings lie there gets what belongs to another prompt.
+        """
+        for module in self.pipeline.modules():
+            if hasattr(module, "clear_cross_attention_cache"):
+                module.clear_cross_attention_cache()
         sampling = OmniDiffusionSamplingParams(
             num_inference_steps=STEPS, seed=7, output_type="latent", guidance_scale=4.0, **self._sampling
         )
