@@ -7,6 +7,7 @@ import ctypes
 import os
 
 from . import _C as _C
+from . import _tensor_str as _tensor_str
 from . import cuda as cuda
 from .cuda._gpu_trace import callbacks
 

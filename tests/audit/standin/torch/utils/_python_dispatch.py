@@ -4,3 +4,7 @@ class TorchDispatchMode:
 
     def __exit__(self, *error):
         pass
+
+
+def _get_current_dispatch_mode_stack():
+    return []
