@@ -70,9 +70,9 @@ BINDINGS = (
     _binding("model_executor.layers.fla", Form(">=0.18.1,<0.26", "stalls", _READ_BACK, (_compose,))),
     _binding(
         "third_party.flash_linear_attention",
-        Form(">=0.26.0,<0.30", "stalls", _READ_BACK, (_compose,)),
+        Form(">=0.26.0,<0.28", "stalls", _READ_BACK, (_compose,)),
         Form(
-            ">=0.30.0",
+            ">=0.28.0",
             "stalls",
             "the chunk counts of the prefills, which the host knows, are read back from the device",
             (_compose,),

@@ -53,15 +53,15 @@ def test_switched_off_the_same_is_generated(version: str, tmp_path: Path) -> Non
     assert here == there
 
 
-KINDS = [(version, kind) for version in (*STALLING, FIXED) for kind in run.FEATURES]
+KINDS = [(version, kind) for version in (*STALLING, FIXED, NEWER) for kind in run.FEATURES]
 KINDS.remove(("0.20.2", "drafts"))  # its CPU stand-in for a Triton kernel does not take the arguments that it calls it with
 
 
 @pytest.mark.parametrize(("version", "kind"), KINDS)
 def test_speculation_fast_prefill_and_scores_are_the_same(version: str, kind: str, tmp_path: Path) -> None:
     """The releases that stall are bound by default."""
-    named = {f"SYNCFREE_{hook.upper()}": "sync_free" for hook in run.FEATURES[kind]} if version == FIXED else {}
-    run.check_features(tmp_path, kind, version, **named)
+    named = {} if version in STALLING else {f"SYNCFREE_{hook.upper()}": "sync_free" for hook in run.FEATURES[kind]}
+    run.check_features(tmp_path, kind, version, **(V1 if version == NEWER else {}), **named)
 
 
 @pytest.mark.parametrize("version", [*STALLING, FIXED])
