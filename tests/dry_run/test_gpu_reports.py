@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from . import programs
 
 PRELUDE = """
 from syncfree.audit import audit, dry_run
@@ -15,16 +13,7 @@ import torch
 
 
 def output(program: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + program],
-        env={**os.environ, "SYNC_AUDIT_DRY_RUN_MEMORY_GIB": "2"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return programs.output(PRELUDE + program, memory_gib=2)
 
 
 def test_an_exception_that_frees_memory_of_the_device_reaches_the_program() -> None:

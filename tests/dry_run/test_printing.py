@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from syncfree.audit import Kind, audit, dry_run
+
+from .programs import output
 
 VALUES = {
     "floats": torch.tensor([0.25, -1.5, 3.0]),
@@ -53,17 +52,7 @@ def test_without_values_a_printed_tensor_is_one_copy_to_the_host(tmp_path: Path)
         "    print(x[:0])\n"
         "print([str(sync.kind) for sync in report.hard])\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env={**os.environ, "SYNC_AUDIT_DRY_RUN_MEMORY_GIB": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+    assert output(program, memory_gib=1, folder=tmp_path).splitlines() == [
         "tensor([1.5000, 2.0000], device='cuda:0', requires_grad=True)",
         "Parameter containing:",
         "tensor([1.5000, 2.0000], device='cuda:0', requires_grad=True)",
